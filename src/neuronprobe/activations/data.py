@@ -1,0 +1,157 @@
+"""The data module: streams the corpus through the frozen transformer once, and batches from the store ever after."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from filelock import FileLock
+from torch.utils.data import DataLoader
+
+from neuronprobe.activations.extraction import extract
+from neuronprobe.activations.split import BatchStream, Split
+from neuronprobe.activations.store import DTYPES, Store, StoreError, StoreWriter, store_name
+from neuronprobe.corpora import SPLITS, Corpus, forms_digest
+from neuronprobe.errors import InputError, choice, whole_number
+from neuronprobe.models import FrozenTransformer
+from neuronprobe.properties import LabelSet, WordProperty, collect
+from neuronprobe.properties.labels import unknown_labels
+from neuronprobe.types import Batch, Unit, Units
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What one pass over a split found: its units, the digest of its forms, and what is counted."""
+
+    units: list[Unit]
+    forms: str
+    n_sentences: int
+    n_words: int
+
+
+class ActivationsDataModule(pl.LightningDataModule):
+    """Corpus × property × model as splits of units with activations. The transformer lives here, never in a checkpoint."""
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        prop: WordProperty,
+        model: FrozenTransformer,
+        folder: str,
+        dtype: str = "float16",
+        subwords_per_batch: int = 2048,
+        batch_size: int = 512,
+        seed: int = 0,
+    ) -> None:
+        """`folder` holds the stores; `dtype` is theirs; `batch_size` and `seed` are those of training."""
+        super().__init__()
+        self.corpus, self.prop, self.model = corpus, prop, model
+        self.folder, self._dtype = Path(folder).expanduser(), choice("activations.dtype", dtype, DTYPES)
+        self._budget = whole_number("activations.subwords_per_batch", subwords_per_batch, 1)
+        self._batch_size = whole_number("probe.batch_size", batch_size, 1)
+        self._seed = seed
+        self.extracted: list[str] = []
+        self._prepared = False
+        self._splits: dict[str, Split] = {}
+
+    @cached_property
+    def readings(self) -> dict[str, Reading]:
+        """One pass over each split. Raises InputError where the corpus or the property can't be used."""
+        return {split: self._read(split) for split in SPLITS}
+
+    @cached_property
+    def labels(self) -> LabelSet:
+        """The label set, from train."""
+        return LabelSet.of(self.readings["train"].units, self.prop.name)
+
+    @cached_property
+    def units(self) -> dict[str, Units]:
+        """The units of each split as tensors."""
+        return {name: collect(r.units, self.labels, r.n_sentences) for name, r in self.readings.items()}
+
+    def unknown(self, split: str) -> Counter[str]:
+        """Labels of a split that train lacks, counted; they are scored as wrong."""
+        return unknown_labels(self.readings[split].units, self.labels)
+
+    def fingerprint(self, split: str) -> dict[str, Any]:
+        """What decides the numbers in the split's store."""
+        return {**self.model.fingerprint, "forms": self.readings[split].forms, "store_dtype": self._dtype}
+
+    def prepare_data(self) -> None:
+        """Extract what no store holds yet; one process at a time for each store."""
+        if self._prepared:
+            return
+        self._prepared = True
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for split in SPLITS:
+            name = store_name(self.fingerprint(split))
+            with FileLock(self.folder / f"{name}.lock"):
+                if not self._is_complete(split):
+                    self._extract(split)
+
+    def setup(self, stage: str | None = None) -> None:
+        """Open the stores."""
+        for name in SPLITS if not self._splits else ():
+            store = Store(self._store(name), self.fingerprint(name))
+            table = store.neurons if self.prop.roles == (None,) else store.neurons.with_roles(self.prop.roles)
+            self._splits[name] = Split(self.units[name], store, table, len(self.labels))
+
+    def split(self, name: str) -> Split:
+        """One split, its activations on the device that trains."""
+        device = self.trainer.strategy.root_device if self.trainer is not None else torch.device("cpu")
+        return self._splits[name].to(device)
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """Whole batches, shuffled by (seed, epoch)."""
+        rank, world, epoch = 0, 1, 0
+        if self.trainer is not None:
+            rank, world, epoch = self.trainer.global_rank, self.trainer.world_size, self.trainer.current_epoch
+        stream = BatchStream(self.split("train"), self._batch_size, self._seed, epoch, rank, world)
+        return DataLoader(stream, batch_size=None)
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        """Dev, in order."""
+        return DataLoader(BatchStream(self.split("dev"), batch_size=4096), batch_size=None)
+
+    def _read(self, split: str) -> Reading:
+        forms, n_sentences, n_words = forms_digest(self.corpus.sentences(split))
+        units = list(self.prop.units(self.corpus.sentences(split)))
+        if not units:
+            raise InputError(f"property {self.prop.name} must label at least one word of {split}, got none.")
+        return Reading(units, forms, n_sentences, n_words)
+
+    def _store(self, split: str) -> Path:
+        return self.folder / store_name(self.fingerprint(split))
+
+    def _is_complete(self, split: str) -> bool:
+        folder = self._store(split)
+        if not folder.exists():
+            return False
+        try:
+            Store(folder, self.fingerprint(split))
+        except StoreError as error:
+            log.warning("The store of %s is damaged (%s); it is extracted again.", split, error)
+            shutil.rmtree(folder)
+            return False
+        log.info("%s: %s words read from the store, nothing extracted.", split, f"{self.readings[split].n_words:,}")
+        return True
+
+    def _extract(self, split: str) -> None:
+        reading, model = self.readings[split], self.model
+        fingerprint = self.fingerprint(split)
+        writer = StoreWriter(self._store(split), fingerprint, model.neurons, reading.n_words, self._dtype)
+        if writer.words_done:
+            log.info("%s: going on after %s extracted words.", split, f"{writer.words_done:,}")
+        extract(model, self.corpus.sentences(split), writer, reading.n_words, split, self._budget)
+        self.extracted.append(split)
+        log.info("%s: %s words extracted into %s.", split, f"{reading.n_words:,}", self._store(split))

@@ -1,0 +1,75 @@
+"""A split as probes see it: units and their activations; and the stream of shuffled batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+from torch.utils.data import IterableDataset
+
+from neuronprobe.activations.store import Store
+from neuronprobe.neurons import NeuronTable
+from neuronprobe.types import Batch, Units
+
+BLOCK = 4096
+"""Units that are scored at a time."""
+
+
+class Split:
+    """The units of one split over a store; a batch is gathered when it is asked for."""
+
+    def __init__(self, units: Units, store: Store, neurons: NeuronTable, n_labels: int) -> None:
+        self.units, self.neurons, self.n_labels = units, neurons, n_labels
+        self._store = store
+
+    def __len__(self) -> int:
+        return len(self.units)
+
+    def to(self, device: torch.device) -> Split:
+        """This split with its activations on a device."""
+        self._store.to(device)
+        return self
+
+    def batch(self, index: Int[Tensor, " unit"]) -> Batch:
+        """The chosen units with their activations."""
+        units = self.units
+        activations = self._store.gather(units.rows[index])
+        device = activations.device
+        return Batch(activations, units.labels[index].to(device), units.sentences[index].to(device))
+
+    def blocks(self, size: int = BLOCK) -> Iterator[Batch]:
+        """All units in order."""
+        for index in torch.arange(len(self)).split(size):
+            yield self.batch(index)
+
+
+class BatchStream(IterableDataset[Batch]):
+    """Whole batches of one epoch. With `seed` the order is a function of (seed, epoch) alone; without, it is the split's.
+
+    `batch_size` is global: each of `world` processes takes its share of every batch, all equally many.
+    """
+
+    def __init__(
+        self, split: Split, batch_size: int, seed: int | None = None, epoch: int = 0, rank: int = 0, world: int = 1
+    ) -> None:
+        self._split, self._batch_size, self._seed, self._epoch = split, batch_size, seed, epoch
+        self._rank, self._world = rank, world
+
+    def __len__(self) -> int:
+        return -(-self._usable // self._batch_size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        for index in self._order().split(self._batch_size):
+            yield self._split.batch(index[self._rank :: self._world])
+
+    @property
+    def _usable(self) -> int:
+        return len(self._split) // self._world * self._world
+
+    def _order(self) -> Int[Tensor, " unit"]:
+        if self._seed is None:
+            return torch.arange(self._usable)
+        generator = torch.Generator().manual_seed(self._seed * 1_000_003 + self._epoch)
+        return torch.randperm(len(self._split), generator=generator)[: self._usable]

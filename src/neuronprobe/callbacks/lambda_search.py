@@ -1,0 +1,40 @@
+"""Chooses the probe of the λ grid that all later studies use, and reports its oracle."""
+
+from __future__ import annotations
+
+import pytorch_lightning as pl
+
+from neuronprobe.callbacks.study import StudyCallback
+from neuronprobe.errors import number
+from neuronprobe.probes import Fit, Probe, ProbeBank
+from neuronprobe.studies import lambda_search, oracle
+from neuronprobe.studies.lambda_search import Rank
+from neuronprobe.types import Result
+
+
+class LambdaSearch(StudyCallback):
+    """λ by S = α(top − bottom) − β(unregularised − this) on dev."""
+
+    name = "lambda_search"
+    chosen: Probe
+
+    def __init__(self, rank: Rank, fit: Fit, alpha: float = 0.5, beta: float = 0.5, share: float = 0.2) -> None:
+        """`alpha` and `beta` weigh separation and lost accuracy; `share` of the neurons is kept as top and bottom."""
+        super().__init__()
+        self._rank, self._fit = rank, fit
+        self._settings = {
+            "alpha": number("search.alpha", alpha, 0),
+            "beta": number("search.beta", beta, 0),
+            "share": number("search.share", share, 0, 1),
+        }
+
+    def study(self, trainer: pl.Trainer, bank: ProbeBank) -> Result:
+        """Search the grid, keep the chosen probe, score it with all neurons."""
+        data, probes = trainer.datamodule, bank.probes()  # type: ignore[attr-defined]
+        splits = {name: data.split(name) for name in ("dev", "test")}
+        found = lambda_search(
+            probes, self._fit.pairs, self._rank, splits["dev"], splits["test"], self._fit.solver, **self._settings
+        )
+        self.chosen = probes[found.chosen]
+        all_neurons = oracle(self.chosen, splits, self._fit.seed, self._fit.solver)
+        return Result((*found.rows, *all_neurons.rows), all_neurons.correct)

@@ -1,0 +1,56 @@
+"""What all study callbacks share: run once when the bank is trained, keep the result, log its numbers."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, TypeVar
+
+import pytorch_lightning as pl
+
+from neuronprobe.errors import InputError
+from neuronprobe.types import Result, Row
+
+Other = TypeVar("Other", bound="StudyCallback")
+
+
+class StudyCallback(pl.Callback):
+    """A study at the end of training; one process runs it, the others wait. Subclasses say which in `study`."""
+
+    name = "study"
+
+    def __init__(self) -> None:
+        self.result = Result(())
+        self.seconds = 0.0
+
+    def study(self, trainer: pl.Trainer, bank: Any) -> Result:
+        """Call one pure study on the trained bank."""
+        raise NotImplementedError("a study callback must say what it studies")
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Run the study and log what it found."""
+        if trainer.is_global_zero:
+            start = time.perf_counter()
+            self.result = self.study(trainer, pl_module)
+            self.seconds = time.perf_counter() - start
+            for logger in trainer.loggers:
+                logger.log_metrics(_scalars(self.result.rows), step=trainer.global_step)
+        trainer.strategy.barrier()
+
+
+def earlier(trainer: pl.Trainer, kind: type[Other], wanted_by: StudyCallback) -> Other:
+    """The callback of a kind that ran before. Raises InputError if the job has none."""
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, kind):
+            return callback
+    raise InputError(f"callbacks must hold {kind.__name__} before {type(wanted_by).__name__}, got none; add it.")
+
+
+def _scalars(rows: tuple[Row, ...]) -> dict[str, float]:
+    """Test accuracies of the chosen probe's sets, by a readable name."""
+    found = {}
+    for row in rows:
+        is_headline = row.split == "test" and row.draw is None and row.study != "lambda_search"
+        if is_headline and row.value is not None and "accuracy" in row.metric:
+            parts = (row.split, row.study, row.set, row.k, row.metric, row.flags.get("against"))
+            found["/".join(str(part) for part in parts if part is not None)] = row.value
+    return found

@@ -1,0 +1,55 @@
+"""Top, random and bottom neurons: kept in the trained probe, or retrained alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytorch_lightning as pl
+
+from neuronprobe.callbacks.lambda_search import LambdaSearch
+from neuronprobe.callbacks.neuron_ranking import NeuronRanking
+from neuronprobe.callbacks.study import StudyCallback, earlier
+from neuronprobe.errors import InputError, whole_number
+from neuronprobe.probes import Fit, ProbeBank
+from neuronprobe.studies import ablation, retraining
+from neuronprobe.types import Result
+
+
+class _Subsets(StudyCallback):
+    def __init__(self, fit: Fit, sizes: Sequence[float] = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5), draws: int = 5) -> None:
+        """`sizes` are counts (int) or shares (float) of the neurons; `draws` is the number of random sets of each size."""
+        super().__init__()
+        self._fit, self._draws = fit, whole_number(f"callbacks.{self.name}.draws", draws, 1)
+        if not isinstance(sizes, list | tuple) or not sizes:
+            raise InputError(f"callbacks.{self.name}.sizes must be a list of counts or shares, got {sizes!r}.")
+        self._sizes = sizes
+
+
+class Ablation(_Subsets):
+    """Keeps top, random, layer-matched random or bottom neurons in the trained probe; the rest is zero."""
+
+    name = "ablation"
+
+    def study(self, trainer: pl.Trainer, bank: ProbeBank) -> Result:
+        """Ablate the chosen probe on dev and test."""
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        probe = earlier(trainer, LambdaSearch, self).chosen
+        ranking = earlier(trainer, NeuronRanking, self).ranking
+        splits = {name: data.split(name) for name in ("dev", "test")}
+        return ablation(probe, ranking, splits, self._sizes, self._draws, self._fit.seed, self._fit.solver)
+
+
+class TopKRetraining(_Subsets):
+    """Trains new probes on top, random and bottom neurons alone, all of them in one bank."""
+
+    name = "retraining"
+
+    def study(self, trainer: pl.Trainer, bank: ProbeBank) -> Result:
+        """Retrain with the chosen λ; score on dev and test."""
+        data, fit = trainer.datamodule, self._fit  # type: ignore[attr-defined]
+        probe = earlier(trainer, LambdaSearch, self).chosen
+        ranking = earlier(trainer, NeuronRanking, self).ranking
+        splits = {name: data.split(name) for name in ("dev", "test")}
+        return retraining(
+            probe, ranking, data.split("train"), splits, fit, self._sizes, self._draws, fit.seed, fit.solver
+        )

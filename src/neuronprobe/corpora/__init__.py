@@ -1,0 +1,6 @@
+"""Annotated text in, sentences out, streaming."""
+
+from neuronprobe.corpora.conllu import ConlluCorpus, starter
+from neuronprobe.corpora.corpus import SPLITS, Corpus, forms_digest
+
+__all__ = ["SPLITS", "ConlluCorpus", "Corpus", "forms_digest", "starter"]

@@ -1,0 +1,96 @@
+"""CoNLL-U files (universaldependencies.org/format.html), streamed sentence by sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.resources import files
+from itertools import chain
+from pathlib import Path
+
+from neuronprobe.errors import InputError
+from neuronprobe.types import Sentence
+
+COLUMNS = {"lemma": 2, "upos": 3, "xpos": 4, "feats": 5, "deprel": 7}
+"""Annotation columns that a property can read, and their place in a line."""
+
+
+class ConlluCorpus:
+    """A treebank in three CoNLL-U files. Ranges (1-2) and empty nodes (1.1) are no words and are passed over."""
+
+    def __init__(self, train: str, dev: str, test: str, name: str = "conllu") -> None:
+        self.name = name
+        self._paths = {"train": Path(train), "dev": Path(dev), "test": Path(test)}
+        for split, path in self._paths.items():
+            if not path.is_file():
+                raise InputError(f"corpus.{split} must be a CoNLL-U file, got {str(path)!r}; there is no such file.")
+
+    def sentences(self, split: str) -> Iterator[Sentence]:
+        """The sentences of one split. Raises InputError, with file and line, where the file is empty or malformed."""
+        stream = read_conllu(self._paths[split])
+        first = next(stream, None)
+        if first is None:
+            raise InputError(f"{self._paths[split]} must hold at least one sentence, got none; is it a CoNLL-U file?")
+        return chain([first], stream)
+
+
+def starter() -> ConlluCorpus:
+    """The small English treebank that ships with the package, for a first run; conclusions want a real corpus."""
+    folder = files("neuronprobe.corpora") / "starter"
+    train, dev, test = (str(folder / f"{split}.conllu") for split in ("train", "dev", "test"))
+    return ConlluCorpus(train, dev, test, name="starter")
+
+
+def read_conllu(path: Path) -> Iterator[Sentence]:
+    """Stream one file; InputError names file and line."""
+    words: list[list[str]] = []
+    identifier, count = "", 0
+    for number, line in _lines(path):
+        if line and not line.startswith("#"):
+            columns = _columns(path, number, line, expected=len(words) + 1)
+            if columns:
+                words.append(columns)
+        elif line.startswith("# sent_id"):
+            identifier = line.partition("=")[2].strip()
+        elif not line:
+            if words:
+                count += 1
+                yield _sentence(identifier or f"{path.stem}-{count}", words)
+            words, identifier = [], ""
+    if words:
+        yield _sentence(identifier or f"{path.stem}-{count + 1}", words)
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    number = 0
+    try:
+        with path.open(encoding="utf-8", newline="\n") as file:
+            for number, line in enumerate(file, 1):  # noqa: B007 (read after the loop)
+                yield number, line.rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}, after line {number}, must be UTF-8 text, got {error.reason}; save it as UTF-8.") from error
+
+
+def _columns(path: Path, number: int, line: str, expected: int) -> list[str] | None:
+    columns = line.split("\t")
+    if len(columns) != 10:
+        raise InputError(
+            f"{path}, line {number}, must have 10 columns separated by tabs, got {len(columns)}: {line[:40]!r}."
+        )
+    identifier = columns[0]
+    if "-" in identifier or "." in identifier:
+        return None
+    if identifier != str(expected):
+        raise InputError(
+            f"{path}, line {number}, must be word {expected} of its sentence, got {identifier!r}; "
+            "words are numbered from 1, and a blank line ends a sentence."
+        )
+    if not columns[1]:
+        raise InputError(f"{path}, line {number}, must have a form in column 2, got an empty one.")
+    return columns
+
+
+def _sentence(identifier: str, words: list[list[str]]) -> Sentence:
+    annotations = {
+        name: tuple(None if word[place] == "_" else word[place] for word in words) for name, place in COLUMNS.items()
+    }
+    return Sentence(identifier, tuple(word[1] for word in words), annotations)

@@ -1,0 +1,64 @@
+"""A trained probe: a linear classifier over some or all neurons."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from neuronprobe.errors import InputError
+from neuronprobe.neurons import Neurons
+
+
+@dataclass(frozen=True)
+class Probe:
+    """θ and bias as trained; `neurons` are the flat indices of the columns, None = all."""
+
+    weights: Float[Tensor, "label neuron"]
+    bias: Float[Tensor, " label"]
+    neurons: Int[Tensor, " neuron"] | None = None
+    l1: float = 0.0
+    l2: float = 0.0
+    seed: int = 0
+
+    def keep(self, neurons: Neurons, means: Float[Tensor, " all"] | None = None) -> Probe:
+        """This probe with all other activations set to zero, or to `means` (of all neurons); EMNLP 2020 section 3.
+
+        Nothing is retrained: the probe loses columns, and its bias takes what the constants contribute.
+        """
+        own = torch.arange(self.weights.shape[1]) if self.neurons is None else self.neurons
+        kept = torch.isin(own, neurons)
+        bias = self.bias if means is None else self.bias + self.weights[:, ~kept] @ means[own[~kept]]
+        return replace(self, weights=self.weights[:, kept], bias=bias, neurons=own[kept])
+
+
+def save_probe(path: Path, probe: Probe, labels: Sequence[str], segments: list[dict[str, Any]]) -> None:
+    """Write a probe with its label set and neuron table as safetensors; no pickle."""
+    tensors = {"weights": probe.weights, "bias": probe.bias}
+    if probe.neurons is not None:
+        tensors["neurons"] = probe.neurons
+    about = {"labels": list(labels), "segments": segments, "l1": probe.l1, "l2": probe.l2, "seed": probe.seed}
+    aside = path.with_name(path.name + ".new")
+    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, aside, {"probe": json.dumps(about)})
+    aside.chmod(0o644)
+    aside.replace(path)
+
+
+def load_probe(path: Path) -> tuple[Probe, list[str], list[dict[str, Any]]]:
+    """Inverse of `save_probe`: probe, labels, segments. Raises InputError if the file is no probe."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            about = json.loads((file.metadata() or {})["probe"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+    except Exception as error:
+        raise InputError(f"{path} must be a saved probe, got {type(error).__name__}: {error}") from error
+    labels, segments = about.pop("labels"), about.pop("segments")
+    return Probe(**tensors, **about), labels, segments

@@ -1,0 +1,31 @@
+"""Properties of single words: the label stands in one column of the corpus."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from neuronprobe.errors import InputError
+from neuronprobe.types import Sentence, Unit
+
+
+class WordProperty:
+    """A column of the corpus (upos, xpos, …). A word is a row of the store; a word without label is no unit."""
+
+    roles: tuple[str | None, ...] = (None,)
+    """One entry for each row of a unit: the role of its neurons."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def units(self, sentences: Iterable[Sentence]) -> Iterator[Unit]:
+        """The units of a split. Raises InputError if the corpus has no such column."""
+        row = 0
+        for index, sentence in enumerate(sentences):
+            labels = sentence.annotations.get(self.name)
+            if labels is None:
+                known = ", ".join(sentence.annotations)
+                raise InputError(f"property must be one of {known} (the columns of the corpus), got {self.name!r}.")
+            for word, label in zip(sentence.words, labels, strict=True):
+                if label is not None:
+                    yield Unit((row,), label, word, index)
+                row += 1

@@ -1,0 +1,1 @@
+"""Results as files, tables, figures and a page; `python -m neuronprobe.report DIR` joins jobs."""

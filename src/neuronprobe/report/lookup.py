@@ -1,0 +1,49 @@
+"""Rows found by what they say; reports read numbers only through here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+PlainRow = Mapping[str, Any]
+
+
+def find(rows: Iterable[PlainRow], **wanted: Any) -> list[PlainRow]:
+    """The rows that hold every wanted value."""
+    return [row for row in rows if all(row.get(key) == value for key, value in wanted.items())]
+
+
+def first(rows: Iterable[PlainRow], **wanted: Any) -> PlainRow | None:
+    """The first such row, or None."""
+    return next(iter(find(rows, **wanted)), None)
+
+
+def n_neurons(rows: Iterable[PlainRow]) -> int | None:
+    """How many neurons the oracle has."""
+    row = first(rows, study="oracle")
+    return None if row is None else int(row["k"])
+
+
+def count(rows: Iterable[PlainRow], share: float) -> int:
+    """The number of neurons that a share means in these rows; 0 where there is no oracle."""
+    total = n_neurons(rows)
+    return 0 if total is None else max(1, round(share * total))
+
+
+def percent(row: PlainRow | None) -> str:
+    """A fraction as percent with its interval: `88.1 [87.2, 89.0]`."""
+    if row is None or row["value"] is None:
+        return "-"
+    text = f"{100 * row['value']:.1f}"
+    return text if row.get("low") is None else f"{text} [{100 * row['low']:.1f}, {100 * row['high']:.1f}]"
+
+
+def sizes(rows: Iterable[PlainRow], study: str) -> list[int]:
+    """The set sizes of a study, smallest first."""
+    return sorted({row["k"] for row in rows if row["study"] == study})
+
+
+def neuron_name(row: PlainRow) -> str:
+    """`(layer, index)`, with the role where units have several."""
+    name = f"({row['layer']}, {row['neuron']})"
+    return f"{row['role']} {name}" if row.get("role") else name

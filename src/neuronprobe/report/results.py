@@ -1,0 +1,121 @@
+"""The files of a job's folder: results.json, ranking.csv, ranking_by_label.csv, predictions.npz."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int
+from torch import Tensor
+
+from neuronprobe.neurons import NeuronTable
+from neuronprobe.types import Ranking, Row
+
+SCHEMA = 1
+PACKAGES = ("neuronprobe", "torch", "pytorch-lightning", "transformers", "tokenizers", "hydra-core", "torchmetrics", "numpy")
+
+
+def write_results(folder: Path, status: str, config: Any, rows: Sequence[Row] = (), **about: Any) -> Path:
+    """Write results.json in one step; `about` holds fingerprint, seconds, verdict, or the error of a failed job."""
+    content = {
+        "schema": SCHEMA,
+        "status": status,
+        "config": config,
+        "versions": versions(),
+        "git": git_commit(),
+        "fingerprint": about.pop("fingerprint", None),
+        "seconds": about.pop("seconds", {}),
+        **about,
+        "rows": [_finite(row.as_dict()) for row in rows],
+    }
+    text = json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False)
+    return _in_one_step(folder / "results.json", text.encode())
+
+
+def write_ranking(folder: Path, ranking: Ranking, table: NeuronTable, labels: Sequence[str], mass: float) -> None:
+    """Write ranking.csv (all neurons), and for each label the neurons that hold `mass` of its weights."""
+    overall = [
+        (rank, *_place(table, flat), f"{ranking.score[flat]:.8g}") for rank, flat in enumerate(ranking.order.tolist(), 1)
+    ]
+    header = ("rank", "site", "layer", "neuron", "role", "score")
+    _in_one_step(folder / "ranking.csv", _csv(header, overall))
+    by_label = []
+    for label, name in enumerate(labels):
+        for rank, flat in enumerate(ranking.by_label[label].tolist(), 1):
+            if ranking.massless[label] or ranking.entry[label, flat] >= mass:
+                break
+            by_label.append((name, rank, *_place(table, flat), f"{ranking.entry[label, flat]:.8g}"))
+    _in_one_step(folder / "ranking_by_label.csv", _csv(("label", *header), by_label))
+
+
+def write_predictions(folder: Path, correct: Mapping[str, Int[Tensor, " sentence"]]) -> None:
+    """Write predictions.npz: units of each test sentence, and correct ones for each reported probe."""
+    from io import BytesIO
+
+    buffer = BytesIO()
+    np.savez_compressed(buffer, **{name: counts.numpy().astype(np.int32) for name, counts in correct.items()})
+    _in_one_step(folder / "predictions.npz", buffer.getvalue())
+
+
+def read_results(path: Path) -> dict[str, Any]:
+    """A results.json as plain data."""
+    return dict(json.loads(path.read_text(encoding="utf-8")))
+
+
+def versions() -> dict[str, str]:
+    """Installed versions of what decides numbers."""
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def git_commit() -> str | None:
+    """The commit of the source, with `+` where files differ from it; None outside a repository."""
+    here = Path(__file__).parent
+    try:
+        commit = _git(here, "rev-parse", "HEAD")
+        return commit + ("+" if _git(here, "status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _git(folder: Path, *words: str) -> str:
+    run = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, check=True, timeout=10)
+    return run.stdout.strip()
+
+
+def _place(table: NeuronTable, flat: int) -> tuple[str, int, int, str]:
+    neuron = table.neuron(flat)
+    return neuron.site, neuron.layer, neuron.index, neuron.role or ""
+
+
+def _finite(row: dict[str, Any]) -> dict[str, Any]:
+    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
+
+
+def _csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
+    from io import StringIO
+
+    text = StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return text.getvalue().encode()
+
+
+def _in_one_step(path: Path, content: bytes) -> Path:
+    aside = path.with_name(path.name + ".new")
+    aside.write_bytes(content)
+    aside.replace(path)
+    return path

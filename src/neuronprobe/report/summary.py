@@ -1,0 +1,77 @@
+"""The table of one screen that a job prints at its end, read from its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from neuronprobe.report.lookup import PlainRow, count, find, first, neuron_name, percent
+
+SETS = ("top", "random", "layer_matched", "bottom")
+
+
+def print_corpus(console: Console, rows: Sequence[PlainRow], title: str) -> None:
+    """Sentences, words, labels and baselines of each split."""
+    table = Table("split", "sentences", "words", "labels", "most frequent label", "most frequent per word type", title=title)
+    for split in ("train", "dev", "test"):
+        numbers = [first(rows, study="corpus", metric=m, split=split) for m in ("sentences", "words", "labels")]
+        guesses = [first(rows, study="baseline", set=s, split=split) for s in ("majority", "word_majority")]
+        table.add_row(split, *(f"{n['value']:,.0f}" for n in numbers if n), *(percent(g).split(" [")[0] for g in guesses))
+    console.print(table)
+    for row in find(rows, study="corpus", metric="units_with_a_label_train_lacks"):
+        if row["value"]:
+            console.print(
+                f"{row['split']}: {row['value']:.0f} units have a label that train lacks; they are scored as wrong."
+            )
+
+
+def print_summary(console: Console, rows: Sequence[PlainRow], verdict: str, where: Sequence[str]) -> None:
+    """Baselines, oracle, chosen λ, top/random/bottom, the first neurons, the verdict, and where things lie."""
+    table = Table("accuracy on test, % [95 %]", "", title="Linguistic Correlation Analysis", show_header=True)
+    for name, label in (("majority", "most frequent label"), ("word_majority", "most frequent label per word type")):
+        table.add_row(label, percent(first(rows, study="baseline", set=name, split="test")))
+    oracle = first(rows, study="oracle", metric="accuracy", split="test")
+    table.add_row("oracle (all neurons)", percent(oracle))
+    table.add_row("λ1, λ2 chosen on dev", lambda_text(rows))
+    console.print(table)
+    console.print(_subset_table(rows))
+    console.print(f"most salient: {neurons_text(rows)}")
+    console.print(verdict)
+    for line in where:
+        console.print(line, soft_wrap=True)
+
+
+def lambda_text(rows: Sequence[PlainRow]) -> str:
+    """The chosen λ and the accuracy that S gave up for it."""
+    row = first(rows, study="lambda_search", metric="accuracy_given_up")
+    if row is None:
+        return "-"
+    return f"{row['l1']:g}, {row['l2']:g} (gave up {100 * row['value']:.1f} points on dev for S)"
+
+
+def neurons_text(rows: Sequence[PlainRow]) -> str:
+    """The first neurons as (layer, index) with the labels that they serve."""
+    found = find(rows, study="ranking", metric="mass_of_heavier_neurons")
+    return " · ".join(f"{neuron_name(row)} {'/'.join(row['labels'])}" for row in found) or "-"
+
+
+def _subset_table(rows: Sequence[PlainRow]) -> Table:
+    table = Table("neurons", "top", "random", "random, same layers", "bottom")
+    for study, share, how in (
+        ("ablation", 0.1, "kept, rest zeroed"),
+        ("ablation", 0.2, "kept, rest zeroed"),
+        ("retraining", 0.05, "retrained"),
+    ):
+        k = count(rows, share)
+        cells = [percent(subset_row(rows, study, name, k)) for name in SETS]
+        if set(cells) != {"-"}:
+            table.add_row(f"{share:.0%} ({k:,}) {how}", *cells)
+    return table
+
+
+def subset_row(rows: Sequence[PlainRow], study: str, name: str, k: int, split: str = "test") -> PlainRow | None:
+    """The row of a set: the mean over draws for the random ones."""
+    metric = "mean_accuracy" if "random" in name or name == "layer_matched" else "accuracy"
+    return first(rows, study=study, set=name, k=k, split=split, metric=metric)

@@ -1,0 +1,106 @@
+"""The run itself: one Hydra job, Linguistic Correlation Analysis once."""
+
+from __future__ import annotations
+
+import logging
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+
+from neuronprobe.build import Job, build
+from neuronprobe.callbacks import LambdaSearch, NeuronRanking
+from neuronprobe.errors import whole_number
+from neuronprobe.probes import save_probe
+from neuronprobe.report.page import write_report
+from neuronprobe.report.results import read_results, write_predictions, write_ranking, write_results
+from neuronprobe.report.summary import print_corpus, print_summary
+from neuronprobe.report.verdict import verdict
+from neuronprobe.studies import baselines, corpus_summary
+from neuronprobe.studies.ranking import LABEL_MASS
+from neuronprobe.types import Row
+
+NOISE = ("treespec, LeafSpec", "does not have many workers", "IterableDataset", "no `val_dataloader`", "litlogger")
+
+
+def run(config: DictConfig, folder: Path) -> None:
+    """Read, extract, train, study, write. A job that fails leaves `results.json` with its error, then raises."""
+    seconds: dict[str, float] = {}
+    plain = OmegaConf.to_container(config, resolve=False)
+    try:
+        _run(config, folder, plain, seconds)
+    except BaseException as error:
+        write_results(folder, "failed", plain, seconds=seconds, error=f"{type(error).__name__}: {error}")
+        raise
+
+
+def _run(config: DictConfig, folder: Path, plain: Any, seconds: dict[str, float]) -> None:
+    console = Console()
+    quiet()
+    pl.seed_everything(whole_number("seed", config.seed), verbose=False)
+    job = build(config)
+    with _clock(seconds, "corpus"):
+        rows = _corpus_rows(job)
+    print_corpus(console, [row.as_dict() for row in rows], f"{job.data.corpus.name}, {job.data.prop.name}")
+    with _clock(seconds, "activations"):
+        job.data.prepare_data()
+        job.data.setup()
+    train, dev = job.data.split("train"), job.data.split("dev")
+    job.fit.warn_if_short(train)
+    bank = job.fit.bank(job.fit.grid(), train, dev)
+    with _clock(seconds, "training and studies"):
+        job.trainer.fit(bank, datamodule=job.data)
+    for study in job.studies:
+        rows += study.result.rows
+        seconds[study.name] = round(study.seconds, 3)
+    if job.trainer.is_global_zero:
+        _write(job, folder, plain, rows, seconds, console)
+
+
+def _corpus_rows(job: Job) -> list[Row]:
+    data = job.data
+    words = {name: reading.n_words for name, reading in data.readings.items()}
+    unknown = {name: len(data.unknown(name)) for name in data.readings}
+    return corpus_summary(data.units, words, unknown) + baselines(data.units, job.fit.seed)
+
+
+def _write(job: Job, folder: Path, plain: Any, rows: list[Row], seconds: dict[str, float], console: Console) -> None:
+    data = job.data
+    table = data.split("train").neurons
+    correct = {name: counts for study in job.studies for name, counts in study.result.correct.items()}
+    write_predictions(folder, correct)
+    for study in job.studies:
+        if isinstance(study, LambdaSearch):
+            save_probe(folder / "probe.safetensors", study.chosen, data.labels.names, table.as_list())
+        if isinstance(study, NeuronRanking):
+            write_ranking(folder, study.ranking, table, data.labels.names, LABEL_MASS)
+    text = verdict([row.as_dict() for row in rows])
+    fingerprint = {split: data.fingerprint(split) for split in data.readings}
+    path = write_results(folder, "ok", plain, rows, fingerprint=fingerprint, seconds=seconds, verdict=text)
+    results = read_results(path)
+    title = f"{data.prop.name} in {data.corpus.name}: {data.model.name}"
+    write_report(folder, results, title)
+    where = [f"results, ranking, probe and report: {folder}", f"activations: {data.folder}"]
+    print_summary(console, results["rows"], text, where)
+
+
+@contextmanager
+def _clock(seconds: dict[str, float], stage: str) -> Iterator[None]:
+    start = time.perf_counter()
+    yield
+    seconds[stage] = round(time.perf_counter() - start, 3)
+
+
+def quiet() -> None:
+    """Silence what libraries say about themselves."""
+    torch.set_float32_matmul_precision("high" if torch.cuda.is_available() else "highest")
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    for noise in NOISE:
+        warnings.filterwarnings("ignore", message=f".*{noise}.*")

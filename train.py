@@ -1,0 +1,57 @@
+"""`python train.py`: Linguistic Correlation Analysis once; every setting is a Hydra override (see --help)."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from pathlib import Path
+
+import hydra
+from omegaconf import DictConfig, OmegaConf
+
+WITH_TRACEBACK = os.environ.get("HYDRA_FULL_ERROR") == "1"
+failures: list[BaseException] = []
+
+
+@hydra.main(version_base="1.3", config_path="conf", config_name="config")
+def job(config: DictConfig) -> None:
+    """One job; what it raises is kept, so that the other jobs of a multirun go on."""
+    from neuronprobe.train import run
+
+    try:
+        run(config, Path(hydra.core.hydra_config.HydraConfig.get().runtime.output_dir))
+    except Exception as error:
+        failures.append(error)
+        say(error)
+
+
+def say(error: BaseException) -> None:
+    """One line for bad input, with the traceback on request; anything else is a defect and keeps its traceback."""
+    from neuronprobe.errors import InputError, one_line
+
+    is_input = isinstance(error, InputError) or type(error).__module__.startswith(("hydra.", "omegaconf."))
+    if WITH_TRACEBACK or not is_input:
+        import traceback
+
+        traceback.print_exception(error)
+    print(f"error: {one_line(error)}", file=sys.stderr)
+
+
+def main() -> int:
+    """0 when all jobs went well, 1 for a failed job, 2 for an override that does not fit, 130 after Ctrl-C."""
+    OmegaConf.register_new_resolver("unique", lambda: secrets.token_hex(3), use_cache=True)
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands its errors on instead of printing them
+    try:
+        job()
+    except KeyboardInterrupt:
+        print("interrupted: extracted activations are kept; the same command goes on from there.", file=sys.stderr)
+        return 130
+    except Exception as error:
+        say(error)
+        return 2
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
