@@ -13,7 +13,7 @@ from torch import Tensor
 
 from neuronprobe.errors import InputError
 
-Neurons = Int[Tensor, " k"]
+Neurons = Int[Tensor, " _"]
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class NeuronTable:
         return cls(tuple(Segment(**segment) for segment in segments))
 
 
-def size(name: str, value: float, n_neurons: int) -> int:
+def size(name: str, value: int | float, n_neurons: int) -> int:
     """Number of neurons that `value` means: an int is a count, a float below 1 a share (at least one neuron).
 
     Raises InputError when it is neither, or beyond the neurons that there are.

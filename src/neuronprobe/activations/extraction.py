@@ -34,7 +34,7 @@ def extract(
 
 def read_chunk(
     model: FrozenTransformer, sentences: Sequence[Sentence], budget: int
-) -> list[Float[Tensor, "word neuron"]]:
+) -> list[Float[Tensor, "word _"]]:
     """Activations of the sentences' words in their order, from batches of similar length; on the CPU, one per layer."""
     encoded = model.tokenise(sentences)
     starts = torch.tensor([0, *(len(s.words) for s in sentences)]).cumsum(0).tolist()

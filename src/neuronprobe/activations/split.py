@@ -32,6 +32,11 @@ class Split:
         self._store.to(device)
         return self
 
+    @property
+    def device(self) -> torch.device:
+        """Where batches lie."""
+        return self._store.device
+
     def batch(self, index: Int[Tensor, " unit"]) -> Batch:
         """The chosen units with their activations."""
         units = self.units

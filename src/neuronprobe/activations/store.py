@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -61,9 +62,14 @@ class Store:
         """Hold the activations on a GPU (on the CPU they stay in their files)."""
         self._layers = [layer.to(device) for layer in self._layers]
 
+    @property
+    def device(self) -> torch.device:
+        """Where the activations are gathered."""
+        return self._layers[0].device
+
     def gather(self, rows: Int[Tensor, "unit part"]) -> Float[Tensor, "unit neuron"]:
         """Activations of units as float32, the vectors of a unit's rows side by side."""
-        rows = rows.to(self._layers[0].device)
+        rows = rows.to(self.device)
         return torch.cat([layer[part] for part in rows.T for layer in self._layers], dim=1).float()
 
 
@@ -79,7 +85,7 @@ class StoreWriter:
         self._aside.mkdir(parents=True, exist_ok=True)
         self.words_done = self._resume()
 
-    def append(self, layers: Sequence[Float[Tensor, "word neuron"]]) -> None:
+    def append(self, layers: Sequence[Float[Tensor, "word _"]]) -> None:
         """Add the next words. Raises InputError, naming the layer, where activations are not finite."""
         for segment, layer in zip(self._neurons.segments, layers, strict=True):
             values = self._checked(segment, layer)
@@ -105,7 +111,7 @@ class StoreWriter:
         (self._aside / "progress.json").unlink()
         self._aside.rename(self.folder)
 
-    def _checked(self, segment: Segment, layer: Tensor) -> np.ndarray[Any, Any]:
+    def _checked(self, segment: Segment, layer: Tensor) -> npt.NDArray[np.floating[Any]]:
         raw = layer.float().cpu().numpy()
         if not np.isfinite(raw).all():
             raise InputError(f"activations of layer {segment.layer} must be finite, got NaN or infinity from the model.")

@@ -9,14 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from neuronprobe.neurons import Neurons
+from neuronprobe.probes.group import Group, group, outputs, stack_neurons
 from neuronprobe.probes.losses import CrossEntropy
 from neuronprobe.probes.penalty import elastic_net
 from neuronprobe.probes.probe import Probe
@@ -35,7 +35,7 @@ class Member:
 
 
 class ProbeBank(pl.LightningModule):
-    """Members that read the same neurons form a group: one weight tensor `[probe, label, neuron]`, one product."""
+    """Members that read equally many neurons form a group: one weight tensor `[probe, label, neuron]`, one product."""
 
     def __init__(
         self, members: Sequence[Member], n_neurons: int, n_labels: int, lr: float = 1e-3, n_sentences: int = 0
@@ -43,29 +43,27 @@ class ProbeBank(pl.LightningModule):
         """`lr` is Adam's; `n_sentences` is that of the split that validation scores."""
         super().__init__()
         self.members, self._lr = list(members), lr
-        self._groups = _group(self.members)
         self.loss = CrossEntropy()
-        weights = [
-            torch.stack([_initial(self.members[m], n_neurons, n_labels) for m in group]) for group in self._groups
-        ]
-        self.weights = nn.ParameterList(weights)
-        self.bias = nn.ParameterList([torch.zeros(len(group), n_labels) for group in self._groups])
-        for g, group in enumerate(self._groups):
-            chosen = [self.members[m] for m in group]
-            self.register_buffer(f"neurons_{g}", chosen[0].neurons, persistent=False)
+        self._places = group([member.neurons for member in self.members])
+        self.weights, self.bias = nn.ParameterList(), nn.ParameterList()
+        for g, places in enumerate(self._places):
+            chosen = [self.members[m] for m in places]
+            self.weights.append(torch.stack([_initial(member, n_neurons, n_labels) for member in chosen]))
+            self.bias.append(torch.zeros(len(chosen), n_labels))
+            self.register_buffer(f"neurons_{g}", stack_neurons([m.neurons for m in chosen]), persistent=False)
             self.register_buffer(f"l1_{g}", torch.tensor([m.l1 for m in chosen]), persistent=False)
             self.register_buffer(f"l2_{g}", torch.tensor([m.l2 for m in chosen]), persistent=False)
-        order = torch.tensor([m for group in self._groups for m in group]).argsort()
+        order = torch.tensor([m for places in self._places for m in places]).argsort()
         self.register_buffer("_order", order, persistent=False)
         self.dev_score = BankScore(len(self.members), n_labels, n_sentences)
 
     def forward(self, activations: Float[Tensor, "unit neuron"]) -> Float[Tensor, "unit probe label"]:
         """Outputs of all members, in their order."""
-        outputs = [
-            linear(activations, weights, bias, getattr(self, f"neurons_{g}"))
+        groups = [
+            Group(weights, bias, getattr(self, f"neurons_{g}"))
             for g, (weights, bias) in enumerate(zip(self.weights, self.bias, strict=True))
         ]
-        return outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=1)[:, self._order]
+        return outputs(activations, groups, self._order)
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """The sum of the members' objectives: their gradients don't meet."""
@@ -99,8 +97,8 @@ class ProbeBank(pl.LightningModule):
     def probes(self) -> list[Probe]:
         """The members as they are now, on the CPU, in their order."""
         found: dict[int, Probe] = {}
-        for group, weights, bias in zip(self._groups, self.weights, self.bias, strict=True):
-            for place, m in enumerate(group):
+        for places, weights, bias in zip(self._places, self.weights, self.bias, strict=True):
+            for place, m in enumerate(places):
                 member = self.members[m]
                 tensors = (weights[place].detach().cpu().clone(), bias[place].detach().cpu().clone())
                 found[m] = Probe(*tensors, member.neurons, member.l1, member.l2, member.seed)
@@ -119,26 +117,6 @@ class ProbeBank(pl.LightningModule):
             return
         for member, value in zip(self.members, values.tolist(), strict=True):
             self.log(f"{name}/l1={member.l1:g},l2={member.l2:g}", value)
-
-
-def linear(
-    activations: Float[Tensor, "unit neuron"],
-    weights: Float[Tensor, "probe label k"],
-    bias: Float[Tensor, "probe label"],
-    neurons: Int[Tensor, " k"] | None,
-) -> Float[Tensor, "unit probe label"]:
-    """Outputs of probes that read the same neurons (all, where None)."""
-    columns = activations if neurons is None else activations.index_select(1, neurons)
-    product = nn.functional.linear(columns, weights.flatten(0, 1), bias.flatten())
-    return product.unflatten(1, bias.shape)
-
-
-def _group(members: Sequence[Member]) -> list[list[int]]:
-    groups: dict[Any, list[int]] = {}
-    for m, member in enumerate(members):
-        key = None if member.neurons is None else tuple(member.neurons.tolist())
-        groups.setdefault(key, []).append(m)
-    return list(groups.values())
 
 
 def _initial(member: Member, n_neurons: int, n_labels: int) -> Float[Tensor, "label neuron"]:

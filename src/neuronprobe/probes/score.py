@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from neuronprobe.activations import Split
+from neuronprobe.probes.group import Group, group, outputs, stack_neurons
 from neuronprobe.probes.probe import Probe
 from neuronprobe.types import UNKNOWN
 
@@ -86,20 +87,20 @@ class BankScore(torchmetrics.Metric):
 @torch.no_grad()
 def score(probes: Sequence[Probe], split: Split) -> Score:
     """Score trained probes on a split, in float32, one pass over the activations for all."""
-    from neuronprobe.probes.bank import linear
-
-    metric, device = None, None
+    device = split.device
+    places = group([probe.neurons for probe in probes])
+    groups = [_stacked([probes[p] for p in together], device) for together in places]
+    order = torch.tensor([p for together in places for p in together]).argsort().to(device)
+    metric = BankScore(len(probes), split.n_labels, split.units.n_sentences).to(device)
     for batch in split.blocks():
-        if metric is None:
-            device = batch.activations.device
-            moved = [_moved(probe, device) for probe in probes]
-            metric = BankScore(len(probes), split.n_labels, split.units.n_sentences).to(device)
-        outputs = [linear(batch.activations, *tensors) for tensors in moved]
-        metric.update(torch.cat(outputs, dim=1), batch.labels, batch.sentences)
-    assert metric is not None, "a split has at least one unit"
+        metric.update(outputs(batch.activations, groups, order), batch.labels, batch.sentences)
     return metric.counts()
 
 
-def _moved(probe: Probe, device: torch.device) -> tuple[Tensor, Tensor, Tensor | None]:
-    neurons = None if probe.neurons is None else probe.neurons.to(device)
-    return probe.weights[None].to(device), probe.bias[None].to(device), neurons
+def _stacked(probes: Sequence[Probe], device: torch.device) -> Group:
+    neurons = stack_neurons([probe.neurons for probe in probes])
+    return Group(
+        torch.stack([probe.weights for probe in probes]).to(device),
+        torch.stack([probe.bias for probe in probes]).to(device),
+        None if neurons is None else neurons.to(device),
+    )

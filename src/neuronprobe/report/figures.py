@@ -27,7 +27,8 @@ def draw_layers(rows: Sequence[PlainRow], path: Path) -> None:
     found = find(rows, study="ranking", metric="salient_neurons")
     labels = [f"{row['layer']}" if not row.get("role") else f"{row['role']} {row['layer']}" for row in found]
     figure, axes = plt.subplots(figsize=(6, 3.2), layout="constrained")
-    bars = axes.bar(labels, [row["value"] for row in found], color=STYLE["top"][0])
+    bars = axes.bar(range(len(labels)), [row["value"] for row in found], color=STYLE["top"][0])
+    axes.set_xticks(range(len(labels)), labels)
     axes.bar_label(bars, fmt="{:.0f}", fontsize=8)
     share = found[0]["share"] if found else 0
     axes.set(xlabel="layer (0 = embeddings)", ylabel="salient neurons", title=f"Where the top {share:.0%} of the neurons lie")
@@ -51,7 +52,7 @@ def draw_accuracy(rows: Sequence[PlainRow], path: Path) -> None:
         axes.minorticks_off()
         _plain(axes)
     both[0].set_ylabel("accuracy on test")
-    both[0].legend(fontsize=7, frameon=False, loc="lower right")
+    both[1].legend(*both[0].get_legend_handles_labels(), fontsize=7, frameon=False, loc="lower right")
     figure.savefig(path, dpi=150)
     plt.close(figure)
 

@@ -14,7 +14,7 @@ SETS = ("top", "random", "layer_matched", "bottom")
 
 def print_corpus(console: Console, rows: Sequence[PlainRow], title: str) -> None:
     """Sentences, words, labels and baselines of each split."""
-    table = Table("split", "sentences", "words", "labels", "most frequent label", "most frequent per word type", title=title)
+    table = Table("split", "sentences", "words", "labels", "majority %", "word majority %", title=title)
     for split in ("train", "dev", "test"):
         numbers = [first(rows, study="corpus", metric=m, split=split) for m in ("sentences", "words", "labels")]
         guesses = [first(rows, study="baseline", set=s, split=split) for s in ("majority", "word_majority")]
@@ -58,14 +58,14 @@ def neurons_text(rows: Sequence[PlainRow]) -> str:
 
 
 def _subset_table(rows: Sequence[PlainRow]) -> Table:
-    table = Table("neurons", "top", "random", "random, same layers", "bottom")
+    table = Table("neurons", "top", "random", "same layers", "bottom", title="accuracy on test, %: top against random and bottom neurons")
     for study, share, how in (
-        ("ablation", 0.1, "kept, rest zeroed"),
-        ("ablation", 0.2, "kept, rest zeroed"),
+        ("ablation", 0.1, "kept"),
+        ("ablation", 0.2, "kept"),
         ("retraining", 0.05, "retrained"),
     ):
         k = count(rows, share)
-        cells = [percent(subset_row(rows, study, name, k)) for name in SETS]
+        cells = [percent(subset_row(rows, study, name, k)).split(" [")[0] for name in SETS]
         if set(cells) != {"-"}:
             table.add_row(f"{share:.0%} ({k:,}) {how}", *cells)
     return table

@@ -28,7 +28,7 @@ class NeuronSet:
 
 
 def neuron_sets(
-    ranking: Ranking, table: NeuronTable, sizes: Sequence[float], names: Sequence[str], draws: int, seed: int
+    ranking: Ranking, table: NeuronTable, sizes: Sequence[int | float], names: Sequence[str], draws: int, seed: int
 ) -> list[NeuronSet]:
     """All sets of all sizes. Raises InputError where a size is beyond the neurons."""
     sets = []

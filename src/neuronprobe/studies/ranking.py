@@ -25,7 +25,7 @@ def ranking_rows(
         "seed": probe.seed, "l1": probe.l1, "l2": probe.l2,
     }  # fmt: skip
 
-    def row(metric: str, value: float, **place: object) -> Row:
+    def row(metric: str, value: int | float, **place: object) -> Row:
         return Row("ranking", metric, float(value), **common, **place)  # type: ignore[arg-type]
 
     rows = []

@@ -14,7 +14,7 @@ FitBank = Callable[[Sequence[Member], Split], list[Probe]]
 
 def retraining(
     probe: Probe, ranking: Ranking, train: Split, splits: dict[str, Split], fit: FitBank,
-    sizes: Sequence[float], draws: int, seed: int, solver: str,
+    sizes: Sequence[int | float], draws: int, seed: int, solver: str,
 ) -> Result:  # fmt: skip
     """Top, random and bottom sets of all sizes as members of one bank, with the λ of `probe`."""
     sets = neuron_sets(ranking, train.neurons, sizes, ("top", "random", "bottom"), draws, seed)

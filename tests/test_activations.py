@@ -1,0 +1,201 @@
+"""The store, the data module and the stream of batches."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from neuronprobe.activations import ActivationsDataModule, BatchStream, Split, Store, StoreError, extraction
+from neuronprobe.activations.extraction import read_chunk
+from neuronprobe.activations.store import StoreWriter
+from neuronprobe.corpora import ConlluCorpus
+from neuronprobe.errors import InputError
+from neuronprobe.models import FrozenTransformer
+from neuronprobe.neurons import NeuronTable, Segment
+from neuronprobe.properties import WordProperty
+
+TABLE = NeuronTable((Segment("residual", 0, 3), Segment("residual", 1, 2)))
+MARK = {"model": "m", "forms": "f"}
+
+
+def layers(n: int, start: int = 0) -> list[torch.Tensor]:
+    rows = torch.arange(start, start + n, dtype=torch.float32)[:, None]
+    return [rows + torch.tensor([0.0, 0.25, 0.5]), -rows + torch.tensor([0.0, 0.5])]
+
+
+@pytest.fixture
+def corpus(small_treebank: dict[str, str]) -> ConlluCorpus:
+    return ConlluCorpus(**small_treebank)
+
+
+def module(corpus: ConlluCorpus, model: Any, folder: Path, name: str = "upos", **settings: Any) -> ActivationsDataModule:
+    return ActivationsDataModule(corpus, WordProperty(name), model, str(folder), batch_size=32, **settings)
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    writer = StoreWriter(tmp_path / "s", MARK, TABLE, 10, "float16")
+    writer.append(layers(4))
+    writer.append(layers(6, 4))
+    writer.finish()
+    store = Store(tmp_path / "s", MARK)
+    assert store.neurons == TABLE and store.n_words == 10
+    found = store.gather(torch.tensor([[7], [0]]))
+    assert found.dtype == torch.float32
+    assert found.tolist() == [[7.0, 7.25, 7.5, -7.0, -6.5], [0.0, 0.25, 0.5, 0.0, 0.5]]
+    pair = store.gather(torch.tensor([[1, 2]]))
+    assert pair.tolist() == [[1.0, 1.25, 1.5, -1.0, -0.5, 2.0, 2.25, 2.5, -2.0, -1.5]]
+
+
+def test_a_killed_writer_goes_on_after_its_last_mark(tmp_path: Path) -> None:
+    StoreWriter(tmp_path / "s", MARK, TABLE, 10, "float16").append(layers(4))
+    with (tmp_path / "s.partial" / "residual-00.npy").open("ab") as file:
+        file.write(b"half a row that was never marked")
+    writer = StoreWriter(tmp_path / "s", MARK, TABLE, 10, "float16")
+    assert writer.words_done == 4
+    writer.append(layers(6, 4))
+    writer.finish()
+    assert Store(tmp_path / "s", MARK).gather(torch.arange(10)[:, None])[:, 0].tolist() == list(range(10))
+
+
+@pytest.mark.parametrize("harm", ["other fingerprint", "short file", "no file"])
+def test_a_partial_store_that_does_not_fit_starts_anew(harm: str, tmp_path: Path) -> None:
+    StoreWriter(tmp_path / "s", MARK, TABLE, 10, "float16").append(layers(4))
+    path = tmp_path / "s.partial" / "residual-01.npy"
+    if harm == "short file":
+        path.write_bytes(path.read_bytes()[:-1])
+    elif harm == "no file":
+        path.unlink()
+    mark = {"model": "other"} if harm == "other fingerprint" else MARK
+    assert StoreWriter(tmp_path / "s", mark, TABLE, 10, "float16").words_done == 0
+
+
+def test_a_store_with_another_fingerprint_is_refused(tmp_path: Path) -> None:
+    writer = StoreWriter(tmp_path / "s", MARK, TABLE, 4, "float16")
+    writer.append(layers(4))
+    writer.finish()
+    with pytest.raises(StoreError, match="another fingerprint"):
+        Store(tmp_path / "s", {"model": "other"})
+
+
+def test_values_that_are_not_finite_name_their_layer(tmp_path: Path) -> None:
+    writer = StoreWriter(tmp_path / "s", MARK, TABLE, 4, "float16")
+    bad = layers(4)
+    bad[1][2, 0] = float("nan")
+    with pytest.raises(InputError, match="activations of layer 1 must be finite"):
+        writer.append(bad)
+    bad[1][2, 0] = 70_000.0
+    with pytest.raises(InputError, match=r"below 65,504 for a float16 store, got 70,000; use activations\.dtype=float32"):
+        writer.append(bad)
+    whole = StoreWriter(tmp_path / "t", MARK, TABLE, 4, "float32")
+    whole.append(bad)
+
+
+def test_the_second_run_extracts_nothing_even_for_another_property(
+    corpus: ConlluCorpus, tiny_bert: Path, tmp_path: Path
+) -> None:
+    data = module(corpus, FrozenTransformer(str(tiny_bert)), tmp_path)
+    data.prepare_data()
+    assert data.extracted == ["train", "dev", "test"]
+    model = FrozenTransformer(str(tiny_bert))
+    again = module(corpus, model, tmp_path, name="xpos")
+    again.prepare_data()
+    again.setup()
+    assert again.extracted == []
+    assert "network" not in vars(model) and "tokenizer" not in vars(model), "a finished store needs no model"
+    assert len(again.split("train").neurons) == 3 * 32
+
+
+def test_the_store_holds_what_the_model_gives(corpus: ConlluCorpus, tiny_bert: Path, tmp_path: Path) -> None:
+    model = FrozenTransformer(str(tiny_bert))
+    data = module(corpus, model, tmp_path, dtype="float32")
+    data.prepare_data()
+    data.setup()
+    sentences = list(corpus.sentences("dev"))
+    expected = torch.cat(read_chunk(model, sentences, 64), dim=1)
+    split = data.split("dev")
+    found = torch.cat([batch.activations for batch in split.blocks(50)])
+    torch.testing.assert_close(found, expected[split.units.rows.flatten()], rtol=1e-5, atol=1e-6)
+    words = [label for sentence in sentences for label in sentence.annotations["upos"]]
+    assert [data.labels.names[label] for label in split.units.labels] == words
+
+
+def test_an_interrupted_extraction_goes_on(
+    corpus: ConlluCorpus, tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(extraction, "CHUNK_WORDS", 200)
+    calls = []
+
+    def read_and_fail(*arguments: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return read_chunk(*arguments)
+
+    monkeypatch.setattr(extraction, "read_chunk", read_and_fail)
+    with pytest.raises(KeyboardInterrupt):
+        module(corpus, FrozenTransformer(str(tiny_bert)), tmp_path / "a").prepare_data()
+    data = module(corpus, FrozenTransformer(str(tiny_bert)), tmp_path / "a")
+    data.prepare_data()
+    data.setup()
+    whole = module(corpus, FrozenTransformer(str(tiny_bert)), tmp_path / "b")
+    whole.prepare_data()
+    whole.setup()
+    for name in ("train", "dev", "test"):
+        one, other = (next(iter(d.split(name).blocks(10_000))).activations for d in (data, whole))
+        assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("harm", ["flip", "truncate", "index"])
+def test_a_damaged_store_is_noticed_said_and_extracted_again(
+    harm: str, corpus: ConlluCorpus, tiny_bert: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    module(corpus, FrozenTransformer(str(tiny_bert)), tmp_path).prepare_data()
+    data = module(corpus, FrozenTransformer(str(tiny_bert)), tmp_path)
+    folder = data._store("dev")
+    path = folder / "residual-01.npy"
+    content = bytearray(path.read_bytes())
+    if harm == "flip":
+        content[-5] ^= 1
+        path.write_bytes(content)
+    elif harm == "truncate":
+        path.write_bytes(content[:-10])
+    else:
+        (folder / "index.json").write_text("{")
+    data.prepare_data()
+    assert data.extracted == ["dev"]
+    assert "The store of dev is damaged" in caplog.text
+    assert json.loads((folder / "index.json").read_text())["words"] == data.readings["dev"].n_words
+
+
+def test_the_order_is_a_function_of_seed_and_epoch(planted: Split) -> None:
+    def labels(**settings: int) -> list[int]:
+        return torch.cat([batch.labels for batch in BatchStream(planted, 64, **settings)]).tolist()
+
+    assert labels(seed=1, epoch=2) == labels(seed=1, epoch=2)
+    assert len({tuple(labels(seed=s, epoch=e)) for s in (0, 1) for e in (0, 1)}) == 4
+    assert labels() == planted.units.labels.tolist()
+    assert sorted(labels(seed=1)) == sorted(planted.units.labels.tolist())
+
+
+@pytest.mark.parametrize("world", [2, 3])
+def test_processes_share_every_batch_without_overlap(planted: Split, world: int) -> None:
+    whole = list(BatchStream(planted, 60, seed=1))
+    parts = [list(BatchStream(planted, 60, seed=1, rank=rank, world=world)) for rank in range(world)]
+    assert {len(part) for part in parts} == {len(whole)}
+    for index, batch in enumerate(whole):
+        shares = torch.cat([part[index].activations for part in parts])
+        assert sorted(shares[:, 0].tolist()) == sorted(batch.activations[:, 0].tolist())
+    assert len(BatchStream(planted, 64)) == len(list(BatchStream(planted, 64))) == 24
+
+
+def test_a_property_without_labels_in_a_split_is_refused(
+    small_treebank: dict[str, str], tiny_bert: Path, tmp_path: Path
+) -> None:
+    corpus = ConlluCorpus(**small_treebank)
+    data = module(corpus, FrozenTransformer(str(tiny_bert)), tmp_path, name="deprel")
+    with pytest.raises(InputError, match="property deprel must label at least one word of train, got none"):
+        _ = data.labels

@@ -1,0 +1,189 @@
+"""The frozen transformer hook: words against sentences run alone, alignment with several tokenizers, bad folders."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from neuronprobe.activations.extraction import length_buckets, read_chunk
+from neuronprobe.corpora import starter
+from neuronprobe.errors import InputError
+from neuronprobe.models import FrozenTransformer, from_package
+from neuronprobe.types import Sentence
+
+TEXT = "A small corpus of sentences trains tokenizers, doesn't it? Café naïve unaffordability 12,500 supercalifragilistic"
+
+
+def sentences(n: int = 40) -> list[Sentence]:
+    return [sentence for sentence, _ in zip(starter().sentences("test"), range(n), strict=False)]
+
+
+def save_tokenizer(folder: Path, kind: str) -> int:
+    """Train a small tokenizer of a kind; its vocabulary size."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    lines = [TEXT, *(" ".join(sentence.words) for sentence in sentences())]
+    if kind == "byte-level":
+        tokenizer = Tokenizer(models.BPE())
+        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+        tokenizer.decoder = decoders.ByteLevel()
+        alphabet = pre_tokenizers.ByteLevel.alphabet()
+        trainer = trainers.BpeTrainer(vocab_size=400, special_tokens=["<s>", "</s>", "<pad>"], initial_alphabet=alphabet)
+        around = processors.TemplateProcessing("<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 1)])
+    else:  # unigram with the special tokens at the end, as XLNet has them
+        tokenizer = Tokenizer(models.Unigram())
+        tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+        special = ["<s>", "</s>", "<pad>", "<unk>"]
+        trainer = trainers.UnigramTrainer(vocab_size=300, special_tokens=special, unk_token="<unk>")
+        around = processors.TemplateProcessing("$A </s> <s>", special_tokens=[("<s>", 0), ("</s>", 1)])
+    tokenizer.train_from_iterator(lines, trainer)
+    tokenizer.post_processor = around
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", model_max_length=128)
+    fast.save_pretrained(folder)
+    return tokenizer.get_vocab_size()
+
+
+@pytest.fixture(params=["wordpiece", "byte-level", "unigram", "minilm"])
+def model(request: pytest.FixtureRequest, tiny_bert: Path, tmp_path: Path) -> Iterator[FrozenTransformer]:
+    """Models with four tokenizers."""
+    if request.param == "minilm":
+        yield request.getfixturevalue("minilm")
+    elif request.param == "wordpiece":
+        yield FrozenTransformer(str(tiny_bert))
+    else:
+        from transformers import BertConfig, BertModel
+
+        size = save_tokenizer(tmp_path, request.param)
+        torch.manual_seed(0)
+        config = BertConfig(
+            vocab_size=size, hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64,
+            max_position_embeddings=128,
+        )  # fmt: skip
+        BertModel(config).save_pretrained(tmp_path)
+        yield FrozenTransformer(str(tmp_path))
+
+
+def alone(model: FrozenTransformer, sentence: Sentence) -> list[torch.Tensor]:
+    """Hugging Face on one sentence without padding; each word's last subword found by tokenising the words one by one."""
+    encoding = model.tokenizer(list(sentence.words), is_split_into_words=True, return_tensors="pt")
+    with torch.no_grad():
+        states = model.network(**encoding, output_hidden_states=True).hidden_states
+    start = encoding.word_ids().index(0)
+    lengths = [len(model.tokenizer([word], is_split_into_words=True, add_special_tokens=False)["input_ids"])
+               for word in sentence.words]  # fmt: skip
+    last = start + torch.tensor(lengths).cumsum(0) - 1
+    return [state[0, last] for state in states]
+
+
+def test_words_equal_those_of_each_sentence_run_alone(model: FrozenTransformer) -> None:
+    chosen = sentences()
+    layers = read_chunk(model, chosen, budget=256)
+    witness = [torch.cat(words) for words in zip(*(alone(model, sentence) for sentence in chosen), strict=True)]
+    assert len(layers) == len(witness) == len(model.neurons.segments)
+    for layer, expected in zip(layers, witness, strict=True):
+        relative = (layer - expected).norm(dim=1) / expected.norm(dim=1)
+        assert relative.max() < 1e-5
+
+
+def test_every_word_has_its_own_last_subword(model: FrozenTransformer) -> None:
+    for sentence, encoded in zip(sentences(), model.tokenise(sentences()), strict=True):
+        assert len(encoded.last) == len(sentence.words)
+        assert (torch.tensor(encoded.last).diff() > 0).all()
+
+
+def test_byte_level_words_keep_their_leading_blank(tmp_path: Path) -> None:
+    from transformers import BertConfig, BertModel
+
+    size = save_tokenizer(tmp_path, "byte-level")
+    BertModel(BertConfig(vocab_size=size, hidden_size=8, num_hidden_layers=1, num_attention_heads=1)).save_pretrained(tmp_path)
+    model = FrozenTransformer(str(tmp_path))
+    ids = model.tokenise([Sentence("x", ("the", "the"), {})])[0].ids
+    assert ids[1] == ids[2]
+    assert model.tokenizer.convert_ids_to_tokens(ids[1]).startswith("Ġ")
+
+
+def test_nothing_of_the_network_can_be_trained(tiny_bert: Path) -> None:
+    network = FrozenTransformer(str(tiny_bert)).network
+    assert not network.training
+    assert not any(parameter.requires_grad for parameter in network.parameters())
+
+
+def test_length_buckets_hold_every_sentence_once_within_the_budget(tiny_bert: Path) -> None:
+    encoded = FrozenTransformer(str(tiny_bert)).tokenise(sentences())
+    batches = list(length_buckets(encoded, budget=200))
+    assert sorted(i for batch in batches for i in batch) == list(range(len(encoded)))
+    for batch in batches:
+        longest = max(len(encoded[i]) for i in batch)
+        assert len(batch) == 1 or longest * len(batch) <= 200
+
+
+def test_a_word_without_subword_is_named(tiny_bert: Path) -> None:
+    with pytest.raises(InputError, match=r"word 2 of sentence s7 must give at least one subword, got none for '\\u200d'"):
+        FrozenTransformer(str(tiny_bert)).tokenise([Sentence("s7", ("a", "\u200d", "b"), {})])
+
+
+def test_a_sentence_beyond_the_model_is_named(tiny_bert: Path) -> None:
+    with pytest.raises(InputError, match=r"sentence long must have at most 128 subwords, .* got 202"):
+        FrozenTransformer(str(tiny_bert)).tokenise([Sentence("long", ("a",) * 200, {})])
+
+
+def without(*patterns: str) -> Callable[[Path], None]:
+    def remove(folder: Path) -> None:
+        for pattern in patterns:
+            for path in folder.glob(pattern):
+                path.unlink()
+
+    return remove
+
+
+def break_weights(folder: Path) -> None:
+    (folder / "model.safetensors").write_bytes(b"broken")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (without("config.json"), "with config.json"),
+        (without("*.safetensors"), r"with weights \(\*.safetensors\)"),
+        (without("tokenizer*", "vocab*"), "with a tokenizer"),
+    ],
+)
+def test_a_folder_that_lacks_something_is_named(
+    change: Callable[[Path], None], message: str, tiny_bert: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(tiny_bert, tmp_path / "model")
+    change(tmp_path / "model")
+    with pytest.raises(InputError, match=f"model.name must be a model folder {message}"):
+        FrozenTransformer(str(tmp_path / "model"))
+
+
+def test_broken_weights_are_one_line(tiny_bert: Path, tmp_path: Path) -> None:
+    shutil.copytree(tiny_bert, tmp_path / "model")
+    break_weights(tmp_path / "model")
+    with pytest.raises(InputError, match="must be an encoder that transformers can load") as caught:
+        _ = FrozenTransformer(str(tmp_path / "model")).network
+    assert "\n" not in str(caught.value)
+
+
+def test_a_name_that_is_nowhere_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(InputError, match="must be a folder or a name on the Hugging Face hub, got 'no/such-model'"):
+        FrozenTransformer("no/such-model")
+    with pytest.raises(InputError, match="must come from an installed package, got 'no_such_package'"):
+        from_package("no_such_package", "model")
+
+
+def test_the_fingerprint_changes_with_the_weights_and_not_with_the_place(tiny_bert: Path, tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    shutil.copytree(tiny_bert, tmp_path / "model")
+    assert FrozenTransformer(str(tmp_path / "model")).fingerprint == FrozenTransformer(str(tiny_bert)).fingerprint
+    weights = load_file(tmp_path / "model" / "model.safetensors")
+    next(iter(weights.values())).view(-1)[0] += 1
+    save_file(weights, tmp_path / "model" / "model.safetensors", {"format": "pt"})
+    assert FrozenTransformer(str(tmp_path / "model")).fingerprint != FrozenTransformer(str(tiny_bert)).fingerprint

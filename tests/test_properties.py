@@ -1,0 +1,40 @@
+"""Units and label sets."""
+
+from __future__ import annotations
+
+import pytest
+
+from neuronprobe.errors import InputError
+from neuronprobe.properties import LabelSet, WordProperty, collect
+from neuronprobe.properties.labels import unknown_labels
+from neuronprobe.types import UNKNOWN, Sentence
+
+SENTENCES = [
+    Sentence("a", ("the", "cat"), {"upos": ("DET", "NOUN")}),
+    Sentence("b", ("um", "sleeps", "!"), {"upos": (None, "VERB", "PUNCT")}),
+]
+
+
+def test_a_word_is_a_row_and_a_word_without_label_is_no_unit() -> None:
+    units = list(WordProperty("upos").units(SENTENCES))
+    assert [(u.rows, u.label, u.type, u.sentence) for u in units] == [
+        ((0,), "DET", "the", 0), ((1,), "NOUN", "cat", 0), ((3,), "VERB", "sleeps", 1), ((4,), "PUNCT", "!", 1),
+    ]  # fmt: skip
+
+
+def test_a_property_that_is_not_there_names_those_that_are() -> None:
+    with pytest.raises(InputError, match=r"property must be one of upos .*, got 'ner'"):
+        list(WordProperty("ner").units(SENTENCES))
+
+
+def test_labels_that_train_lacks_are_counted_and_never_remapped() -> None:
+    units = list(WordProperty("upos").units(SENTENCES))
+    labels = LabelSet.of(units[:2], "upos")
+    assert labels.names == ("DET", "NOUN")
+    assert collect(units, labels, 2).labels.tolist() == [0, 1, UNKNOWN, UNKNOWN]
+    assert unknown_labels(units, labels) == {"VERB": 1, "PUNCT": 1}
+
+
+def test_one_label_is_not_enough() -> None:
+    with pytest.raises(InputError, match="property upos must have at least 2 labels in train, got 1: DET"):
+        LabelSet.of(list(WordProperty("upos").units(SENTENCES))[:1], "upos")

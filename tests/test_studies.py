@@ -1,0 +1,160 @@
+"""Studies on planted answers; intervals against their stated rate."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import binomtest
+
+from neuronprobe.activations import Split
+from neuronprobe.errors import InputError
+from neuronprobe.neurons import bottom, random, top
+from neuronprobe.probes import Fit, Member, Probe, score
+from neuronprobe.rankings import lca
+from neuronprobe.studies import ablation, baselines, corpus_summary, lambda_search, ranking_rows, retraining
+from neuronprobe.studies.intervals import Bootstrap
+from neuronprobe.types import Ranking, Row, Units
+from tests.conftest import MakeSplit
+
+FIT = Fit(l1=[0.0, 1e-3, 1e-1], l2=1e-4, epochs=6, batch_size=64, lr=0.01)
+
+
+@pytest.fixture
+def trained(planted: Split) -> tuple[Probe, Ranking]:
+    torch.set_num_threads(1)
+    probe = FIT([Member(1e-3, 1e-4)], planted)[0]
+    return probe, lca(probe.weights)
+
+
+def value(rows: tuple[Row, ...] | list[Row], **wanted: object) -> float:
+    found = [row for row in rows if all(row.as_dict().get(k) == v for k, v in wanted.items())]
+    assert len(found) == 1, (wanted, len(found))
+    assert found[0].value is not None
+    return found[0].value
+
+
+def test_baselines_are_counted_by_hand() -> None:
+    def units(types: str, labels: list[int]) -> Units:
+        n = len(labels)
+        return Units(torch.arange(n)[:, None], torch.tensor(labels), torch.zeros(n, dtype=torch.long), tuple(types), 1)
+
+    splits = {"train": units("aabbc", [0, 1, 1, 1, 0]), "test": units("abczz", [0, 1, 1, 1, -1])}
+    rows = baselines(splits, seed=0)
+    assert value(rows, split="train", set="majority") == pytest.approx(3 / 5)
+    assert value(rows, split="test", set="majority") == pytest.approx(3 / 5)
+    assert value(rows, split="test", set="word_majority") == pytest.approx(3 / 5)  # a is a tie: first seen, 0
+    counts = corpus_summary(splits, {"train": 5, "test": 6}, {"train": 0, "test": 1})
+    assert value(counts, split="test", metric="units_with_a_label_train_lacks") == 1
+    assert value(counts, split="test", metric="labels") == 2
+
+
+def test_bootstrap_intervals_cover_the_truth_at_their_rate() -> None:
+    generator, hits, n_trials = torch.Generator().manual_seed(0), 0, 300
+    units = torch.full((120,), 8)
+    for trial in range(n_trials):
+        rate = torch.full((120, 8), 0.7) + 0.2 * (torch.rand(120, 1, generator=generator) - 0.5)
+        correct = (torch.rand(120, 8, generator=generator) < rate).sum(1)
+        low, high = Bootstrap(units, trial, resamples=300).accuracy(correct[None])[0].tolist()
+        hits += low <= 0.7 <= high
+    assert binomtest(hits, n_trials, 0.95).pvalue > 0.001
+    assert hits < n_trials
+
+
+def test_a_paired_interval_is_narrower_than_its_ends(trained: tuple[Probe, Ranking], planted: Split) -> None:
+    probe, ranking = trained
+    sets = [probe.keep(top(ranking.order, 20)), probe.keep(top(ranking.order, 19))]
+    found = score(sets, planted)
+    bootstrap = Bootstrap(found.units, 0)
+    low, high = bootstrap.difference(found.correct[0], found.correct[1:]).tolist()
+    single = bootstrap.accuracy(found.correct)[0]
+    assert low <= float(found.accuracy[0] - found.accuracy[1]) <= high
+    assert high - low < float(single[1] - single[0])
+
+
+def test_lambda_search_is_the_papers_formula(planted: Split) -> None:
+    probes = FIT(FIT.grid(), planted)
+    found = lambda_search(probes, FIT.pairs, lca, planted, planted, "adam", alpha=0.7, beta=0.2, share=0.1)
+    k = 4
+    scores = []
+    free = score([probes[0]], planted).accuracy[0]
+    for probe in probes:
+        order = lca(probe.weights).order
+        kept = [probe.keep(top(order, k)), probe.keep(bottom(order, k)), probe]
+        above, below, whole = score(kept, planted).accuracy.tolist()
+        scores.append(0.7 * (above - below) - 0.2 * (float(free) - whole))
+        assert value(found.rows, metric="score", l1=probe.l1, l2=probe.l2) == pytest.approx(scores[-1])
+    pairs = [(probe.l1, probe.l2) for probe in probes]
+    candidates = [i for i, pair in enumerate(pairs) if pair in FIT.pairs]
+    assert found.chosen == max(candidates, key=lambda i: scores[i])
+    assert pairs[found.chosen] != (0.0, 0.0)
+    best = max(float(score([probes[i]], planted).accuracy) for i in candidates)
+    here = float(score([probes[found.chosen]], planted).accuracy)
+    assert value(found.rows, metric="accuracy_given_up") == pytest.approx(best - here)
+
+
+def test_ablation_keeps_planted_neurons_and_reports_every_draw(trained: tuple[Probe, Ranking], planted: Split) -> None:
+    probe, ranking = trained
+    result = ablation(probe, ranking, {"test": planted}, [4, 0.5], draws=3, seed=0, solver="adam")
+    above = value(result.rows, metric="accuracy", set="top", k=4)
+    assert above > 0.85 > 0.6 > value(result.rows, metric="mean_accuracy", set="random", k=4)
+    draws = [value(result.rows, metric="accuracy", set="random", k=4, draw=d) for d in range(3)]
+    assert value(result.rows, metric="mean_accuracy", set="random", k=4) == pytest.approx(np.mean(draws))
+    gain = [row for row in result.rows if row.metric == "accuracy_difference" and row.k == 4]
+    assert {row.flags["against"] for row in gain} == {"random", "layer_matched"}
+    assert all(row.low is not None and 0 < row.low < row.value < row.high for row in gain)
+    by_hand = score([probe.keep(random(40, 4, seed=1))], planted).accuracy
+    assert draws[0] == pytest.approx(float(by_hand))
+    assert int(result.correct["ablation/top-4"].sum()) == round(above * len(planted))
+
+
+def test_sets_inside_the_first_block_and_among_zero_weights_say_so(planted: Split) -> None:
+    weights = torch.zeros(4, 40)
+    weights[torch.arange(4), torch.tensor([7, 18, 25, 31])] = 1.0
+    probe = Probe(weights, torch.zeros(4))
+    rows = ablation(probe, lca(weights), {"test": planted}, [3, 10], draws=1, seed=0, solver="adam").rows
+    tops = [row for row in rows if row.set == "top" and row.metric == "accuracy"]
+    assert [row.flags.get("inside_first_block") for row in tops] == [True, None]
+    assert [row.flags["weightless"] for row in rows if row.set == "bottom"] == [3, 10]
+
+
+def test_retraining_on_planted_neurons_loses_nothing(trained: tuple[Probe, Ranking], planted: Split) -> None:
+    probe, ranking = trained
+    result = retraining(probe, ranking, planted, {"test": planted}, FIT, [4], draws=2, seed=0, solver="adam")
+    oracle = float(score([probe], planted).accuracy)
+    assert value(result.rows, metric="accuracy", set="top") > oracle - 0.02
+    assert value(result.rows, metric="accuracy", set="bottom") < 0.4
+    assert {row.mode for row in result.rows} == {"retrained"}
+
+
+def test_a_size_beyond_the_neurons_is_refused(trained: tuple[Probe, Ranking], planted: Split) -> None:
+    with pytest.raises(InputError, match="count from 1 to 40"):
+        ablation(*trained, {"test": planted}, [41], draws=1, seed=0, solver="adam")
+
+
+def test_what_the_ranking_says_is_counted_from_it(trained: tuple[Probe, Ranking], planted: Split) -> None:
+    probe, ranking = trained
+    rows = ranking_rows(ranking, probe, planted.neurons, list("abcd"), planted.units, 0.1, "adam")
+    layers = [row for row in rows if row.metric == "salient_neurons"]
+    assert [row.value for row in layers] == [1, 1, 1, 1]  # 7, 18, 25, 31 lie in layers 0 to 3 of ten neurons each
+    first = next(row for row in rows if row.metric == "mass_of_heavier_neurons")
+    assert planted.neurons.starts[first.layer or 0] + (first.neuron or 0) == int(ranking.order[0])
+    share = probe.weights[0].abs().sort(descending=True).values.double()
+    holds = int((share.cumsum(0) < 0.25 * share.sum()).sum()) + 1
+    assert value(rows, metric="label_neurons", label="a") == holds
+    support = next(row for row in rows if row.label == "a").flags["support"]
+    assert support == int((planted.units.labels == 0).sum())
+
+
+def test_noise_does_not_beat_random(make_split: MakeSplit) -> None:
+    from neuronprobe.report.verdict import verdict
+
+    generator = torch.Generator().manual_seed(5)
+    noise = make_split(torch.randn(1000, 40, generator=generator), torch.randint(3, (1000,), generator=generator))
+    fresh = make_split(torch.randn(1000, 40, generator=generator), torch.randint(3, (1000,), generator=generator))
+    probe = FIT([Member(1e-3, 1e-4)], noise)[0]
+    ranking = lca(probe.weights)
+    rows = list(ablation(probe, ranking, {"test": fresh}, [0.1, 0.2], draws=5, seed=0, solver="adam").rows)
+    rows.append(Row("oracle", "accuracy", 0.3, k=40))
+    text = verdict([row.as_dict() for row in rows])
+    assert text.startswith("Top does not beat random") and "raise probe.l1" in text
