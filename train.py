@@ -40,7 +40,7 @@ def say(error: BaseException) -> None:
 
 def main() -> int:
     """0 when all jobs went well, 1 for a failed job, 2 for an override that does not fit, 130 after Ctrl-C."""
-    OmegaConf.register_new_resolver("unique", lambda: secrets.token_hex(3), use_cache=True)
+    OmegaConf.register_new_resolver("unique", lambda: secrets.token_hex(3), use_cache=True, replace=True)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands its errors on instead of printing them
     try:
         job()

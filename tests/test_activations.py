@@ -32,7 +32,9 @@ def corpus(small_treebank: dict[str, str]) -> ConlluCorpus:
     return ConlluCorpus(**small_treebank)
 
 
-def module(corpus: ConlluCorpus, model: Any, folder: Path, name: str = "upos", **settings: Any) -> ActivationsDataModule:
+def module(
+    corpus: ConlluCorpus, model: Any, folder: Path, name: str = "upos", **settings: Any
+) -> ActivationsDataModule:
     return ActivationsDataModule(corpus, WordProperty(name), model, str(folder), batch_size=32, **settings)
 
 
@@ -88,7 +90,9 @@ def test_values_that_are_not_finite_name_their_layer(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="activations of layer 1 must be finite"):
         writer.append(bad)
     bad[1][2, 0] = 70_000.0
-    with pytest.raises(InputError, match=r"below 65,504 for a float16 store, got 70,000; use activations\.dtype=float32"):
+    with pytest.raises(
+        InputError, match=r"below 65,504 for a float16 store, got 70,000; use activations\.dtype=float32"
+    ):
         writer.append(bad)
     whole = StoreWriter(tmp_path / "t", MARK, TABLE, 4, "float32")
     whole.append(bad)

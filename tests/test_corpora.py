@@ -14,7 +14,10 @@ from neuronprobe.corpora.conllu import read_conllu
 from neuronprobe.errors import InputError
 
 STARTER = Path(neuronprobe.corpora.__file__).parent / "starter"
-UPOS = set("ADJ ADP ADV AUX CCONJ DET INTJ NOUN NUM PART PRON PROPN PUNCT SCONJ SYM VERB X".split())
+UPOS = (
+    {"ADJ", "ADP", "ADV", "AUX", "CCONJ", "DET", "INTJ", "NOUN", "NUM"}
+    | {"PART", "PRON", "PROPN", "PUNCT", "SCONJ", "SYM", "VERB", "X"}
+)  # fmt: skip
 WORD = "1\tIt\tit\tPRON\tPRP\t_\t0\troot\t_\t_\n"
 
 

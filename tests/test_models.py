@@ -15,7 +15,9 @@ from neuronprobe.errors import InputError
 from neuronprobe.models import FrozenTransformer, from_package
 from neuronprobe.types import Sentence
 
-TEXT = "A small corpus of sentences trains tokenizers, doesn't it? Café naïve unaffordability 12,500 supercalifragilistic"
+TEXT = (
+    "A small corpus of sentences trains tokenizers, doesn't it? Café naïve unaffordability 12,500 supercalifragilistic"
+)
 
 
 def sentences(n: int = 40) -> list[Sentence]:
@@ -33,7 +35,9 @@ def save_tokenizer(folder: Path, kind: str) -> int:
         tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
         tokenizer.decoder = decoders.ByteLevel()
         alphabet = pre_tokenizers.ByteLevel.alphabet()
-        trainer = trainers.BpeTrainer(vocab_size=400, special_tokens=["<s>", "</s>", "<pad>"], initial_alphabet=alphabet)
+        trainer = trainers.BpeTrainer(
+            vocab_size=400, special_tokens=["<s>", "</s>", "<pad>"], initial_alphabet=alphabet
+        )
         around = processors.TemplateProcessing("<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 1)])
     else:  # unigram with the special tokens at the end, as XLNet has them
         tokenizer = Tokenizer(models.Unigram())
@@ -69,7 +73,7 @@ def model(request: pytest.FixtureRequest, tiny_bert: Path, tmp_path: Path) -> It
 
 
 def alone(model: FrozenTransformer, sentence: Sentence) -> list[torch.Tensor]:
-    """Hugging Face on one sentence without padding; each word's last subword found by tokenising the words one by one."""
+    """Hugging Face on one sentence without padding; last subwords from the words tokenised one by one."""
     encoding = model.tokenizer(list(sentence.words), is_split_into_words=True, return_tensors="pt")
     with torch.no_grad():
         states = model.network(**encoding, output_hidden_states=True).hidden_states
@@ -100,7 +104,9 @@ def test_byte_level_words_keep_their_leading_blank(tmp_path: Path) -> None:
     from transformers import BertConfig, BertModel
 
     size = save_tokenizer(tmp_path, "byte-level")
-    BertModel(BertConfig(vocab_size=size, hidden_size=8, num_hidden_layers=1, num_attention_heads=1)).save_pretrained(tmp_path)
+    BertModel(BertConfig(vocab_size=size, hidden_size=8, num_hidden_layers=1, num_attention_heads=1)).save_pretrained(
+        tmp_path
+    )
     model = FrozenTransformer(str(tmp_path))
     ids = model.tokenise([Sentence("x", ("the", "the"), {})])[0].ids
     assert ids[1] == ids[2]
@@ -123,7 +129,9 @@ def test_length_buckets_hold_every_sentence_once_within_the_budget(tiny_bert: Pa
 
 
 def test_a_word_without_subword_is_named(tiny_bert: Path) -> None:
-    with pytest.raises(InputError, match=r"word 2 of sentence s7 must give at least one subword, got none for '\\u200d'"):
+    with pytest.raises(
+        InputError, match=r"word 2 of sentence s7 must give at least one subword, got none for '\\u200d'"
+    ):
         FrozenTransformer(str(tiny_bert)).tokenise([Sentence("s7", ("a", "\u200d", "b"), {})])
 
 

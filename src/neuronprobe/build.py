@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -41,13 +42,13 @@ def build(config: DictConfig) -> Job:
     )  # fmt: skip
     studies = [construct(config, "search"), *(construct(config, "callbacks") or {}).values()]
     loggers = list((construct(config, "logger") or {}).values())
-    bar = pl.callbacks.RichProgressBar(leave=False)
-    trainer = construct(config, "trainer", logger=loggers, callbacks=[*studies, bar])
+    bars = [pl.callbacks.RichProgressBar()] if sys.stdout.isatty() else []
+    trainer = construct(config, "trainer", logger=loggers, callbacks=[*studies, *bars], enable_progress_bar=bool(bars))
     return Job(data, fit, [study for study in studies if isinstance(study, StudyCallback)], trainer)
 
 
 def construct(config: DictConfig, group: str, **arguments: Any) -> Any:
-    """What one config group describes. Raises InputError for a target that is not allowed or arguments that don't fit."""
+    """What one config group describes. InputError where a target is not allowed or arguments don't fit."""
     try:
         allowed = (*TARGETS, *(config.get("allow_targets") or ()))
         for target in _targets(OmegaConf.to_container(config[group], resolve=True)):

@@ -15,10 +15,9 @@ class InputError(ValueError):
 
 def number(name: str, value: object, low: float = -math.inf, high: float = math.inf) -> float:
     """`value` as a finite float within [low, high]; InputError otherwise."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not math.isfinite(value) or not low <= value <= high:  # type: ignore[operator]
-        raise InputError(f"{name} must be a number{_bounds(low, high)}, got {value!r}.")
-    return float(value)  # type: ignore[arg-type]
+    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and low <= value <= high:
+        return float(value)
+    raise InputError(f"{name} must be a number{_bounds(low, high)}, got {value!r}.")
 
 
 def whole_number(name: str, value: object, low: int = 0, high: float = math.inf) -> int:

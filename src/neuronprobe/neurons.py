@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from jaxtyping import Int
@@ -26,13 +26,14 @@ class Segment:
     role: str | None = None
 
 
-class Neuron(NamedTuple):
+@dataclass(frozen=True)
+class Neuron:
     """(site, layer, index, role) of one neuron; layer 0 = embeddings."""
 
     site: str
     layer: int
     index: int
-    role: str | None
+    role: str | None = None
 
     def __str__(self) -> str:
         place = f"layer {self.layer}, {self.index}"
@@ -84,9 +85,7 @@ class NeuronTable:
 
     def with_roles(self, roles: Sequence[str | None]) -> NeuronTable:
         """The table of units that put one vector of this table per role side by side."""
-        return NeuronTable(
-            tuple(Segment(s.site, s.layer, s.width, role) for role in roles for s in self.segments)
-        )
+        return NeuronTable(tuple(Segment(s.site, s.layer, s.width, role) for role in roles for s in self.segments))
 
     def as_list(self) -> list[dict[str, Any]]:
         """Plain data for index.json and checkpoints."""
@@ -108,7 +107,7 @@ def size(name: str, value: int | float, n_neurons: int) -> int:
     if isinstance(value, float) and 0 < value <= 1:
         return max(1, round(value * n_neurons))
     raise InputError(
-        f"{name} must be a count from 1 to {n_neurons} (the neurons there are) or a share above 0 and up to 1.0, got {value!r}."
+        f"{name} must be a count from 1 to {n_neurons} (the neurons there are) or a share up to 1.0, got {value!r}."
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import time
 import warnings
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from rich.console import Console
 from neuronprobe.build import Job, build
 from neuronprobe.callbacks import LambdaSearch, NeuronRanking
 from neuronprobe.errors import whole_number
-from neuronprobe.probes import save_probe
+from neuronprobe.probes import ProbeBank, save_probe
 from neuronprobe.report.page import write_report
 from neuronprobe.report.results import read_results, write_predictions, write_ranking, write_results
 from neuronprobe.report.summary import print_corpus, print_summary
@@ -27,18 +28,23 @@ from neuronprobe.studies import baselines, corpus_summary
 from neuronprobe.studies.ranking import LABEL_MASS
 from neuronprobe.types import Row
 
-NOISE = ("treespec, LeafSpec", "does not have many workers", "IterableDataset", "no `val_dataloader`", "litlogger")
+NOISE = ("treespec, LeafSpec", "smaller than the logging interval", "does not have many workers", "IterableDataset", "no `val_dataloader`", "litlogger")
 
 
 def run(config: DictConfig, folder: Path) -> None:
     """Read, extract, train, study, write. A job that fails leaves `results.json` with its error, then raises."""
     seconds: dict[str, float] = {}
     plain = OmegaConf.to_container(config, resolve=False)
+    finished = False
     try:
         _run(config, folder, plain, seconds)
+        finished = True
     except BaseException as error:
         write_results(folder, "failed", plain, seconds=seconds, error=f"{type(error).__name__}: {error}")
         raise
+    finally:
+        if "wandb" in sys.modules:  # without it the next job of a multirun would go on in this run
+            sys.modules["wandb"].finish(exit_code=int(not finished))
 
 
 def _run(config: DictConfig, folder: Path, plain: Any, seconds: dict[str, float]) -> None:
@@ -55,13 +61,21 @@ def _run(config: DictConfig, folder: Path, plain: Any, seconds: dict[str, float]
     train, dev = job.data.split("train"), job.data.split("dev")
     job.fit.warn_if_short(train)
     bank = job.fit.bank(job.fit.grid(), train, dev)
-    with _clock(seconds, "training and studies"):
-        job.trainer.fit(bank, datamodule=job.data)
+    with _clock(seconds, "training"):
+        _fit(job, bank)
     for study in job.studies:
         rows += study.result.rows
         seconds[study.name] = round(study.seconds, 3)
+        seconds["training"] = round(seconds["training"] - study.seconds, 3)
     if job.trainer.is_global_zero:
         _write(job, folder, plain, rows, seconds, console)
+
+
+def _fit(job: Job, bank: ProbeBank) -> None:
+    try:
+        job.trainer.fit(bank, datamodule=job.data)
+    except SystemExit as stop:  # what a Trainer makes of Ctrl-C
+        raise KeyboardInterrupt from stop
 
 
 def _corpus_rows(job: Job) -> list[Row]:

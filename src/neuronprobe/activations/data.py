@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import shutil
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -40,7 +39,7 @@ class Reading:
 
 
 class ActivationsDataModule(pl.LightningDataModule):
-    """Corpus × property × model as splits of units with activations. The transformer lives here, never in a checkpoint."""
+    """Corpus × property × model: splits of units with activations. The transformer lives here, not in checkpoints."""
 
     def __init__(
         self,

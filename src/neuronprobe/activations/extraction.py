@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 
 import torch
@@ -23,7 +24,7 @@ def extract(
 ) -> None:
     """Write the activations of all words that the writer lacks; `budget` is subwords per batch, padding included."""
     columns = (TextColumn("extracting {task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, transient=True) as progress:
+    with Progress(*columns, transient=True, disable=not sys.stdout.isatty()) as progress:
         task = progress.add_task(f"{name} (words)", total=n_words, completed=writer.words_done)
         for chunk in _chunks(_after(sentences, writer.words_done)):
             layers = read_chunk(model, chunk, budget)
@@ -32,9 +33,7 @@ def extract(
     writer.finish()
 
 
-def read_chunk(
-    model: FrozenTransformer, sentences: Sequence[Sentence], budget: int
-) -> list[Float[Tensor, "word _"]]:
+def read_chunk(model: FrozenTransformer, sentences: Sequence[Sentence], budget: int) -> list[Float[Tensor, "word _"]]:
     """Activations of the sentences' words in their order, from batches of similar length; on the CPU, one per layer."""
     encoded = model.tokenise(sentences)
     starts = torch.tensor([0, *(len(s.words) for s in sentences)]).cumsum(0).tolist()
@@ -48,7 +47,7 @@ def read_chunk(
 
 
 def length_buckets(encoded: Sequence[SubwordSentence], budget: int) -> Iterator[list[int]]:
-    """Indices of sentences of similar length, longest first, at most `budget` subwords a batch (one sentence at least)."""
+    """Sentences of similar length by index, longest first; at most `budget` subwords a batch, or one sentence."""
     by_length = sorted(range(len(encoded)), key=lambda i: -len(encoded[i]))
     batch: list[int] = []
     for i in by_length:

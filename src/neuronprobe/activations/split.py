@@ -13,9 +13,6 @@ from neuronprobe.activations.store import Store
 from neuronprobe.neurons import NeuronTable
 from neuronprobe.types import Batch, Units
 
-BLOCK = 4096
-"""Units that are scored at a time."""
-
 
 class Split:
     """The units of one split over a store; a batch is gathered when it is asked for."""
@@ -44,14 +41,14 @@ class Split:
         device = activations.device
         return Batch(activations, units.labels[index].to(device), units.sentences[index].to(device))
 
-    def blocks(self, size: int = BLOCK) -> Iterator[Batch]:
+    def blocks(self, size: int = 4096) -> Iterator[Batch]:
         """All units in order."""
         for index in torch.arange(len(self)).split(size):
             yield self.batch(index)
 
 
 class BatchStream(IterableDataset[Batch]):
-    """Whole batches of one epoch. With `seed` the order is a function of (seed, epoch) alone; without, it is the split's.
+    """Whole batches of one epoch. With `seed` the order is a function of (seed, epoch), else the split's.
 
     `batch_size` is global: each of `world` processes takes its share of every batch, all equally many.
     """

@@ -114,7 +114,9 @@ class StoreWriter:
     def _checked(self, segment: Segment, layer: Tensor) -> npt.NDArray[np.floating[Any]]:
         raw = layer.float().cpu().numpy()
         if not np.isfinite(raw).all():
-            raise InputError(f"activations of layer {segment.layer} must be finite, got NaN or infinity from the model.")
+            raise InputError(
+                f"activations of layer {segment.layer} must be finite, got NaN or infinity from the model."
+            )
         with np.errstate(over="ignore"):
             values = raw.astype(self._dtype)
         if not np.isfinite(values).all():

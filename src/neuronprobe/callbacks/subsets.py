@@ -16,8 +16,10 @@ from neuronprobe.types import Result
 
 
 class _Subsets(StudyCallback):
-    def __init__(self, fit: Fit, sizes: Sequence[int | float] = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5), draws: int = 5) -> None:
-        """`sizes` are counts (int) or shares (float) of the neurons; `draws` is the number of random sets of each size."""
+    def __init__(
+        self, fit: Fit, sizes: Sequence[int | float] = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5), draws: int = 5
+    ) -> None:
+        """`sizes` are counts (int) or shares (float) of the neurons; `draws` random sets of each size."""
         super().__init__()
         self._fit, self._draws = fit, whole_number(f"callbacks.{self.name}.draws", draws, 1)
         if not isinstance(sizes, list | tuple) or not sizes:

@@ -64,10 +64,12 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
     number = 0
     try:
         with path.open(encoding="utf-8", newline="\n") as file:
-            for number, line in enumerate(file, 1):  # noqa: B007 (read after the loop)
+            for number, line in enumerate(file, 1):
                 yield number, line.rstrip("\r\n")
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}, after line {number}, must be UTF-8 text, got {error.reason}; save it as UTF-8.") from error
+        raise InputError(
+            f"{path}, after line {number}, must be UTF-8 text, got {error.reason}; save it as UTF-8."
+        ) from error
 
 
 def _columns(path: Path, number: int, line: str, expected: int) -> list[str] | None:

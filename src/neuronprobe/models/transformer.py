@@ -70,7 +70,9 @@ class FrozenTransformer:
 
         tokenizer = self._load(AutoTokenizer, add_prefix_space=True)
         if not tokenizer.is_fast:
-            raise InputError(f"model.name must have a fast tokenizer (tokenizer.json), got {self.name!r}, which has none.")
+            raise InputError(
+                f"model.name must have a fast tokenizer (tokenizer.json), got {self.name!r}, which has none."
+            )
         return tokenizer
 
     @cached_property

@@ -55,6 +55,8 @@ class ProbeBank(pl.LightningModule):
             self.register_buffer(f"l2_{g}", torch.tensor([m.l2 for m in chosen]), persistent=False)
         order = torch.tensor([m for places in self._places for m in places]).argsort()
         self.register_buffer("_order", order, persistent=False)
+        self._order: Tensor
+        self._epoch_loss, self._epoch_batches = torch.zeros(len(self.members)), 0
         self.dev_score = BankScore(len(self.members), n_labels, n_sentences)
 
     def forward(self, activations: Float[Tensor, "unit neuron"]) -> Float[Tensor, "unit probe label"]:

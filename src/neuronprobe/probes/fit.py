@@ -39,7 +39,7 @@ class Fit:
         accelerator: str = "cpu",
         precision: str = "32-true",
     ) -> None:
-        """`l1` and `l2` are λ1 and λ2 beside the mean cross-entropy, a number or a list each: the grid is their product."""
+        """`l1`, `l2`: λ1 and λ2 beside the mean cross-entropy, numbers or lists; the grid is their product."""
         self.l1, self.l2 = _lambdas("probe.l1", l1), _lambdas("probe.l2", l2)
         self.epochs = whole_number("probe.epochs", epochs, 1)
         self.batch_size = whole_number("probe.batch_size", batch_size, 1)
@@ -80,7 +80,9 @@ class Fit:
         probes: list[Probe] = []
         for part in _parts(members, len(train.neurons) * train.n_labels):
             bank = self.bank(part, train)
-            quiet_trainer(self.epochs, **self._machine).fit(bank, datamodule=_TrainOnly(train, self.batch_size, self.seed))
+            quiet_trainer(self.epochs, **self._machine).fit(
+                bank, datamodule=_TrainOnly(train, self.batch_size, self.seed)
+            )
             probes += bank.probes()
         return probes
 

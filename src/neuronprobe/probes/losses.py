@@ -12,6 +12,7 @@ class CrossEntropy:
     def __call__(
         self, outputs: Float[Tensor, "unit probe label"], labels: Int[Tensor, " unit"]
     ) -> Float[Tensor, " probe"]:
+        """Losses of all members."""
         n_units, n_probes, _ = outputs.shape
         repeated = labels[:, None].expand(n_units, n_probes).reshape(-1)
         losses = nn.functional.cross_entropy(outputs.flatten(0, 1), repeated, reduction="none")

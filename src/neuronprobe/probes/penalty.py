@@ -13,7 +13,8 @@ def elastic_net(
     weights: Float[Tensor, "probe label neuron"], l1: Float[Tensor, " probe"], l2: Float[Tensor, " probe"]
 ) -> Float[Tensor, ""]:
     """The penalty; its gradient is λ1 sign(θ) + 2 λ2 θ (0 where θ is 0)."""
-    return _ElasticNet.apply(weights, l1[:, None, None], l2[:, None, None])  # type: ignore[no-any-return, no-untyped-call]
+    penalty: Tensor = _ElasticNet.apply(weights, l1[:, None, None], l2[:, None, None])
+    return penalty
 
 
 class _ElasticNet(torch.autograd.Function):
@@ -23,9 +24,11 @@ class _ElasticNet(torch.autograd.Function):
     def forward(ctx: Any, weights: Tensor, l1: Tensor, l2: Tensor) -> Tensor:
         ctx.save_for_backward(weights, l1, l2)
         flat = weights.flatten(1)
-        return (flat.norm(1, dim=1) * l1.flatten() + flat.norm(2, dim=1) ** 2 * l2.flatten()).sum()
+        penalty: Tensor = (flat.norm(1, dim=1) * l1.flatten() + flat.norm(2, dim=1) ** 2 * l2.flatten()).sum()
+        return penalty
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
         weights, l1, l2 = ctx.saved_tensors
-        return torch.addcmul(weights.sign().mul_(l1), weights, l2, value=2).mul_(gradients[0]), None, None
+        gradient = torch.addcmul(weights.sign().mul_(l1), weights, l2, value=2).mul_(gradients[0])
+        return gradient, None, None

@@ -16,6 +16,11 @@ from neuronprobe.probes.group import Group, group, outputs, stack_neurons
 from neuronprobe.probes.probe import Probe
 from neuronprobe.types import UNKNOWN
 
+BLOCK = 4096
+"""Units that are scored at a time, at most."""
+GATHERED = 1 << 24
+"""Activations that are gathered at a time, at most (64 MiB)."""
+
 
 @dataclass(frozen=True)
 class Score:
@@ -37,6 +42,11 @@ class BankScore(torchmetrics.Metric):
     """Counts for all members at once. A full confusion table would not fit for many labels and members."""
 
     full_state_update = False
+    correct: Tensor
+    units: Tensor
+    true_positives: Tensor
+    false_positives: Tensor
+    false_negatives: Tensor
 
     def __init__(self, n_probes: int, n_labels: int, n_sentences: int) -> None:
         super().__init__()
@@ -92,7 +102,8 @@ def score(probes: Sequence[Probe], split: Split) -> Score:
     groups = [_stacked([probes[p] for p in together], device) for together in places]
     order = torch.tensor([p for together in places for p in together]).argsort().to(device)
     metric = BankScore(len(probes), split.n_labels, split.units.n_sentences).to(device)
-    for batch in split.blocks():
+    columns = max(len(split.neurons), *(0 if g.neurons is None else g.neurons.numel() for g in groups))
+    for batch in split.blocks(max(1, min(BLOCK, GATHERED // columns))):
         metric.update(outputs(batch.activations, groups, order), batch.labels, batch.sentences)
     return metric.counts()
 

@@ -64,4 +64,3 @@ def _cuts(key: Float[Tensor, " neuron"], share: Float[Tensor, "label neuron"]) -
     counts = torch.searchsorted(selectable, percents, right=False)
     counts[0] = int((selectable == 0).sum())
     return tuple(counts.tolist())
-

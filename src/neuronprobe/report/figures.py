@@ -31,7 +31,9 @@ def draw_layers(rows: Sequence[PlainRow], path: Path) -> None:
     axes.set_xticks(range(len(labels)), labels)
     axes.bar_label(bars, fmt="{:.0f}", fontsize=8)
     share = found[0]["share"] if found else 0
-    axes.set(xlabel="layer (0 = embeddings)", ylabel="salient neurons", title=f"Where the top {share:.0%} of the neurons lie")
+    axes.set(
+        xlabel="layer (0 = embeddings)", ylabel="salient neurons", title=f"Where the top {share:.0%} of the neurons lie"
+    )
     _save(figure, axes, path)
 
 
@@ -59,8 +61,8 @@ def draw_accuracy(rows: Sequence[PlainRow], path: Path) -> None:
 
 def _line(axes: Any, rows: Sequence[PlainRow], study: str, name: str) -> None:
     total = n_neurons(rows) or 1
-    points = [(k, subset_row(rows, study, name, k)) for k in sizes(rows, study)]
-    points = [(100 * k / total, row["value"]) for k, row in points if row is not None]
+    found_rows = [(k, subset_row(rows, study, name, k)) for k in sizes(rows, study)]
+    points = [(100 * k / total, row["value"]) for k, row in found_rows if row is not None]
     if not points:
         return
     color, marker, label = STYLE[name]

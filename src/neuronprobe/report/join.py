@@ -19,7 +19,9 @@ def join(folder: Path, console: Console) -> Path:
     """Print the jobs below `folder` and write `jobs.csv` there. Raises InputError where there is none."""
     paths = sorted(folder.rglob("results.json"))
     if not paths:
-        raise InputError(f"DIR must be a folder with results.json somewhere below, got {str(folder)!r}, which has none.")
+        raise InputError(
+            f"DIR must be a folder with results.json somewhere below, got {str(folder)!r}, which has none."
+        )
     jobs = [(path.parent.relative_to(folder), read_results(path)) for path in paths]
     table = Table("job", "corpus", "property", "model", "oracle", "top 10 %", "random 10 %", "status")
     for name, results in jobs:
@@ -27,7 +29,9 @@ def join(folder: Path, console: Console) -> Path:
         k = count(rows, 0.1)
         cells = [percent(first(rows, study="oracle", metric="accuracy", split="test"))]
         cells += [percent(subset_row(rows, "ablation", which, k)) for which in ("top", "random")]
-        table.add_row(str(name), *(_name(config, key) for key in ("corpus", "property", "model")), *cells, results["status"])
+        table.add_row(
+            str(name), *(_name(config, key) for key in ("corpus", "property", "model")), *cells, results["status"]
+        )
     console.print(table)
     return _write_rows(folder / "jobs.csv", [(str(name), results) for name, results in jobs], console)
 

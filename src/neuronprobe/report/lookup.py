@@ -6,6 +6,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 PlainRow = Mapping[str, Any]
+MARKS = {
+    "†": (
+        "inside_first_block",
+        "fewer neurons than tie at the front: which of the labels' heaviest these are is arbitrary.",
+    ),
+    "‡": ("weightless", "among neurons of zero weight: a random draw, not an earned bottom."),
+}
+"""Marks behind a number, the flag that asks for them, and what they mean."""
 
 
 def find(rows: Iterable[PlainRow], **wanted: Any) -> list[PlainRow]:
@@ -34,8 +42,23 @@ def percent(row: PlainRow | None) -> str:
     """A fraction as percent with its interval: `88.1 [87.2, 89.0]`."""
     if row is None or row["value"] is None:
         return "-"
-    text = f"{100 * row['value']:.1f}"
+    text = f"{100 * row['value']:.1f}" + "".join(mark for mark, (flag, _) in MARKS.items() if row.get(flag))
     return text if row.get("low") is None else f"{text} [{100 * row['low']:.1f}, {100 * row['high']:.1f}]"
+
+
+def short(row: PlainRow | None) -> str:
+    """A fraction as percent with half its interval, or the deviation of its draws: `88.1 ±0.9`."""
+    if row is None or row["value"] is None:
+        return "-"
+    around = row.get("deviation") if row.get("low") is None else (row["high"] - row["low"]) / 2
+    text = percent({**row, "low": None})
+    return text if around is None else f"{text} ±{100 * around:.1f}"
+
+
+def notes(rows: Iterable[PlainRow]) -> list[str]:
+    """What the marks mean that these rows carry."""
+    rows = list(rows)
+    return [f"{mark} {text}" for mark, (flag, text) in MARKS.items() if any(row.get(flag) for row in rows)]
 
 
 def sizes(rows: Iterable[PlainRow], study: str) -> list[int]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from neuronprobe.report.figures import draw_accuracy, draw_layers
-from neuronprobe.report.lookup import PlainRow, find, first, n_neurons, neuron_name, percent, sizes
+from neuronprobe.report.lookup import PlainRow, find, first, n_neurons, neuron_name, notes, percent, sizes
 from neuronprobe.report.summary import SETS, lambda_text, subset_row
 
 
@@ -86,6 +86,7 @@ def _subsets(rows: Sequence[PlainRow]) -> Iterator[str]:
             gain = first(rows, study=study, metric="accuracy_difference", against="random", k=k, split="test")
             body.append([f"{how}, {100 * k / total:.3g} % ({k:,})", *cells, percent(gain)])
     yield from _table(("neurons", "top", "random", "random, same layers", "bottom", "top − random"), body)
+    yield from (f"\n{note}" for note in notes(find(rows, split="test")))
 
 
 def _neurons(rows: Sequence[PlainRow]) -> Iterator[str]:

@@ -19,7 +19,16 @@ from neuronprobe.neurons import NeuronTable
 from neuronprobe.types import Ranking, Row
 
 SCHEMA = 1
-PACKAGES = ("neuronprobe", "torch", "pytorch-lightning", "transformers", "tokenizers", "hydra-core", "torchmetrics", "numpy")
+PACKAGES = (
+    "neuronprobe",
+    "torch",
+    "pytorch-lightning",
+    "transformers",
+    "tokenizers",
+    "hydra-core",
+    "torchmetrics",
+    "numpy",
+)
 
 
 def write_results(folder: Path, status: str, config: Any, rows: Sequence[Row] = (), **about: Any) -> Path:
@@ -42,7 +51,8 @@ def write_results(folder: Path, status: str, config: Any, rows: Sequence[Row] = 
 def write_ranking(folder: Path, ranking: Ranking, table: NeuronTable, labels: Sequence[str], mass: float) -> None:
     """Write ranking.csv (all neurons), and for each label the neurons that hold `mass` of its weights."""
     overall = [
-        (rank, *_place(table, flat), f"{ranking.score[flat]:.8g}") for rank, flat in enumerate(ranking.order.tolist(), 1)
+        (rank, *_place(table, flat), f"{ranking.score[flat]:.8g}")
+        for rank, flat in enumerate(ranking.order.tolist(), 1)
     ]
     header = ("rank", "site", "layer", "neuron", "role", "score")
     _in_one_step(folder / "ranking.csv", _csv(header, overall))
@@ -60,7 +70,8 @@ def write_predictions(folder: Path, correct: Mapping[str, Int[Tensor, " sentence
     from io import BytesIO
 
     buffer = BytesIO()
-    np.savez_compressed(buffer, **{name: counts.numpy().astype(np.int32) for name, counts in correct.items()})
+    arrays: dict[str, Any] = {name: counts.numpy().astype(np.int32) for name, counts in correct.items()}
+    np.savez_compressed(buffer, **arrays)
     _in_one_step(folder / "predictions.npz", buffer.getvalue())
 
 

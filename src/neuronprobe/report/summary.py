@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from neuronprobe.report.lookup import PlainRow, count, find, first, neuron_name, percent
+from neuronprobe.report.lookup import PlainRow, count, find, first, neuron_name, notes, percent, short
 
 SETS = ("top", "random", "layer_matched", "bottom")
 
@@ -18,7 +18,9 @@ def print_corpus(console: Console, rows: Sequence[PlainRow], title: str) -> None
     for split in ("train", "dev", "test"):
         numbers = [first(rows, study="corpus", metric=m, split=split) for m in ("sentences", "words", "labels")]
         guesses = [first(rows, study="baseline", set=s, split=split) for s in ("majority", "word_majority")]
-        table.add_row(split, *(f"{n['value']:,.0f}" for n in numbers if n), *(percent(g).split(" [")[0] for g in guesses))
+        table.add_row(
+            split, *(f"{n['value']:,.0f}" for n in numbers if n), *(percent(g).split(" [")[0] for g in guesses)
+        )
     console.print(table)
     for row in find(rows, study="corpus", metric="units_with_a_label_train_lacks"):
         if row["value"]:
@@ -36,7 +38,8 @@ def print_summary(console: Console, rows: Sequence[PlainRow], verdict: str, wher
     table.add_row("oracle (all neurons)", percent(oracle))
     table.add_row("λ1, λ2 chosen on dev", lambda_text(rows))
     console.print(table)
-    console.print(_subset_table(rows))
+    subsets, remarks = _subset_table(rows)
+    console.print(subsets, *remarks, sep="\n")
     console.print(f"most salient: {neurons_text(rows)}")
     console.print(verdict)
     for line in where:
@@ -57,18 +60,21 @@ def neurons_text(rows: Sequence[PlainRow]) -> str:
     return " · ".join(f"{neuron_name(row)} {'/'.join(row['labels'])}" for row in found) or "-"
 
 
-def _subset_table(rows: Sequence[PlainRow]) -> Table:
-    table = Table("neurons", "top", "random", "same layers", "bottom", title="accuracy on test, %: top against random and bottom neurons")
+def _subset_table(rows: Sequence[PlainRow]) -> tuple[Table, list[str]]:
+    title = "accuracy on test, % ± half the 95 % interval (random: deviation)"
+    table = Table("neurons", "top", "random", "same layers", "bottom", title=title)
+    shown: list[PlainRow] = []
     for study, share, how in (
         ("ablation", 0.1, "kept"),
         ("ablation", 0.2, "kept"),
         ("retraining", 0.05, "retrained"),
     ):
         k = count(rows, share)
-        cells = [percent(subset_row(rows, study, name, k)).split(" [")[0] for name in SETS]
+        cells = [short(subset_row(rows, study, name, k)) for name in SETS]
         if set(cells) != {"-"}:
+            shown += [row for name in SETS if (row := subset_row(rows, study, name, k))]
             table.add_row(f"{share:.0%} ({k:,}) {how}", *cells)
-    return table
+    return table, notes(shown)
 
 
 def subset_row(rows: Sequence[PlainRow], study: str, name: str, k: int, split: str = "test") -> PlainRow | None:

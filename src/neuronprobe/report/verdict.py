@@ -10,7 +10,7 @@ SHARES = (0.1, 0.2)
 
 
 def verdict(rows: Sequence[PlainRow]) -> str:
-    """Ablated at 10 and 20 %, the paired interval of top − mean(random) must stay above 0 (test sentences resampled)."""
+    """Ablated at 10 and 20 %, the paired interval of top − mean(random) over test sentences must stay above 0."""
     findings, beaten = [], True
     for share in SHARES:
         row = first(

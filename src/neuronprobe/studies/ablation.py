@@ -11,7 +11,13 @@ from neuronprobe.types import Ranking, Result
 
 
 def ablation(
-    probe: Probe, ranking: Ranking, splits: dict[str, Split], sizes: Sequence[int | float], draws: int, seed: int, solver: str
+    probe: Probe,
+    ranking: Ranking,
+    splits: dict[str, Split],
+    sizes: Sequence[int | float],
+    draws: int,
+    seed: int,
+    solver: str,
 ) -> Result:
     """Top, random, layer-matched random and bottom sets kept, nothing retrained. `sizes` are counts or shares."""
     table = next(iter(splits.values())).neurons

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 
@@ -25,6 +26,9 @@ class NeuronSet:
     k: int
     draw: int | None
     neurons: Neurons
+
+    def __str__(self) -> str:
+        return f"{self.name}-{self.k}" + ("" if self.draw is None else f"-{self.draw}")
 
 
 def neuron_sets(
@@ -56,75 +60,72 @@ def compare(
     study: str, mode: str, sets: Sequence[NeuronSet], probes: Sequence[Probe], splits: dict[str, Split],
     ranking: Ranking, seed: int, solver: str,
 ) -> Result:  # fmt: skip
-    """Rows for each set and each summary of draws, and on test top − mean(random) with its paired interval."""
+    """Rows for each set and each mean over draws; on test also intervals, and top − mean(random), paired."""
     rows: list[Row] = []
     correct = {}
-    common = {"ranking": ranking.name, "solver": solver, "task": "property", "mode": mode}
     for name, split in splits.items():
         found = score(probes, split)
+        about = {"ranking": ranking.name, "solver": solver, "task": "property", "mode": mode, "split": name}
         bootstrap = Bootstrap(found.units, seed) if name == "test" else None
-        reading = _Reading(study, sets, probes, found, bootstrap, ranking, {**common, "split": name})
-        rows += reading.rows()
+        rows += _Reading(study, sets, probes, ranking, found, bootstrap, about).rows()
         if name == "test":
-            correct = {f"{study}/{_key(s)}": found.correct[i] for i, s in enumerate(sets)}
+            correct = {f"{study}/{chosen}": found.correct[i] for i, chosen in enumerate(sets)}
     return Result(tuple(rows), correct)
 
 
+@dataclass(frozen=True)
 class _Reading:
-    """Rows of one split."""
+    """What the scores of one split say."""
 
-    def __init__(
-        self, study: str, sets: Sequence[NeuronSet], probes: Sequence[Probe], found: Score,
-        bootstrap: Bootstrap | None, ranking: Ranking, common: dict[str, str],
-    ) -> None:  # fmt: skip
-        self._study, self._sets, self._probes, self._found = study, sets, probes, found
-        self._bootstrap, self._ranking, self._common = bootstrap, ranking, common
+    study: str
+    sets: Sequence[NeuronSet]
+    probes: Sequence[Probe]
+    ranking: Ranking
+    found: Score
+    bootstrap: Bootstrap | None
+    about: dict[str, Any]
 
     def rows(self) -> list[Row]:
-        ends = self._bootstrap.accuracy(self._found.correct).tolist() if self._bootstrap else None
-        accuracy = self._found.accuracy.tolist()
-        rows = [
-            self._row(i, "accuracy", accuracy[i], *(ends[i] if ends else (None, None))) for i in range(len(self._sets))
-        ]
-        for k in dict.fromkeys(s.k for s in self._sets):
+        places = range(len(self.sets))
+        rows = [self._row("accuracy", [i], draw=self.sets[i].draw) for i in places]
+        if self.bootstrap:
+            ends = self.bootstrap.accuracy(self.found.correct).tolist()
+            rows = [replace(row, low=low, high=high) for row, (low, high) in zip(rows, ends, strict=True)]
+        for k in dict.fromkeys(chosen.k for chosen in self.sets):
             for name in RANDOM_SETS:
-                rows += self._against(name, k)
+                draws = [i for i in places if (self.sets[i].name, self.sets[i].k) == (name, k)]
+                tops = [i for i in places if (self.sets[i].name, self.sets[i].k) == ("top", k)]
+                rows += self._mean(draws) if draws else []
+                rows += self._difference(tops[0], draws, name) if draws and tops else []
         return rows
 
-    def _against(self, name: str, k: int) -> list[Row]:
-        """The mean over draws, and top minus it."""
-        draws = [i for i, s in enumerate(self._sets) if (s.name, s.k) == (name, k)]
-        if not draws:
+    def _mean(self, draws: list[int]) -> list[Row]:
+        deviation = float(self.found.accuracy[draws].std()) if len(draws) > 1 else None
+        return [self._row("mean_accuracy", draws, n_draws=len(draws), deviation=deviation)]
+
+    def _difference(self, top: int, draws: list[int], against: str) -> list[Row]:
+        if self.bootstrap is None:
             return []
-        accuracy = self._found.accuracy
-        mean, n = float(accuracy[draws].mean()), len(draws)
-        spread = float(accuracy[draws].std()) if n > 1 else None
-        rows = [self._row(draws[0], "mean_accuracy", mean, draw=None, n_draws=n, deviation=spread)]
-        tops = [i for i, s in enumerate(self._sets) if (s.name, s.k) == ("top", k)]
-        if tops and self._bootstrap:
-            ends = self._bootstrap.difference(self._found.correct[tops[0]], self._found.correct[draws]).tolist()
-            gain = float(accuracy[tops[0]]) - mean
-            rows.append(self._row(tops[0], "accuracy_difference", gain, *ends, against=name, n_draws=n))
-        return rows
+        low, high = self.bootstrap.difference(self.found.correct[top], self.found.correct[draws]).tolist()
+        gain = float(self.found.accuracy[top] - self.found.accuracy[draws].mean())
+        row = self._row("accuracy_difference", [top], against=against, n_draws=len(draws))
+        return [replace(row, value=gain, low=low, high=high)]
 
-    def _row(self, i: int, metric: str, value: float, low: float | None = None, high: float | None = None,
-             **flags: object) -> Row:  # fmt: skip
-        chosen, probe, ranking = self._sets[i], self._probes[i], self._ranking
+    def _row(self, metric: str, places: list[int], draw: int | None = None, **flags: Any) -> Row:
+        """The mean accuracy over `places`, which are sets of the same name and size."""
+        chosen, probe, ranking = self.sets[places[0]], self.probes[places[0]], self.ranking
         top = neurons.top(ranking.order, chosen.k)
-        flags = {"overlap_with_top": float(torch.isin(chosen.neurons, top).double().mean()), **flags}
+        overlap = torch.stack([torch.isin(self.sets[i].neurons, top).double().mean() for i in places])
+        flags = {"overlap_with_top": float(overlap.mean()), **flags}
         if chosen.k < ranking.first_block and chosen.name == "top":
             flags["inside_first_block"] = True
         if chosen.name == "bottom" and ranking.weightless:
             flags["weightless"] = min(chosen.k, ranking.weightless)
-        draw = flags.pop("draw", chosen.draw)
         return Row(
-            self._study, metric, value, set=chosen.name, k=chosen.k, share=chosen.k / len(ranking.order),
-            draw=draw, seed=probe.seed, l1=probe.l1, l2=probe.l2, low=low, high=high, flags=flags, **self._common,
-        )  # type: ignore[arg-type]  # fmt: skip
-
-
-def _key(chosen: NeuronSet) -> str:
-    return f"{chosen.name}-{chosen.k}" + ("" if chosen.draw is None else f"-{chosen.draw}")
+            self.study, metric, float(self.found.accuracy[places].mean()), set=chosen.name, k=chosen.k,
+            share=chosen.k / len(ranking.order), draw=draw, seed=probe.seed,
+            l1=probe.l1, l2=probe.l2, flags=flags, **self.about,
+        )  # fmt: skip
 
 
 def _draw_seed(seed: int, draw: int | None) -> int:

@@ -29,9 +29,7 @@ class Bootstrap:
         """Low and high end for each probe."""
         return _ends(self.accuracies(correct))
 
-    def difference(
-        self, first: Int[Tensor, " sentence"], others: Int[Tensor, "draw sentence"]
-    ) -> Float[Tensor, " 2"]:
+    def difference(self, first: Int[Tensor, " sentence"], others: Int[Tensor, "draw sentence"]) -> Float[Tensor, " 2"]:
         """Low and high end of accuracy(first) − mean accuracy(others), paired."""
         difference = self.accuracies(first[None])[:, 0] - self.accuracies(others).mean(1)
         return _ends(difference[:, None])[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor
@@ -52,13 +53,14 @@ def lambda_search(
     chosen = max(candidates, key=lambda i: float(scores[i]))
     tests = score(probes, test).accuracy
 
-    def row(i: int, metric: str, value: Tensor, **place: object) -> Row:
-        probe = probes[i]
-        flags = {"chosen": i == chosen}
-        return Row(
-            "lambda_search", metric, float(value), solver=solver, task="property", seed=probe.seed,
-            l1=probe.l1, l2=probe.l2, flags=flags, **place,  # type: ignore[arg-type]
-        )  # fmt: skip
+    def row(i: int, metric: str, value: Tensor, **place: Any) -> Row:
+        pair: dict[str, Any] = {
+            "l1": probes[i].l1,
+            "l2": probes[i].l2,
+            "seed": probes[i].seed,
+            "flags": {"chosen": i == chosen},
+        }
+        return Row("lambda_search", metric, float(value), solver=solver, task="property", **pair, **place)
 
     rows = []
     for i in range(len(probes)):
@@ -71,4 +73,3 @@ def lambda_search(
     rows.append(row(chosen, "accuracy_given_up", given_up, split="dev"))
     rows.append(row(chosen, "accuracy_given_up_to_unregularised", accuracy[free] - accuracy[chosen], split="dev"))
     return LambdaChoice(chosen, tuple(rows))
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -23,8 +24,14 @@ def oracle(probe: Probe, splits: Mapping[str, Split], seed: int, solver: str) ->
         if name == "test":
             low, high = Bootstrap(found.units, seed).accuracy(found.correct)[0].tolist()
             correct = {"units": found.units, "oracle": found.correct[0]}
-        common = {"solver": solver, "task": "property", "mode": "trained", "set": "all", "split": name}
-        place = {"k": len(split.neurons), "share": 1.0, "l1": probe.l1, "l2": probe.l2, "seed": probe.seed}
+        common: dict[str, Any] = {"solver": solver, "task": "property", "mode": "trained", "set": "all", "split": name}
+        place: dict[str, Any] = {
+            "k": len(split.neurons),
+            "share": 1.0,
+            "l1": probe.l1,
+            "l2": probe.l2,
+            "seed": probe.seed,
+        }
         rows.append(Row("oracle", "accuracy", float(found.accuracy[0]), low=low, high=high, **common, **place))
         rows.append(Row("oracle", "macro_f1", float(macro_f1(found)[0]), **common, **place))
     return Result(tuple(rows), correct)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 
@@ -20,13 +21,13 @@ def ranking_rows(
 ) -> list[Row]:
     """The ten most salient neurons, salient neurons per layer, neurons per label, cut-offs and what is to be known."""
     k = size("callbacks.neuron_ranking.salient", salient, len(table))
-    common = {
+    common: dict[str, Any] = {
         "ranking": ranking.name, "solver": solver, "task": "property",
         "seed": probe.seed, "l1": probe.l1, "l2": probe.l2,
     }  # fmt: skip
 
-    def row(metric: str, value: int | float, **place: object) -> Row:
-        return Row("ranking", metric, float(value), **common, **place)  # type: ignore[arg-type]
+    def row(metric: str, value: int | float, **place: Any) -> Row:
+        return Row("ranking", metric, float(value), **common, **place)
 
     rows = []
     for rank, (flat, served) in enumerate(ranking.labels_served(min(SHOWN, len(table))).items(), 1):

@@ -1,0 +1,235 @@
+"""The main job as a user runs it: real files, a real (small) model, all stages; and what bad input ends in."""
+
+from __future__ import annotations
+
+import csv
+import json
+import logging
+import re
+import runpy
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hydra.core.global_hydra import GlobalHydra
+
+from neuronprobe.probes import load_probe
+
+ROOT = Path(__file__).parents[1]
+Run = Callable[..., int]
+
+
+@pytest.fixture
+def run(
+    tmp_path: Path, tiny_bert: Path, small_treebank: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Run]:
+    """Runs train.py in this process with overrides; the exit code. Small settings unless overridden."""
+    torch.set_num_threads(1)
+    defaults = {
+        "corpus": "conllu", **{f"corpus.{split}": path for split, path in small_treebank.items()},
+        "model": "hf", "model.name": str(tiny_bert), "activations.folder": str(tmp_path / "store"),
+        "hydra.run.dir": str(tmp_path / "job"), "probe.epochs": "2", "probe.l1": "[0.0,1e-3]", "probe.l2": "1e-4",
+        "probe.batch_size": "32", "callbacks.ablation.sizes": "[0.1,0.2]", "callbacks.retraining.sizes": "[0.05,10]",
+        "callbacks.ablation.draws": "2", "callbacks.retraining.draws": "2",
+    }  # fmt: skip
+
+    def run(*words: str, **overrides: Any) -> int:
+        changed = {**defaults, **{key.replace("__", "."): str(value) for key, value in overrides.items()}}
+        arguments = [f"{key}={value}" for key, value in changed.items() if value != "None"]
+        monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+        monkeypatch.setattr(sys, "argv", ["train.py", *words, *arguments])
+        GlobalHydra.instance().clear()
+        with pytest.raises(SystemExit) as left:
+            runpy.run_path(str(ROOT / "train.py"), run_name="__main__")
+        return int(left.value.code or 0)
+
+    yield run
+    for handler in logging.root.handlers[:]:
+        if isinstance(handler, logging.FileHandler):
+            logging.root.removeHandler(handler)
+
+
+def results(folder: Path) -> dict[str, Any]:
+    def no_constants(text: str) -> None:
+        raise AssertionError(f"{text} in results.json")
+
+    return dict(json.loads((folder / "results.json").read_text(), parse_constant=no_constants))
+
+
+def test_the_main_job_writes_all_that_it_promises(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run() == 0
+    job, shown = tmp_path / "job", capsys.readouterr().out
+    found = results(job)
+    assert (found["schema"], found["status"]) == (1, "ok")
+    assert found["config"]["probe"]["l1"] == [0.0, 0.001]
+    assert set(found["fingerprint"]) == {"train", "dev", "test"}
+    assert {"corpus", "activations", "training", "lambda_search", "ablation", "retraining"} <= set(found["seconds"])
+    studies = {row["study"] for row in found["rows"]}
+    assert studies == {"corpus", "baseline", "lambda_search", "oracle", "ranking", "ablation", "retraining"}
+
+    ranking = list(csv.DictReader((job / "ranking.csv").open()))
+    assert list(ranking[0]) == ["rank", "site", "layer", "neuron", "role", "score"]
+    assert len({(row["layer"], row["neuron"]) for row in ranking}) == len(ranking) == 96
+
+    probe, labels, segments = load_probe(job / "probe.safetensors")
+    assert probe.weights.shape == (len(labels), 96) and sum(s["width"] for s in segments) == 96
+
+    with np.load(job / "predictions.npz", allow_pickle=False) as predictions:
+        oracle = next(
+            r for r in found["rows"] if r["study"] == "oracle" and r["split"] == "test" and r["metric"] == "accuracy"
+        )
+        share = predictions["oracle"].sum() / predictions["units"].sum()
+        assert share == pytest.approx(oracle["value"])
+        assert "ablation/random-10-1" in predictions and "retraining/top-10" in predictions
+
+    page = (job / "report.md").read_text()
+    for name in re.findall(r"\]\((\S+\.png)\)", page):
+        assert (job / name).read_bytes().startswith(b"\x89PNG")
+    assert page.count(".png)") == 2
+    assert (job / ".hydra" / "overrides.yaml").is_file()
+    curves = list(csv.DictReader((job / "curves" / "metrics.csv").open()))
+    assert any("dev/accuracy" in column for column in curves[0])
+    for expected in ("oracle (all neurons)", "λ1, λ2 chosen on dev", "most salient", "beat", str(job), "10% (10) kept"):
+        assert expected in shown.replace("\n", "")
+
+
+def test_every_number_on_the_page_is_a_row(run: Run, tmp_path: Path) -> None:
+    run()
+    found = results(tmp_path / "job")
+    page = (tmp_path / "job" / "report.md").read_text().split("\nSeconds:")[0]
+    values = [row[key] for row in found["rows"] for key in ("value", "low", "high", "k", "l1", "l2", "layer", "neuron",
+              "support", "rank", "share", "mass") if row.get(key) is not None]  # fmt: skip
+    known = {f"{v:{form}}" for v in values for form in (".0f", ",.0f", ".1f", "g", "+.1f")}
+    known |= {f"{100 * v:{form}}" for v in values for form in (".1f", ".3g", "+.1f", ".0f")}
+    known |= {f"{v:.3f}" for v in values} | {"95", "0", "1", "2"}
+    numbers = re.findall(r"(?<![\w.])[+-]?\d[\d,]*(?:\.\d+)?", re.sub(r"λ\d|\(\S+\.png\)|[\w-]*[a-z][\w-]*", " ", page))
+    assert [n for n in numbers if n.rstrip(",") not in known and n.lstrip("+-").rstrip(",") not in known] == []
+    assert len(numbers) > 100
+
+
+def test_the_same_seed_gives_the_same_rows_and_a_second_run_extracts_nothing(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(hydra__run__dir=tmp_path / "one") == 0
+    assert "words extracted into" in capsys.readouterr().out
+    assert run(hydra__run__dir=tmp_path / "two") == 0
+    said = capsys.readouterr().out
+    assert said.count("words read from the store, nothing extracted") == 3 and "words extracted into" not in said
+    assert run(hydra__run__dir=tmp_path / "three", seed=1) == 0
+    one, two, three = (results(tmp_path / name)["rows"] for name in ("one", "two", "three"))
+    assert one == two
+    assert one != three
+
+
+def test_wandb_really_logs_offline(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tests.wandb_files import read_offline_run
+
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    assert run(logger="wandb") == 0
+    path = next((tmp_path / "job" / "wandb").glob("offline-run-*/run-*.wandb"))
+    logged = read_offline_run(path)
+    rows = results(tmp_path / "job")["rows"]
+    oracle = next(r for r in rows if r["study"] == "oracle" and r["split"] == "test" and r["metric"] == "accuracy")
+    assert logged["test/oracle/all/96/accuracy"] == pytest.approx(oracle["value"])
+    assert any(name.startswith("dev/accuracy/l1=") for name in logged)
+
+
+def test_a_multirun_goes_on_after_a_failed_job(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sweep = tmp_path / "sweep"
+    assert run("-m", f"hydra.sweep.dir={sweep}", probe__lr="-1,0.01") == 1
+    first, second = results(sweep / "0"), results(sweep / "1")
+    assert (first["status"], second["status"]) == ("failed", "ok")
+    assert "probe.lr must be a number" in first["error"]
+    from neuronprobe.report.__main__ import main
+
+    sys.argv = ["report", str(sweep)]
+    assert main() == 0
+    joined = list(csv.DictReader((sweep / "jobs.csv").open()))
+    assert {row["job"] for row in joined} == {"1"} and len(joined) == len(second["rows"])
+
+
+def test_few_steps_are_warned_about(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(probe__batch_size=512) == 0
+    assert "optimizer steps, fewer than 400: λ hardly binds" in capsys.readouterr().out
+
+
+def tiny_copy(folder: Path, tiny_bert: Path, *missing: str) -> Path:
+    shutil.copytree(tiny_bert, folder)
+    for pattern in missing:
+        for path in folder.glob(pattern):
+            path.unlink()
+    return folder
+
+
+BAD: dict[str, tuple[dict[str, Any], str]] = {
+    "missing file": ({"corpus__train": "nowhere.conllu"}, r"corpus\.train must be a CoNLL-U file, got 'nowhere"),
+    "empty file": ({"corpus__dev": "{tmp}/empty"}, r"empty must hold at least one sentence, got none"),
+    "malformed file": ({"corpus__test": "{tmp}/malformed"}, r"malformed, line 1, must have 10 columns .*, got 1"),
+    "no such property": ({"property": "foo"}, r"Could not find 'property/foo'.*upos, xpos"),
+    "no such column": ({"property__name": "ner"}, r"property must be one of lemma, upos, xpos.*got 'ner'"),
+    "no tokenizer": ({"model__name": "{tmp}/no-tokenizer"}, r"model\.name must be a model folder with a tokenizer"),
+    "no weights": ({"model__name": "{tmp}/no-weights"}, r"model\.name must be a model folder with weights"),
+    "no model": ({"model__name": "???"}, r"model.*(name|Missing)"),
+    "negative l1": ({"probe__l1": -0.1}, r"probe\.l1 must be a number of at least 0, got -0\.1"),
+    "l2 no number": ({"probe__l2": "abc"}, r"probe\.l2 must be a number of at least 0, got 'abc'"),
+    "k beyond": ({"callbacks__ablation__sizes": "[97]"}, r"must be a count from 1 to 96 .*got 97"),
+    "unknown key": ({"probe__l3": 1}, r"Could not override 'probe\.l3'"),
+    "unknown group": ({"probe": "svm"}, r"Could not find 'probe/svm'.*adam"),
+    "seed": ({"seed": "x"}, r"seed must be a whole number of at least 0, got 'x'"),
+    "precision": ({"trainer__precision": "8-bit"}, r"trainer can't be constructed.*8-bit"),
+    "target": ({"model___target_": "os.system"}, r"_target_ in model must begin with neuronprobe\..*got 'os\.system'"),
+    "batch size": ({"probe__batch_size": 0}, r"probe\.batch_size must be a whole number of at least 1, got 0"),
+    "store dtype": ({"activations__dtype": "int8"}, r"activations\.dtype must be one of float16, float32, got 'int8'"),
+    "model dtype": ({"model__dtype": "int8"}, r"model\.dtype must be one of float32.*got 'int8'"),
+    "search share": ({"search__share": 2}, r"search\.share must be a number from 0 to 1, got 2"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_bad_input_ends_in_one_line(
+    kind: str, run: Run, tmp_path: Path, tiny_bert: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "empty").write_text("")
+    (tmp_path / "malformed").write_text("not a treebank\n")
+    tiny_copy(tmp_path / "no-tokenizer", tiny_bert, "tokenizer*", "vocab*")
+    tiny_copy(tmp_path / "no-weights", tiny_bert, "*.safetensors")
+    overrides, message = BAD[kind]
+    assert run(**{key: str(value).replace("{tmp}", str(tmp_path)) for key, value in overrides.items()}) != 0
+    said = capsys.readouterr().err.strip().splitlines()
+    assert len(said) == 1, said
+    assert re.search(message, said[0]) and said[0].startswith("error: ")
+    left = sorted(path.name for path in (tmp_path / "job").glob("*")) if (tmp_path / "job").exists() else []
+    assert set(left) <= {"results.json", ".hydra", "train.log", "job.log", "curves"}
+    if "results.json" in left:
+        assert results(tmp_path / "job")["status"] == "failed"
+
+
+def test_a_label_that_train_lacks_is_counted_and_scored_as_wrong(
+    run: Run, tmp_path: Path, small_treebank: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "test.conllu"
+    path.write_text(Path(small_treebank["test"]).read_text().replace("\tNOUN\t", "\tNEW\t"))
+    assert run(corpus__test=path) == 0
+    assert "units have a label that train lacks; they are scored as wrong" in capsys.readouterr().out
+    rows = results(tmp_path / "job")["rows"]
+    unknown = next(r["value"] for r in rows if r["metric"] == "units_with_a_label_train_lacks" and r["split"] == "test")
+    units = next(r["value"] for r in rows if r["metric"] == "units" and r["split"] == "test")
+    accuracy = next(r["value"] for r in rows if r["study"] == "oracle" and r["split"] == "test")
+    assert unknown > 0 and accuracy <= 1 - unknown / units
+
+
+def test_help_is_fast_because_nothing_heavy_is_imported() -> None:
+    code = (
+        "import runpy, sys; sys.argv = ['train.py', '--help']\n"
+        "try: runpy.run_path('train.py', run_name='__main__')\n"
+        "finally: print(sorted({'torch', 'transformers', 'pytorch_lightning'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip().endswith("[]"), done.stderr
+    assert "property: upos, xpos" in done.stdout
