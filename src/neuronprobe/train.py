@@ -28,7 +28,14 @@ from neuronprobe.studies import baselines, corpus_summary
 from neuronprobe.studies.ranking import LABEL_MASS
 from neuronprobe.types import Row
 
-NOISE = ("treespec, LeafSpec", "smaller than the logging interval", "does not have many workers", "IterableDataset", "no `val_dataloader`", "litlogger")
+NOISE = (
+    "treespec, LeafSpec",
+    "smaller than the logging interval",
+    "does not have many workers",
+    "IterableDataset",
+    "no `val_dataloader`",
+    "litlogger",
+)
 
 
 def run(config: DictConfig, folder: Path) -> None:
@@ -101,7 +108,7 @@ def _write(job: Job, folder: Path, plain: Any, rows: list[Row], seconds: dict[st
     results = read_results(path)
     title = f"{data.prop.name} in {data.corpus.name}: {data.model.name}"
     write_report(folder, results, title)
-    where = [f"results, ranking, probe and report: {folder}", f"activations: {data.folder}"]
+    where = [f"results, ranking, probe and report: {folder}", f"activations: {data.folder.resolve()}"]
     print_summary(console, results["rows"], text, where)
 
 
