@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 WITH_TRACEBACK = os.environ.get("HYDRA_FULL_ERROR") == "1"
 failures: list[BaseException] = []
+folders: list[Path] = []
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
@@ -19,8 +20,9 @@ def job(config: DictConfig) -> None:
     """One job; what it raises is kept, so that the other jobs of a multirun go on."""
     from neuronprobe.train import run
 
+    folders.append(Path(hydra.core.hydra_config.HydraConfig.get().runtime.output_dir))
     try:
-        run(config, Path(hydra.core.hydra_config.HydraConfig.get().runtime.output_dir))
+        run(config, folders[-1])
     except Exception as error:
         failures.append(error)
         say(error)
@@ -45,7 +47,8 @@ def main() -> int:
     try:
         job()
     except KeyboardInterrupt:
-        print("interrupted: extracted activations are kept; the same command goes on from there.", file=sys.stderr)
+        where = f" with hydra.run.dir={folders[-1]}" if folders else ""
+        print(f"interrupted: activations and finished epochs are kept; repeat the command{where}.", file=sys.stderr)
         return 130
     except Exception as error:
         say(error)

@@ -16,6 +16,7 @@ from neuronprobe.corpora import ConlluCorpus
 from neuronprobe.errors import InputError
 from neuronprobe.models import FrozenTransformer
 from neuronprobe.neurons import NeuronTable, Segment
+from neuronprobe.probes import Fit, Member, score
 from neuronprobe.properties import WordProperty
 
 TABLE = NeuronTable((Segment("residual", 0, 3), Segment("residual", 1, 2)))
@@ -194,6 +195,45 @@ def test_processes_share_every_batch_without_overlap(planted: Split, world: int)
         shares = torch.cat([part[index].activations for part in parts])
         assert sorted(shares[:, 0].tolist()) == sorted(batch.activations[:, 0].tolist())
     assert len(BatchStream(planted, 64)) == len(list(BatchStream(planted, 64))) == 24
+
+
+def test_a_store_beyond_the_memory_limit_is_shuffled_in_blocks() -> None:
+    from neuronprobe.activations.split import BLOCK, BLOCKS_AT_A_TIME, shuffled_blocks
+
+    n = BLOCK * BLOCKS_AT_A_TIME * 3 + 100
+    order = shuffled_blocks(n, torch.Generator().manual_seed(0))
+    assert order.sort().values.tolist() == list(range(n))
+    assert not torch.equal(order, shuffled_blocks(n, torch.Generator().manual_seed(1)))
+    handful = order[: BLOCK * BLOCKS_AT_A_TIME]
+    assert len((handful // BLOCK).unique()) <= BLOCKS_AT_A_TIME + 1
+    assert (handful.diff().abs() == 1).double().mean() < 0.01
+
+
+def test_training_in_blocks_learns_the_same(planted: Split) -> None:
+    torch.set_num_threads(1)
+    fit = Fit(l1=1e-3, l2=0.0, epochs=6, batch_size=64, lr=0.01)
+    whole = score(fit([Member(1e-3)], planted), planted).accuracy
+    planted.fits_in_memory = False
+    assert float(score(fit([Member(1e-3)], planted), planted).accuracy) == pytest.approx(float(whole), abs=0.01)
+
+
+def test_a_disk_that_is_too_small_is_reported_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = type("usage", (), {"free": 10})
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
+    with pytest.raises(InputError, match=r"activations\.folder must have 0\.00 GB free, got 0\.00 GB"):
+        StoreWriter(tmp_path / "s", MARK, TABLE, 10, "float16")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_fills_up_leaves_no_half_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    writer = StoreWriter(tmp_path / "s", MARK, TABLE, 10, "float16")
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(InputError, match="got No space left on device"):
+        writer.append(layers(4))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_property_without_labels_in_a_split_is_refused(

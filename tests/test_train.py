@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import logging
+import pkgutil
 import re
 import runpy
 import shutil
@@ -125,6 +126,47 @@ def test_the_same_seed_gives_the_same_rows_and_a_second_run_extracts_nothing(
     one, two, three = (results(tmp_path / name)["rows"] for name in ("one", "two", "three"))
     assert one == two
     assert one != three
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "neuronprobe.probes.bank.ProbeBank.on_train_epoch_end",
+        "neuronprobe.callbacks.lambda_search.lambda_search",
+        "neuronprobe.train.write_report",
+    ],
+)
+def test_an_interrupted_job_goes_on_and_ends_with_the_same_rows(
+    place: str, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(hydra__run__dir=tmp_path / "whole") == 0
+    original, calls = pkgutil.resolve_name(place), []
+
+    def stop(*arguments: Any, **named: Any) -> Any:
+        calls.append(1)
+        if len(calls) == (2 if "epoch" in place else 1):
+            raise KeyboardInterrupt
+        return original(*arguments, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(place, stop)
+        assert run() == 130
+    assert "interrupted: activations and finished epochs are kept" in capsys.readouterr().err
+    assert results(tmp_path / "job")["status"] == "failed"
+    assert run() == 0
+    assert "Going on after the last finished epoch" in capsys.readouterr().out
+    assert results(tmp_path / "job")["rows"] == results(tmp_path / "whole")["rows"]
+    assert not (tmp_path / "job" / "checkpoints").exists()
+
+
+def test_another_job_in_the_same_folder_starts_anew(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("neuronprobe.callbacks.lambda_search.lambda_search", lambda *_, **__: 1 / 0)
+        assert run() == 1
+    assert run(probe__lr=0.002) == 0
+    assert "Going on" not in capsys.readouterr().out
 
 
 def test_wandb_really_logs_offline(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

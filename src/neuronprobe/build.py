@@ -32,8 +32,8 @@ class Job:
     trainer: pl.Trainer
 
 
-def build(config: DictConfig) -> Job:
-    """All objects of a job, checked. Raises InputError, one line, where a setting can't be used."""
+def build(config: DictConfig, callbacks: Sequence[pl.Callback] = ()) -> Job:
+    """All objects of a job; `callbacks` are the run's own. Raises InputError where a setting can't be used."""
     fit = construct(config, "probe")
     parts = {name: construct(config, name) for name in ("corpus", "property", "model")}
     data = construct(
@@ -43,7 +43,9 @@ def build(config: DictConfig) -> Job:
     studies = [construct(config, "search"), *(construct(config, "callbacks") or {}).values()]
     loggers = list((construct(config, "logger") or {}).values())
     bars = [pl.callbacks.RichProgressBar()] if sys.stdout.isatty() else []
-    trainer = construct(config, "trainer", logger=loggers, callbacks=[*studies, *bars], enable_progress_bar=bool(bars))
+    trainer = construct(
+        config, "trainer", logger=loggers, callbacks=[*studies, *bars, *callbacks], enable_progress_bar=bool(bars)
+    )
     return Job(data, fit, [study for study in studies if isinstance(study, StudyCallback)], trainer)
 
 

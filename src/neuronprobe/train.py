@@ -18,12 +18,13 @@ from rich.console import Console
 
 from neuronprobe.build import Job, build
 from neuronprobe.callbacks import LambdaSearch, NeuronRanking
-from neuronprobe.errors import whole_number
+from neuronprobe.errors import InputError, whole_number
 from neuronprobe.probes import ProbeBank, save_probe
 from neuronprobe.report.page import write_report
-from neuronprobe.report.results import read_results, write_predictions, write_ranking, write_results
+from neuronprobe.report.results import assemble, write_predictions, write_ranking, write_results
 from neuronprobe.report.summary import print_corpus, print_summary
 from neuronprobe.report.verdict import verdict
+from neuronprobe.resume import checkpoint_callback, clear_checkpoints, last_checkpoint
 from neuronprobe.studies import baselines, corpus_summary
 from neuronprobe.studies.ranking import LABEL_MASS
 from neuronprobe.types import Row
@@ -47,7 +48,9 @@ def run(config: DictConfig, folder: Path) -> None:
         _run(config, folder, plain, seconds)
         finished = True
     except BaseException as error:
-        write_results(folder, "failed", plain, seconds=seconds, error=f"{type(error).__name__}: {error}")
+        if isinstance(error, InputError):
+            clear_checkpoints(folder)
+        write_results(folder, assemble("failed", plain, seconds=seconds, error=f"{type(error).__name__}: {error}"))
         raise
     finally:
         if "wandb" in sys.modules:  # without it the next job of a multirun would go on in this run
@@ -58,7 +61,7 @@ def _run(config: DictConfig, folder: Path, plain: Any, seconds: dict[str, float]
     console = Console()
     quiet()
     pl.seed_everything(whole_number("seed", config.seed), verbose=False)
-    job = build(config)
+    job = build(config, [checkpoint_callback(folder)])
     with _clock(seconds, "corpus"):
         rows = _corpus_rows(job)
     print_corpus(console, [row.as_dict() for row in rows], f"{job.data.corpus.name}, {job.data.prop.name}")
@@ -69,7 +72,7 @@ def _run(config: DictConfig, folder: Path, plain: Any, seconds: dict[str, float]
     job.fit.warn_if_short(train)
     bank = job.fit.bank(job.fit.grid(), train, dev)
     with _clock(seconds, "training"):
-        _fit(job, bank)
+        _fit(job, bank, folder)
     for study in job.studies:
         rows += study.result.rows
         seconds[study.name] = round(study.seconds, 3)
@@ -78,11 +81,17 @@ def _run(config: DictConfig, folder: Path, plain: Any, seconds: dict[str, float]
         _write(job, folder, plain, rows, seconds, console)
 
 
-def _fit(job: Job, bank: ProbeBank) -> None:
+def _fit(job: Job, bank: ProbeBank, folder: Path) -> None:
+    description = {"probe": job.fit.settings, "fingerprint": _fingerprint(job), "labels": list(job.data.labels)}
+    left = last_checkpoint(folder, description) if job.trainer.is_global_zero else None
     try:
-        job.trainer.fit(bank, datamodule=job.data)
+        job.trainer.fit(bank, datamodule=job.data, ckpt_path=left, weights_only=True)
     except SystemExit as stop:  # what a Trainer makes of Ctrl-C
         raise KeyboardInterrupt from stop
+
+
+def _fingerprint(job: Job) -> dict[str, Any]:
+    return {split: job.data.fingerprint(split) for split in job.data.readings}
 
 
 def _corpus_rows(job: Job) -> list[Row]:
@@ -103,11 +112,11 @@ def _write(job: Job, folder: Path, plain: Any, rows: list[Row], seconds: dict[st
         if isinstance(study, NeuronRanking):
             write_ranking(folder, study.ranking, table, data.labels.names, LABEL_MASS)
     text = verdict([row.as_dict() for row in rows])
-    fingerprint = {split: data.fingerprint(split) for split in data.readings}
-    path = write_results(folder, "ok", plain, rows, fingerprint=fingerprint, seconds=seconds, verdict=text)
-    results = read_results(path)
-    title = f"{data.prop.name} in {data.corpus.name}: {data.model.name}"
-    write_report(folder, results, title)
+    about = {"fingerprint": _fingerprint(job), "seconds": seconds, "verdict": text}
+    results = assemble("ok", plain, rows, **about)
+    write_report(folder, results, f"{data.prop.name} in {data.corpus.name}: {data.model.name}")
+    write_results(folder, results)
+    clear_checkpoints(folder)
     where = [f"results, ranking, probe and report: {folder}", f"activations: {data.folder.resolve()}"]
     print_summary(console, results["rows"], text, where)
 

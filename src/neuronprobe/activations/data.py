@@ -19,7 +19,7 @@ from neuronprobe.activations.extraction import extract
 from neuronprobe.activations.split import BatchStream, Split
 from neuronprobe.activations.store import DTYPES, Store, StoreError, StoreWriter, store_name
 from neuronprobe.corpora import SPLITS, Corpus, forms_digest
-from neuronprobe.errors import InputError, choice, whole_number
+from neuronprobe.errors import InputError, choice, number, whole_number
 from neuronprobe.models import FrozenTransformer
 from neuronprobe.properties import LabelSet, WordProperty, collect
 from neuronprobe.properties.labels import unknown_labels
@@ -49,16 +49,20 @@ class ActivationsDataModule(pl.LightningDataModule):
         folder: str,
         dtype: str = "float16",
         subwords_per_batch: int = 2048,
+        memory_limit: float = 8.0,
         batch_size: int = 512,
         seed: int = 0,
     ) -> None:
-        """`folder` holds the stores; `dtype` is theirs; `batch_size` and `seed` are those of training."""
+        """`folder` holds the stores; `dtype` is theirs; `batch_size` and `seed` are those of training.
+
+        A split's store of more than `memory_limit` GiB is read in shuffled blocks.
+        """
         super().__init__()
         self.corpus, self.prop, self.model = corpus, prop, model
         self.folder, self._dtype = Path(folder).expanduser(), choice("activations.dtype", dtype, DTYPES)
         self._budget = whole_number("activations.subwords_per_batch", subwords_per_batch, 1)
         self._batch_size = whole_number("probe.batch_size", batch_size, 1)
-        self._seed = seed
+        self._seed, self._memory_limit = seed, number("activations.memory_limit", memory_limit, 0)
         self.extracted: list[str] = []
         self._prepared = False
         self._splits: dict[str, Split] = {}
@@ -103,7 +107,7 @@ class ActivationsDataModule(pl.LightningDataModule):
         for name in SPLITS if not self._splits else ():
             store = Store(self._store(name), self.fingerprint(name))
             table = store.neurons if self.prop.roles == (None,) else store.neurons.with_roles(self.prop.roles)
-            self._splits[name] = Split(self.units[name], store, table, len(self.labels))
+            self._splits[name] = Split(self.units[name], store, table, len(self.labels), self._memory_limit)
 
     def split(self, name: str) -> Split:
         """One split, its activations on the device that trains."""

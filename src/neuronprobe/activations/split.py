@@ -13,12 +13,19 @@ from neuronprobe.activations.store import Store
 from neuronprobe.neurons import NeuronTable
 from neuronprobe.types import Batch, Units
 
+BLOCK = 256
+BLOCKS_AT_A_TIME = 64
+
 
 class Split:
     """The units of one split over a store; a batch is gathered when it is asked for."""
 
-    def __init__(self, units: Units, store: Store, neurons: NeuronTable, n_labels: int) -> None:
+    def __init__(
+        self, units: Units, store: Store, neurons: NeuronTable, n_labels: int, memory_limit: float = float("inf")
+    ) -> None:
+        """`memory_limit` is in GiB: a larger store is read in shuffled blocks and never moved to a device whole."""
         self.units, self.neurons, self.n_labels = units, neurons, n_labels
+        self.fits_in_memory = store.gibibytes <= memory_limit
         self._store = store
 
     def __len__(self) -> int:
@@ -26,7 +33,8 @@ class Split:
 
     def to(self, device: torch.device) -> Split:
         """This split with its activations on a device."""
-        self._store.to(device)
+        if self.fits_in_memory:
+            self._store.to(device)
         return self
 
     @property
@@ -50,7 +58,8 @@ class Split:
 class BatchStream(IterableDataset[Batch]):
     """Whole batches of one epoch. With `seed` the order is a function of (seed, epoch), else the split's.
 
-    `batch_size` is global: each of `world` processes takes its share of every batch, all equally many.
+    `batch_size` is global: each of `world` processes takes its share of every batch, all equally many. A split
+    beyond the memory limit is shuffled in blocks of neighbours, some at a time, so that pages are read once an epoch.
     """
 
     def __init__(
@@ -74,4 +83,16 @@ class BatchStream(IterableDataset[Batch]):
         if self._seed is None:
             return torch.arange(self._usable)
         generator = torch.Generator().manual_seed(self._seed * 1_000_003 + self._epoch)
-        return torch.randperm(len(self._split), generator=generator)[: self._usable]
+        if self._split.fits_in_memory:
+            return torch.randperm(len(self._split), generator=generator)[: self._usable]
+        return shuffled_blocks(len(self._split), generator)[: self._usable]
+
+
+def shuffled_blocks(n: int, generator: torch.Generator) -> Int[Tensor, " unit"]:
+    """0..n-1 with blocks of neighbours in random order, and units shuffled within each handful of blocks."""
+    blocks = torch.arange(n).split(BLOCK)
+    order = torch.randperm(len(blocks), generator=generator).tolist()
+    handfuls = [
+        torch.cat([blocks[b] for b in order[i : i + BLOCKS_AT_A_TIME]]) for i in range(0, len(order), BLOCKS_AT_A_TIME)
+    ]
+    return torch.cat([handful[torch.randperm(len(handful), generator=generator)] for handful in handfuls])

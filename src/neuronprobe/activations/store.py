@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,11 @@ class Store:
                 raise StoreError(f"{path} is missing, truncated or changed")
             self._layers.append(torch.from_numpy(np.load(path, mmap_mode="c", allow_pickle=False)))
 
+    @property
+    def gibibytes(self) -> float:
+        """Size of all layers."""
+        return sum(layer.numel() * layer.element_size() for layer in self._layers) / 2**30
+
     def to(self, device: torch.device) -> None:
         """Hold the activations on a GPU (on the CPU they stay in their files)."""
         self._layers = [layer.to(device) for layer in self._layers]
@@ -82,6 +88,7 @@ class StoreWriter:
         self.folder, self._aside = folder, folder.with_name(folder.name + ".partial")
         self._fingerprint, self._neurons, self._n_words = dict(fingerprint), neurons, n_words
         self._dtype = np.dtype(DTYPES[dtype])
+        self._check_disk()
         self._aside.mkdir(parents=True, exist_ok=True)
         self.words_done = self._resume()
 
@@ -89,10 +96,7 @@ class StoreWriter:
         """Add the next words. Raises InputError, naming the layer, where activations are not finite."""
         for segment, layer in zip(self._neurons.segments, layers, strict=True):
             values = self._checked(segment, layer)
-            with (self._aside / file_name(segment)).open("ab") as file:
-                file.write(values.tobytes())
-                file.flush()
-                os.fsync(file.fileno())
+            self._write(self._aside / file_name(segment), values.tobytes())
         self.words_done += len(layers[0])
         self._mark()
 
@@ -110,6 +114,30 @@ class StoreWriter:
         write_json(self._aside / "index.json", index)
         (self._aside / "progress.json").unlink()
         self._aside.rename(self.folder)
+
+    def _check_disk(self) -> None:
+        wanted = self._n_words * len(self._neurons) * self._dtype.itemsize
+        there = sum(path.stat().st_size for path in self._aside.glob("*.npy"))
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(self.folder.parent).free
+        if free < wanted - there:
+            raise InputError(
+                f"activations.folder must have {(wanted - there) / 1e9:.2f} GB free, got {free / 1e9:.2f} GB "
+                f"at {self.folder.parent}; free some or choose another folder."
+            )
+
+    def _write(self, path: Path, content: bytes) -> None:
+        try:
+            with path.open("ab") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            shutil.rmtree(self._aside, ignore_errors=True)
+            raise InputError(
+                f"activations.folder must be writable to the end, got {error.strerror} at {path}; "
+                "nothing half-written is left; free space or choose another folder."
+            ) from error
 
     def _checked(self, segment: Segment, layer: Tensor) -> npt.NDArray[np.floating[Any]]:
         raw = layer.float().cpu().numpy()

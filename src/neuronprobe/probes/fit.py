@@ -48,6 +48,12 @@ class Fit:
         self._machine = {"accelerator": accelerator, "precision": precision}
 
     @property
+    def settings(self) -> dict[str, Any]:
+        """All that decides the weights of the λ grid, as plain data."""
+        names = ("solver", "l1", "l2", "epochs", "batch_size", "lr", "seed")
+        return {name: getattr(self, name) for name in names} | self._machine
+
+    @property
     def pairs(self) -> list[tuple[float, float]]:
         """The (λ1, λ2) that λ search may choose."""
         return sorted(set(product(self.l1, self.l2)))

@@ -31,9 +31,9 @@ PACKAGES = (
 )
 
 
-def write_results(folder: Path, status: str, config: Any, rows: Sequence[Row] = (), **about: Any) -> Path:
-    """Write results.json in one step; `about` holds fingerprint, seconds, verdict, or the error of a failed job."""
-    content = {
+def assemble(status: str, config: Any, rows: Sequence[Row] = (), **about: Any) -> dict[str, Any]:
+    """The content of results.json; `about` holds fingerprint, seconds, verdict, or the error of a failed job."""
+    return {
         "schema": SCHEMA,
         "status": status,
         "config": config,
@@ -44,7 +44,11 @@ def write_results(folder: Path, status: str, config: Any, rows: Sequence[Row] = 
         **about,
         "rows": [_finite(row.as_dict()) for row in rows],
     }
-    text = json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False)
+
+
+def write_results(folder: Path, results: Mapping[str, Any]) -> Path:
+    """Write results.json in one step."""
+    text = json.dumps(results, indent=1, allow_nan=False, ensure_ascii=False)
     return _in_one_step(folder / "results.json", text.encode())
 
 

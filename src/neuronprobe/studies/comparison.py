@@ -37,7 +37,7 @@ def neuron_sets(
     """All sets of all sizes. Raises InputError where a size is beyond the neurons."""
     sets = []
     for value in sizes:
-        k = neurons.size("callbacks: sizes", value, len(table))
+        k = neurons.size("sizes", value, len(table))
         for name in names:
             for draw in range(draws) if name in RANDOM_SETS else [None]:
                 sets.append(NeuronSet(name, k, draw, _choose(name, ranking, table, k, _draw_seed(seed, draw))))

