@@ -193,6 +193,7 @@ def test_processes_share_every_batch_without_overlap(planted: Split, world: int)
     assert {len(part) for part in parts} == {len(whole)}
     for index, batch in enumerate(whole):
         shares = torch.cat([part[index].activations for part in parts])
+        assert sum(part[index].share for part in parts) == pytest.approx(world)
         assert sorted(shares[:, 0].tolist()) == sorted(batch.activations[:, 0].tolist())
     assert len(BatchStream(planted, 64)) == len(list(BatchStream(planted, 64))) == 24
 

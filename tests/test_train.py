@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import logging
+import os
 import pkgutil
 import re
 import runpy
@@ -167,6 +168,28 @@ def test_another_job_in_the_same_folder_starts_anew(
         assert run() == 1
     assert run(probe__lr=0.002) == 0
     assert "Going on" not in capsys.readouterr().out
+
+
+def test_two_processes_extract_the_same_and_train_the_same(
+    tmp_path: Path, tiny_bert: Path, small_treebank: dict[str, str]
+) -> None:
+    """Uneven batches must not hang: a killed process is a failed test."""
+    files = [f"corpus.{split}={path}" for split, path in small_treebank.items()]
+    settings = ["probe.epochs=2", "probe.l1=1e-3", "probe.l2=1e-3", "probe.batch_size=31", "callbacks=none"]
+    for name, more in (("one", []), ("two", ["trainer.devices=2", "trainer.strategy=ddp"])):
+        where = [f"activations.folder={tmp_path / name / 'store'}", f"hydra.run.dir={tmp_path / name / 'job'}"]
+        command = ["timeout", "-k", "5", "150", sys.executable, "train.py", "corpus=conllu", *files, "model=hf"]
+        command += [f"model.name={tiny_bert}", *settings, *where, *more]
+        done = subprocess.run(
+            command, cwd=ROOT, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+        assert done.stdout.count("Linguistic Correlation Analysis") == done.stdout.count("┃ majority %") == 1
+    one, two = (load_probe(tmp_path / name / "job" / "probe.safetensors")[0] for name in ("one", "two"))
+    torch.testing.assert_close(one.weights, two.weights, rtol=0, atol=1e-4)
+    stores = [sorted((tmp_path / name / "store").glob("*/*.npy")) for name in ("one", "two")]
+    assert [path.read_bytes() for path in stores[0]] == [path.read_bytes() for path in stores[1]]
+    assert len(stores[0]) == 9
 
 
 def test_wandb_really_logs_offline(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

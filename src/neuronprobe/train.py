@@ -14,6 +14,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
 
 from neuronprobe.build import Job, build
@@ -34,6 +35,8 @@ NOISE = (
     "smaller than the logging interval",
     "does not have many workers",
     "IterableDataset",
+    "sync_dist=True",
+    "exists and is not empty",
     "no `val_dataloader`",
     "litlogger",
 )
@@ -50,7 +53,9 @@ def run(config: DictConfig, folder: Path) -> None:
     except BaseException as error:
         if isinstance(error, InputError):
             clear_checkpoints(folder)
-        write_results(folder, assemble("failed", plain, seconds=seconds, error=f"{type(error).__name__}: {error}"))
+        rank_zero_only(write_results)(
+            folder, assemble("failed", plain, seconds=seconds, error=f"{type(error).__name__}: {error}")
+        )
         raise
     finally:
         if "wandb" in sys.modules:  # without it the next job of a multirun would go on in this run
@@ -64,7 +69,9 @@ def _run(config: DictConfig, folder: Path, plain: Any, seconds: dict[str, float]
     job = build(config, [checkpoint_callback(folder)])
     with _clock(seconds, "corpus"):
         rows = _corpus_rows(job)
-    print_corpus(console, [row.as_dict() for row in rows], f"{job.data.corpus.name}, {job.data.prop.name}")
+    rank_zero_only(print_corpus)(
+        console, [row.as_dict() for row in rows], f"{job.data.corpus.name}, {job.data.prop.name}"
+    )
     with _clock(seconds, "activations"):
         job.data.prepare_data()
         job.data.setup()

@@ -58,8 +58,8 @@ class Split:
 class BatchStream(IterableDataset[Batch]):
     """Whole batches of one epoch. With `seed` the order is a function of (seed, epoch), else the split's.
 
-    `batch_size` is global: each of `world` processes takes its share of every batch, all equally many. A split
-    beyond the memory limit is shuffled in blocks of neighbours, some at a time, so that pages are read once an epoch.
+    `batch_size` is global: each of `world` processes takes its share of every batch, so all have as many batches.
+    A split beyond the memory limit is shuffled in blocks of neighbours, some at a time: pages are read once an epoch.
     """
 
     def __init__(
@@ -69,23 +69,20 @@ class BatchStream(IterableDataset[Batch]):
         self._rank, self._world = rank, world
 
     def __len__(self) -> int:
-        return -(-self._usable // self._batch_size)
+        return -(-len(self._split) // self._batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
         for index in self._order().split(self._batch_size):
-            yield self._split.batch(index[self._rank :: self._world])
-
-    @property
-    def _usable(self) -> int:
-        return len(self._split) // self._world * self._world
+            mine = index[self._rank :: self._world]
+            yield self._split.batch(mine)._replace(share=len(mine) * self._world / len(index))
 
     def _order(self) -> Int[Tensor, " unit"]:
         if self._seed is None:
-            return torch.arange(self._usable)
+            return torch.arange(len(self._split))
         generator = torch.Generator().manual_seed(self._seed * 1_000_003 + self._epoch)
         if self._split.fits_in_memory:
-            return torch.randperm(len(self._split), generator=generator)[: self._usable]
-        return shuffled_blocks(len(self._split), generator)[: self._usable]
+            return torch.randperm(len(self._split), generator=generator)
+        return shuffled_blocks(len(self._split), generator)
 
 
 def shuffled_blocks(n: int, generator: torch.Generator) -> Int[Tensor, " unit"]:

@@ -69,7 +69,7 @@ class ProbeBank(pl.LightningModule):
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """The sum of the members' objectives: their gradients don't meet."""
-        losses = self.loss(self(batch.activations), batch.labels)
+        losses = self.loss(self(batch.activations), batch.labels) * batch.share
         self._epoch_loss = self._epoch_loss + losses.detach()
         self._epoch_batches += 1
         return losses.sum() + self._penalty()
@@ -118,7 +118,7 @@ class ProbeBank(pl.LightningModule):
         if self._trainer is None or not self.trainer.loggers:
             return
         for member, value in zip(self.members, values.tolist(), strict=True):
-            self.log(f"{name}/l1={member.l1:g},l2={member.l2:g}", value)
+            self.log(f"{name}/l1={member.l1:g},l2={member.l2:g}", value, sync_dist=True)
 
 
 def _initial(member: Member, n_neurons: int, n_labels: int) -> Float[Tensor, "label neuron"]:
