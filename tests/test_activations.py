@@ -120,7 +120,7 @@ def test_the_store_holds_what_the_model_gives(corpus: ConlluCorpus, tiny_bert: P
     data.prepare_data()
     data.setup()
     sentences = list(corpus.sentences("dev"))
-    expected = torch.cat(read_chunk(model, sentences, 64), dim=1)
+    expected = torch.cat(read_chunk(model, sentences, 64)[0], dim=1)
     split = data.split("dev")
     found = torch.cat([batch.activations for batch in split.blocks(50)])
     torch.testing.assert_close(found, expected[split.units.rows.flatten()], rtol=1e-5, atol=1e-6)
@@ -196,6 +196,22 @@ def test_processes_share_every_batch_without_overlap(planted: Split, world: int)
         assert sum(part[index].share for part in parts) == pytest.approx(world)
         assert sorted(shares[:, 0].tolist()) == sorted(batch.activations[:, 0].tolist())
     assert len(BatchStream(planted, 64)) == len(list(BatchStream(planted, 64))) == 24
+
+
+def test_dropped_words_are_no_units_and_survive_an_interruption(
+    small_treebank: dict[str, str], tiny_bert: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "dev.conllu"
+    text = Path(small_treebank["dev"]).read_text()
+    word = next(line for line in text.splitlines() if line.startswith("3\t")).split("\t")[1]
+    path.write_text(text.replace(f"3\t{word}\t", "3\t\u200d\t", 1))
+    model = FrozenTransformer(str(tiny_bert), no_subword="drop")
+    data = module(ConlluCorpus(small_treebank["train"], str(path), small_treebank["test"]), model, tmp_path)
+    data.prepare_data()
+    data.setup()
+    assert "dev: 1 words dropped" in caplog.text
+    assert len(data.split("dev")) == len(data.units["dev"]) - 1
+    assert 2 not in data.split("dev").units.rows
 
 
 def test_a_store_beyond_the_memory_limit_is_shuffled_in_blocks() -> None:

@@ -13,6 +13,7 @@ from neuronprobe.activations.extraction import length_buckets, read_chunk
 from neuronprobe.corpora import starter
 from neuronprobe.errors import InputError
 from neuronprobe.models import FrozenTransformer, from_package
+from neuronprobe.models.subwords import most_central, overlapping_windows
 from neuronprobe.types import Sentence
 
 TEXT = (
@@ -86,8 +87,9 @@ def alone(model: FrozenTransformer, sentence: Sentence) -> list[torch.Tensor]:
 
 def test_words_equal_those_of_each_sentence_run_alone(model: FrozenTransformer) -> None:
     chosen = sentences()
-    layers = read_chunk(model, chosen, budget=256)
+    layers, dropped, windows = read_chunk(model, chosen, budget=256)
     witness = [torch.cat(words) for words in zip(*(alone(model, sentence) for sentence in chosen), strict=True)]
+    assert dropped == [] and windows == 0
     assert len(layers) == len(witness) == len(model.neurons.segments)
     for layer, expected in zip(layers, witness, strict=True):
         relative = (layer - expected).norm(dim=1) / expected.norm(dim=1)
@@ -138,6 +140,37 @@ def test_a_word_without_subword_is_named(tiny_bert: Path) -> None:
 def test_a_sentence_beyond_the_model_is_named(tiny_bert: Path) -> None:
     with pytest.raises(InputError, match=r"sentence long must have at most 128 subwords, .* got 202"):
         FrozenTransformer(str(tiny_bert)).tokenise([Sentence("long", ("a",) * 200, {})])
+
+
+def test_a_long_sentence_is_read_in_windows_that_cut_no_word(tiny_bert: Path) -> None:
+    words = tuple(f"{'ab' * (i % 4 + 1)}" for i in range(90))
+    model = FrozenTransformer(str(tiny_bert), too_long="windows")
+    pieces = model.tokenise([Sentence("short", ("a", "b"), {}), Sentence("long", words, {})])
+    assert len(pieces) > 3 and max(map(len, pieces)) <= 128
+    assert sorted(row for piece in pieces for row in piece.rows) == list(range(92))
+    for piece in pieces[1:]:
+        for row, at in zip(piece.rows, piece.last, strict=True):
+            pieces_of_word = model.tokenizer(words[row - 2], add_special_tokens=False)["input_ids"]
+            assert piece.ids[at - len(pieces_of_word) + 1 : at + 1] == pieces_of_word
+
+
+def test_windows_overlap_and_each_word_is_taken_where_it_is_most_central() -> None:
+    windows = overlapping_windows([2, 1, 1, 2, 1, 1, 3, 1], 5, "s")
+    assert windows == [(0, 3), (1, 5), (3, 6), (4, 7), (5, 8)]
+    owners = [most_central(word, windows) for word in range(8)]
+    assert owners == [0, 0, 1, 1, 2, 3, 4, 4]
+    with pytest.raises(InputError, match="word 2 of sentence s must have at most 5 subwords, got 6"):
+        overlapping_windows([1, 6], 5, "s")
+
+
+def test_words_without_subword_are_dropped_when_asked(tiny_bert: Path) -> None:
+    model = FrozenTransformer(str(tiny_bert), no_subword="drop")
+    chosen = [Sentence("a", ("x", "\u200d", "y"), {}), Sentence("b", ("\u200d",), {}), Sentence("c", ("z",), {})]
+    layers, dropped, _ = read_chunk(model, chosen, budget=64)
+    assert dropped == [1, 3]
+    alone, *_ = read_chunk(model, [Sentence("d", ("x", "y"), {}), Sentence("c", ("z",), {})], budget=64)
+    torch.testing.assert_close(layers[2][[0, 2, 4]], alone[2])
+    assert not layers[2][[1, 3]].any()
 
 
 def without(*patterns: str) -> Callable[[Path], None]:

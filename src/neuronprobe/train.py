@@ -75,6 +75,9 @@ def _run(config: DictConfig, folder: Path, plain: Any, seconds: dict[str, float]
     with _clock(seconds, "activations"):
         job.data.prepare_data()
         job.data.setup()
+    rows += [
+        Row("corpus", what, float(n), split=s) for s, counts in job.data.counts.items() for what, n in counts.items()
+    ]
     train, dev = job.data.split("train"), job.data.split("dev")
     job.fit.warn_if_short(train)
     bank = job.fit.bank(job.fit.grid(), train, dev)

@@ -22,7 +22,7 @@ from neuronprobe.corpora import SPLITS, Corpus, forms_digest
 from neuronprobe.errors import InputError, choice, number, whole_number
 from neuronprobe.models import FrozenTransformer
 from neuronprobe.properties import LabelSet, WordProperty, collect
-from neuronprobe.properties.labels import unknown_labels
+from neuronprobe.properties.labels import unknown_labels, without_rows
 from neuronprobe.types import Batch, Unit, Units
 
 log = logging.getLogger(__name__)
@@ -64,6 +64,7 @@ class ActivationsDataModule(pl.LightningDataModule):
         self._batch_size = whole_number("probe.batch_size", batch_size, 1)
         self._seed, self._memory_limit = seed, number("activations.memory_limit", memory_limit, 0)
         self.extracted: list[str] = []
+        self.counts: dict[str, dict[str, int]] = {}
         self._prepared = False
         self._splits: dict[str, Split] = {}
 
@@ -107,7 +108,12 @@ class ActivationsDataModule(pl.LightningDataModule):
         for name in SPLITS if not self._splits else ():
             store = Store(self._store(name), self.fingerprint(name))
             table = store.neurons if self.prop.roles == (None,) else store.neurons.with_roles(self.prop.roles)
-            self._splits[name] = Split(self.units[name], store, table, len(self.labels), self._memory_limit)
+            self.counts[name] = {"words_dropped": len(store.dropped), "windows_of_long_sentences": store.windows}
+            for what, count in self.counts[name].items():
+                if count:
+                    log.warning("%s: %d %s.", name, count, what.replace("_", " "))
+            units = without_rows(self.units[name], store.dropped)
+            self._splits[name] = Split(units, store, table, len(self.labels), self._memory_limit)
 
     def split(self, name: str) -> Split:
         """One split, its activations on the device that trains."""

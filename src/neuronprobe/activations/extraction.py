@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -19,6 +20,14 @@ CHUNK_WORDS = 8192
 """Words between two marks of progress: a killed run loses at most these."""
 
 
+class Chunk(NamedTuple):
+    """What was read of some sentences: a tensor per layer on the CPU, the rows of dropped words (zeros), windows."""
+
+    layers: list[Float[Tensor, "word _"]]
+    dropped: list[int]
+    windows: int
+
+
 def extract(
     model: FrozenTransformer, sentences: Iterable[Sentence], writer: StoreWriter, n_words: int, name: str, budget: int
 ) -> None:
@@ -27,23 +36,24 @@ def extract(
     with Progress(*columns, transient=True, disable=not sys.stdout.isatty()) as progress:
         task = progress.add_task(f"{name} (words)", total=n_words, completed=writer.words_done)
         for chunk in _chunks(_after(sentences, writer.words_done)):
-            layers = read_chunk(model, chunk, budget)
-            writer.append(layers)
+            read = read_chunk(model, chunk, budget)
+            writer.append(read.layers, read.dropped, read.windows)
             progress.update(task, completed=writer.words_done)
     writer.finish()
 
 
-def read_chunk(model: FrozenTransformer, sentences: Sequence[Sentence], budget: int) -> list[Float[Tensor, "word _"]]:
-    """Activations of the sentences' words in their order, from batches of similar length; on the CPU, one per layer."""
+def read_chunk(model: FrozenTransformer, sentences: Sequence[Sentence], budget: int) -> Chunk:
+    """Activations of the sentences' words in their order, from batches of sentences of similar length."""
     encoded = model.tokenise(sentences)
-    starts = torch.tensor([0, *(len(s.words) for s in sentences)]).cumsum(0).tolist()
-    total = starts[-1]
-    layers = [torch.empty(total, segment.width) for segment in model.neurons.segments]
+    total = sum(len(sentence.words) for sentence in sentences)
+    layers = [torch.zeros(total, segment.width) for segment in model.neurons.segments]
+    dropped = torch.ones(total, dtype=torch.bool)
     for batch in length_buckets(encoded, budget):
-        rows = torch.cat([torch.arange(starts[i], starts[i + 1]) for i in batch])
+        rows = torch.tensor([row for i in batch for row in encoded[i].rows])
+        dropped[rows] = False
         for layer, values in zip(layers, model.read([encoded[i] for i in batch]), strict=True):
             layer[rows] = values.float().cpu()
-    return layers
+    return Chunk(layers, dropped.nonzero().flatten().tolist(), sum(piece.is_window for piece in encoded))
 
 
 def length_buckets(encoded: Sequence[SubwordSentence], budget: int) -> Iterator[list[int]]:

@@ -52,6 +52,8 @@ class Store:
             raise StoreError(f"{folder} has another fingerprint")
         self.neurons = NeuronTable.from_list(index["segments"])
         self.n_words = int(index["words"])
+        self.windows = int(index["windows"])
+        self.dropped: Int[Tensor, " word"] = torch.tensor(index["dropped"], dtype=torch.long)
         self._layers = []
         for segment in self.neurons.segments:
             path = folder / file_name(segment)
@@ -90,13 +92,19 @@ class StoreWriter:
         self._dtype = np.dtype(DTYPES[dtype])
         self._check_disk()
         self._aside.mkdir(parents=True, exist_ok=True)
+        self._dropped: list[int] = []
+        self._windows = 0
         self.words_done = self._resume()
 
-    def append(self, layers: Sequence[Float[Tensor, "word _"]]) -> None:
-        """Add the next words. Raises InputError, naming the layer, where activations are not finite."""
+    def append(self, layers: Sequence[Float[Tensor, "word _"]], dropped: Sequence[int] = (), windows: int = 0) -> None:
+        """Add the next words; `dropped` are those without subword (0 = the first of these words), `windows` the
+        windows of long sentences. Raises InputError, naming the layer, where activations are not finite.
+        """
         for segment, layer in zip(self._neurons.segments, layers, strict=True):
             values = self._checked(segment, layer)
             self._write(self._aside / file_name(segment), values.tobytes())
+        self._dropped += [self.words_done + row for row in dropped]
+        self._windows += windows
         self.words_done += len(layers[0])
         self._mark()
 
@@ -109,6 +117,8 @@ class StoreWriter:
             "segments": self._neurons.as_list(),
             "words": self._n_words,
             "dtype": self._dtype.name,
+            "dropped": self._dropped,
+            "windows": self._windows,
             "sha256": sums,
         }
         write_json(self._aside / "index.json", index)
@@ -158,12 +168,15 @@ class StoreWriter:
         try:
             progress = _read_json(self._aside / "progress.json")
             done = int(progress["words"]) if progress["fingerprint"] == self._fingerprint else 0
+            self._dropped, self._windows = list(progress["dropped"]), int(progress["windows"])
             sizes = [(self._aside / file_name(s)).stat().st_size for s in self._neurons.segments]
         except (StoreError, OSError, KeyError):
             done, sizes = 0, []
         expected = [len(self._header(s)) + done * s.width * self._dtype.itemsize for s in self._neurons.segments]
         if not sizes or any(size < least for size, least in zip(sizes, expected, strict=True)):
             done = 0
+        if not done:
+            self._dropped, self._windows = [], 0
         for segment in self._neurons.segments:
             self._cut(segment, done)
         return done
@@ -184,7 +197,8 @@ class StoreWriter:
         return buffer.getvalue()
 
     def _mark(self) -> None:
-        write_json(self._aside / "progress.json", {"fingerprint": self._fingerprint, "words": self.words_done})
+        counts = {"words": self.words_done, "dropped": self._dropped, "windows": self._windows}
+        write_json(self._aside / "progress.json", {"fingerprint": self._fingerprint, **counts})
 
 
 def file_digest(path: Path) -> str:

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from neuronprobe.errors import InputError, choice
 from neuronprobe.models.folder import digest, find_folder
-from neuronprobe.models.subwords import SubwordSentence, split_into_subwords
+from neuronprobe.models.subwords import POLICIES, SubwordSentence, SubwordSplitter
 from neuronprobe.neurons import NeuronTable, Segment
 from neuronprobe.types import Sentence
 
@@ -35,20 +35,31 @@ class FrozenTransformer:
         dtype: str = "float32",
         device: str = "auto",
         trust_remote_code: bool = False,
+        too_long: str = "refuse",
+        no_subword: str = "refuse",
     ) -> None:
-        """`name` is a folder or a hub name; `dtype` that of the forward pass; `device` auto, cpu or cuda."""
+        """`name` is a folder or a hub name; `dtype` that of the forward pass; `device` auto, cpu or cuda.
+
+        `too_long` is what is done with sentences beyond the model's length (refuse, windows), `no_subword` with words
+        that give no subword (refuse, drop).
+        """
         if not isinstance(name, str) or not name:
             raise InputError(f"model.name must be a model folder or a hub name, got {name!r}.")
         self.name = name
         self.dtype = choice("model.dtype", dtype, DTYPES)
         self.folder = find_folder(name, revision)
         self._trust_remote_code = trust_remote_code
+        self._policies = {
+            "too_long": choice("model.too_long", too_long, POLICIES["too_long"]),
+            "no_subword": choice("model.no_subword", no_subword, POLICIES["no_subword"]),
+        }
         self._device = "cuda" if device == "auto" and torch.cuda.is_available() else device.replace("auto", "cpu")
 
     @cached_property
     def fingerprint(self) -> dict[str, Any]:
         """What decides the activations, without loading the network: files, forward dtype, site, pooling."""
-        return {"model": digest(self.folder), "dtype": self.dtype, "site": SITE, "aggregation": "last"}
+        about = {"dtype": self.dtype, "site": SITE, "aggregation": "last", **self._policies}
+        return {"model": digest(self.folder), **about}
 
     @cached_property
     def config(self) -> dict[str, Any]:
@@ -78,7 +89,7 @@ class FrozenTransformer:
     @cached_property
     def neurons(self) -> NeuronTable:
         """One segment per layer, the embedding layer first; measured on one short forward pass."""
-        states = self._hidden_states([SubwordSentence(ids=self._probe_ids(), type_ids=None, last=[0])])
+        states = self._hidden_states([SubwordSentence(ids=self._probe_ids(), type_ids=None, last=[0], rows=[0])])
         return NeuronTable(tuple(Segment(SITE, layer, state.shape[-1]) for layer, state in enumerate(states)))
 
     @cached_property
@@ -89,7 +100,7 @@ class FrozenTransformer:
 
     def tokenise(self, sentences: Sequence[Sentence]) -> list[SubwordSentence]:
         """Subwords of each sentence. Raises InputError where a word has none or a sentence is too long."""
-        return split_into_subwords(self.tokenizer, sentences, self.limit)
+        return SubwordSplitter(self.tokenizer, self.limit, **self._policies)(sentences)
 
     def read(self, batch: Sequence[SubwordSentence]) -> list[Float[Tensor, "word _"]]:
         """Activations of all words of the batch in order, one tensor per layer, on the model's device."""
@@ -98,7 +109,8 @@ class FrozenTransformer:
         rows, positions = torch.tensor(last, device=self._device).T
         return [state[rows, positions] for state in states]
 
-    def _hidden_states(self, batch: Sequence[SubwordSentence]) -> tuple[Tensor, ...]:
+    def inputs(self, batch: Sequence[SubwordSentence]) -> dict[str, Int[Tensor, "sentence position"]]:
+        """What the network takes, padded on the right, on its device."""
         width = max(len(sentence) for sentence in batch)
         pad = self.tokenizer.pad_token_id or 0
         inputs = {
@@ -107,10 +119,11 @@ class FrozenTransformer:
         }
         if batch[0].type_ids is not None:
             inputs["token_type_ids"] = _padded([sentence.type_ids or [] for sentence in batch], width, 0)
+        return {name: tensor.to(self._device) for name, tensor in inputs.items()}
+
+    def _hidden_states(self, batch: Sequence[SubwordSentence]) -> tuple[Tensor, ...]:
         with torch.no_grad():
-            output = self.network(
-                **{name: tensor.to(self._device) for name, tensor in inputs.items()}, output_hidden_states=True
-            )
+            output = self.network(**self.inputs(batch), output_hidden_states=True)
         return tuple(output.hidden_states)
 
     def _probe_ids(self) -> list[int]:

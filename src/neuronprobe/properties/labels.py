@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
+from jaxtyping import Int
+from torch import Tensor
 
 from neuronprobe.errors import InputError
 from neuronprobe.types import UNKNOWN, Unit, Units
@@ -54,6 +56,15 @@ def collect(units: Iterable[Unit], labels: LabelSet, n_sentences: int) -> Units:
         sentences=torch.tensor([unit.sentence for unit in units]),
         types=tuple(unit.type for unit in units),
         n_sentences=n_sentences,
+    )
+
+
+def without_rows(units: Units, rows: Int[Tensor, " row"]) -> Units:
+    """The units that use none of these rows of the store."""
+    keep = ~torch.isin(units.rows, rows).any(1)
+    types = tuple(kind for kind, kept in zip(units.types, keep.tolist(), strict=True) if kept)
+    return replace(
+        units, rows=units.rows[keep], labels=units.labels[keep], sentences=units.sentences[keep], types=types
     )
 
 
