@@ -198,7 +198,7 @@ def test_processes_share_every_batch_without_overlap(planted: Split, world: int)
     assert len(BatchStream(planted, 64)) == len(list(BatchStream(planted, 64))) == 24
 
 
-def test_dropped_words_are_no_units_and_survive_an_interruption(
+def test_dropped_words_are_no_units(
     small_treebank: dict[str, str], tiny_bert: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "dev.conllu"

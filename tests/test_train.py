@@ -252,8 +252,46 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "batch size": ({"probe__batch_size": 0}, r"probe\.batch_size must be a whole number of at least 1, got 0"),
     "store dtype": ({"activations__dtype": "int8"}, r"activations\.dtype must be one of float16, float32, got 'int8'"),
     "model dtype": ({"model__dtype": "int8"}, r"model\.dtype must be one of float32.*got 'int8'"),
+    "missing train": ({"corpus__train": "???"}, r"corpus.*train"),
+    "folder as file": ({"corpus__test": "{tmp}"}, r"corpus\.test must be a CoNLL-U file"),
+    "corpus number": ({"corpus__dev": 5}, r"corpus\.dev must be a CoNLL-U file, got '5'"),
+    "no such corpus": ({"corpus": "brown"}, r"Could not find 'corpus/brown'.*conllu, starter"),
+    "column left empty": ({"property__name": "deprel"}, r"property deprel must label at least one word of train"),
+    "no such model": ({"model": "bert"}, r"Could not find 'model/bert'.*hf, minilm"),
+    "model name number": ({"model__name": 7}, r"model\.name must be a model folder or a hub name, got 7"),
+    "model name empty": ({"model__name": "''"}, r"model\.name must be a model folder or a hub name, got ''"),
+    "broken weights": ({"model__name": "{tmp}/broken"}, r"model\.name must be an encoder that transformers can load"),
+    "too long": ({"model__too_long": "cut"}, r"model\.too_long must be one of refuse, windows, got 'cut'"),
+    "no subword": ({"model__no_subword": "unk"}, r"model\.no_subword must be one of refuse, drop, got 'unk'"),
+    "device": ({"model__device": "tpu"}, r"model\.device must be one of auto, cpu, cuda, got 'tpu'"),
+    "activations group": ({"activations": "ram"}, r"Could not find 'activations/ram'.*store"),
+    "budget": ({"activations__subwords_per_batch": 0}, r"activations\.subwords_per_batch must be a whole number"),
+    "memory": ({"activations__memory_limit": "much"}, r"activations\.memory_limit must be a number"),
+    "store is a file": ({"activations__folder": "{tmp}/empty"}, r"activations\.folder must be a folder, got .*empty"),
+    "epochs": ({"probe__epochs": 1.5}, r"probe\.epochs must be a whole number of at least 1, got 1\.5"),
+    "lr": ({"probe__lr": "fast"}, r"probe\.lr must be a number"),
+    "l1 list": ({"probe__l1": "[0.1,x]"}, r"probe\.l1 must be a number of at least 0, got 'x'"),
+    "l1 empty": ({"probe__l1": "[]"}, r"probe\.l1 must be a number or a list of at least one, got \[\]"),
+    "no such search": ({"search": "grid"}, r"Could not find 'search/grid'.*score"),
+    "alpha": ({"search__alpha": -1}, r"search\.alpha must be a number of at least 0, got -1"),
+    "no such ranking": ({"ranking": "best"}, r"Could not find 'ranking/best'.*lca"),
+    "ranking target": ({"ranking___target_": "neuronprobe.rankings.best"}, r"ranking can't be .*rankings\.best"),
+    "no such callbacks": ({"callbacks": "all"}, r"Could not find 'callbacks/all'.*default, none"),
+    "draws": ({"callbacks__ablation__draws": 0}, r"callbacks\.ablation\.draws must be a whole number of at least 1"),
+    "sizes": ({"callbacks__retraining__sizes": 0.1}, r"callbacks\.retraining\.sizes must be a list of counts"),
+    "salient": ({"callbacks__ranking__salient": 97}, r"callbacks\.ranking\.salient must be a count from 1 to 96"),
+    "no such trainer": ({"trainer": "tpu"}, r"Could not find 'trainer/tpu'.*cpu, gpu"),
+    "no such accelerator": ({"trainer__accelerator": "abacus"}, r"trainer can't be constructed.*abacus"),
+    "no GPU": ({"trainer": "gpu"}, r"trainer can't be constructed.*(CUDA|gpu|GPU)"),
+    "no such logger": ({"logger": "paper"}, r"Could not find 'logger/paper'.*csv, none, wandb"),
+    "no such experiment": ({"experiment": "mine"}, r"Could not find 'experiment/mine'.*ewt_xpos"),
+    "broken override": ({"probe__l1": "[1,"}, r"no viable alternative at input '\[1,'"),
     "search share": ({"search__share": 2}, r"search\.share must be a number from 0 to 1, got 2"),
 }  # fmt: skip
+
+
+def test_the_table_of_bad_input_is_large() -> None:
+    assert len(BAD) >= 50
 
 
 @pytest.mark.parametrize("kind", BAD)
@@ -264,6 +302,7 @@ def test_bad_input_ends_in_one_line(
     (tmp_path / "malformed").write_text("not a treebank\n")
     tiny_copy(tmp_path / "no-tokenizer", tiny_bert, "tokenizer*", "vocab*")
     tiny_copy(tmp_path / "no-weights", tiny_bert, "*.safetensors")
+    (tiny_copy(tmp_path / "broken", tiny_bert) / "model.safetensors").write_bytes(b"broken")
     overrides, message = BAD[kind]
     assert run(**{key: str(value).replace("{tmp}", str(tmp_path)) for key, value in overrides.items()}) != 0
     said = capsys.readouterr().err.strip().splitlines()
@@ -287,6 +326,39 @@ def test_a_label_that_train_lacks_is_counted_and_scored_as_wrong(
     units = next(r["value"] for r in rows if r["metric"] == "units" and r["split"] == "test")
     accuracy = next(r["value"] for r in rows if r["study"] == "oracle" and r["split"] == "test")
     assert unknown > 0 and accuracy <= 1 - unknown / units
+
+
+def treebank(path: Path, sentences: list[list[tuple[str, str]]]) -> Path:
+    blocks = ["".join(f"{i}\t{word}\t_\t{label}" + "\t_" * 6 + "\n" for i, (word, label) in enumerate(sentence, 1))
+              for sentence in sentences]  # fmt: skip
+    path.write_text("\n".join(blocks) + "\n")
+    return path
+
+
+ODD = {
+    "two labels and one of them once": [[("a", "X"), ("b", "X")]] * 30 + [[("c", "Y")]],
+    "five hundred labels": [[(f"w{i}", f"L{i}"), (f"v{i}", f"L{(i * 7) % 500}")] for i in range(500)],
+    "sentences of one word": [[("yes", "X")], [("no", "Y")]] * 20,
+}
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_odd_corpora_end_well(kind: str, run: Run, tmp_path: Path) -> None:
+    train = treebank(tmp_path / "train.conllu", ODD[kind])
+    one = treebank(tmp_path / "one.conllu", [ODD[kind][0]])
+    assert run(corpus__train=train, corpus__dev=one, corpus__test=one) == 0
+    found = results(tmp_path / "job")
+    assert found["status"] == "ok"
+    labels = next(r["value"] for r in found["rows"] if r["metric"] == "labels" and r["split"] == "train")
+    assert labels == len({label for sentence in ODD[kind] for _, label in sentence})
+
+
+def test_blank_lines_and_comments_make_no_sentence(run: Run, tmp_path: Path, small_treebank: dict[str, str]) -> None:
+    path = tmp_path / "dev.conllu"
+    path.write_text("\n\n# text = nothing\n\n" + Path(small_treebank["dev"]).read_text() + "\n\n\n")
+    assert run(corpus__dev=path) == 0
+    rows = results(tmp_path / "job")["rows"]
+    assert next(r["value"] for r in rows if r["metric"] == "sentences" and r["split"] == "dev") == 30
 
 
 def test_help_is_fast_because_nothing_heavy_is_imported() -> None:

@@ -35,7 +35,7 @@ class Job:
 def build(config: DictConfig, callbacks: Sequence[pl.Callback] = ()) -> Job:
     """All objects of a job; `callbacks` are the run's own. Raises InputError where a setting can't be used."""
     fit = construct(config, "probe")
-    parts = {name: construct(config, name) for name in ("corpus", "property", "model")}
+    parts = {name: construct(config, name) for name in ("corpus", "property", "model", "ranking")}
     data = construct(
         config, "activations", corpus=parts["corpus"], prop=parts["property"], model=parts["model"],
         batch_size=fit.batch_size, seed=fit.seed,

@@ -60,6 +60,8 @@ class ActivationsDataModule(pl.LightningDataModule):
         super().__init__()
         self.corpus, self.prop, self.model = corpus, prop, model
         self.folder, self._dtype = Path(folder).expanduser(), choice("activations.dtype", dtype, DTYPES)
+        if self.folder.exists() and not self.folder.is_dir():
+            raise InputError(f"activations.folder must be a folder, got {str(self.folder)!r}, which is a file.")
         self._budget = whole_number("activations.subwords_per_batch", subwords_per_batch, 1)
         self._batch_size = whole_number("probe.batch_size", batch_size, 1)
         self._seed, self._memory_limit = seed, number("activations.memory_limit", memory_limit, 0)

@@ -16,11 +16,13 @@ class NeuronRanking(StudyCallback):
     """The ranking that later studies use: overall, per label, with cut-offs."""
 
     name = "ranking"
+    size_setting = "salient"
     ranking: Ranking
 
     def __init__(self, rank: Rank, fit: Fit, salient: float = 0.05) -> None:
         """`salient` is the count or share of neurons that are counted per layer."""
         super().__init__()
+        self.sizes = (salient,)
         self._rank, self._solver, self._salient = rank, fit.solver, salient
 
     def study(self, trainer: pl.Trainer, bank: ProbeBank) -> Result:

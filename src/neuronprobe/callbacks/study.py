@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import pytorch_lightning as pl
 
 from neuronprobe.errors import InputError
+from neuronprobe.neurons import size
 from neuronprobe.types import Result, Row
 
 Other = TypeVar("Other", bound="StudyCallback")
@@ -17,14 +19,23 @@ class StudyCallback(pl.Callback):
     """A study at the end of training; one process runs it, the others wait. Subclasses say which in `study`."""
 
     name = "study"
+    size_setting = "sizes"
+    """The setting that `sizes` came from."""
 
     def __init__(self) -> None:
+        self.sizes: Sequence[int | float] = ()
         self.result = Result(())
         self.seconds = 0.0
 
     def study(self, trainer: pl.Trainer, bank: Any) -> Result:
         """Call one pure study on the trained bank."""
         raise NotImplementedError("a study callback must say what it studies")
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Refuse sizes beyond the neurons before the work. Raises InputError."""
+        n_neurons = len(trainer.datamodule.split("train").neurons)  # type: ignore[attr-defined]
+        for value in self.sizes:
+            size(f"callbacks.{self.name}.{self.size_setting}", value, n_neurons)
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Run the study and log what it found."""

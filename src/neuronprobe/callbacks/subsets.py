@@ -10,7 +10,6 @@ from neuronprobe.callbacks.lambda_search import LambdaSearch
 from neuronprobe.callbacks.neuron_ranking import NeuronRanking
 from neuronprobe.callbacks.study import StudyCallback, earlier
 from neuronprobe.errors import InputError, whole_number
-from neuronprobe.neurons import size
 from neuronprobe.probes import Fit, ProbeBank
 from neuronprobe.studies import ablation, retraining
 from neuronprobe.types import Result
@@ -25,13 +24,7 @@ class _Subsets(StudyCallback):
         self._fit, self._draws = fit, whole_number(f"callbacks.{self.name}.draws", draws, 1)
         if not isinstance(sizes, list | tuple) or not sizes:
             raise InputError(f"callbacks.{self.name}.sizes must be a list of counts or shares, got {sizes!r}.")
-        self._sizes = sizes
-
-    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Refuse sizes beyond the neurons before the work."""
-        n_neurons = len(trainer.datamodule.split("train").neurons)  # type: ignore[attr-defined]
-        for value in self._sizes:
-            size(f"callbacks.{self.name}.sizes", value, n_neurons)
+        self.sizes = sizes
 
 
 class Ablation(_Subsets):
@@ -45,7 +38,7 @@ class Ablation(_Subsets):
         probe = earlier(trainer, LambdaSearch, self).chosen
         ranking = earlier(trainer, NeuronRanking, self).ranking
         splits = {name: data.split(name) for name in ("dev", "test")}
-        return ablation(probe, ranking, splits, self._sizes, self._draws, self._fit.seed, self._fit.solver)
+        return ablation(probe, ranking, splits, self.sizes, self._draws, self._fit.seed, self._fit.solver)
 
 
 class TopKRetraining(_Subsets):
@@ -60,5 +53,5 @@ class TopKRetraining(_Subsets):
         ranking = earlier(trainer, NeuronRanking, self).ranking
         splits = {name: data.split(name) for name in ("dev", "test")}
         return retraining(
-            probe, ranking, data.split("train"), splits, fit, self._sizes, self._draws, fit.seed, fit.solver
+            probe, ranking, data.split("train"), splits, fit, self.sizes, self._draws, fit.seed, fit.solver
         )

@@ -19,7 +19,7 @@ class ConlluCorpus:
 
     def __init__(self, train: str, dev: str, test: str, name: str = "conllu") -> None:
         self.name = name
-        self._paths = {"train": Path(train), "dev": Path(dev), "test": Path(test)}
+        self._paths = {split: Path(str(path)) for split, path in (("train", train), ("dev", dev), ("test", test))}
         for split, path in self._paths.items():
             if not path.is_file():
                 raise InputError(f"corpus.{split} must be a CoNLL-U file, got {str(path)!r}; there is no such file.")

@@ -47,6 +47,7 @@ class FrozenTransformer:
             raise InputError(f"model.name must be a model folder or a hub name, got {name!r}.")
         self.name = name
         self.dtype = choice("model.dtype", dtype, DTYPES)
+        choice("model.device", device, ("auto", "cpu", "cuda"))
         self.folder = find_folder(name, revision)
         self._trust_remote_code = trust_remote_code
         self._policies = {

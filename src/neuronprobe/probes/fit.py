@@ -11,7 +11,7 @@ import pytorch_lightning as pl
 from torch.utils.data import DataLoader
 
 from neuronprobe.activations import BatchStream, Split
-from neuronprobe.errors import number, whole_number
+from neuronprobe.errors import InputError, number, whole_number
 from neuronprobe.probes.bank import Member, ProbeBank
 from neuronprobe.probes.probe import Probe
 
@@ -122,7 +122,9 @@ def quiet_trainer(epochs: int, **options: Any) -> pl.Trainer:
 
 def _lambdas(name: str, value: float | Sequence[float]) -> list[float]:
     values = list(value) if isinstance(value, list | tuple) else [value]
-    return [number(name, v, low=0.0) for v in values] or [0.0]
+    if not values:
+        raise InputError(f"{name} must be a number or a list of at least one, got [].")
+    return [number(name, v, low=0.0) for v in values]
 
 
 def _parts(members: Sequence[Member], full: int) -> Iterator[list[Member]]:

@@ -20,7 +20,7 @@ def ranking_rows(
     ranking: Ranking, probe: Probe, table: NeuronTable, labels: Sequence[str], train: Units, salient: float, solver: str
 ) -> list[Row]:
     """The ten most salient neurons, salient neurons per layer, neurons per label, cut-offs and what is to be known."""
-    k = size("callbacks.neuron_ranking.salient", salient, len(table))
+    k = size("callbacks.ranking.salient", salient, len(table))
     common: dict[str, Any] = {
         "ranking": ranking.name, "solver": solver, "task": "property",
         "seed": probe.seed, "l1": probe.l1, "l2": probe.l2,
