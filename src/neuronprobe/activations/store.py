@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
+import math
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -24,7 +23,7 @@ from neuronprobe.errors import InputError
 from neuronprobe.neurons import NeuronTable, Segment
 
 SCHEMA = 1
-DTYPES = {"float16": np.float16, "float32": np.float32}
+DTYPES = {"float16": torch.float16, "float32": torch.float32}
 
 
 class StoreError(Exception):
@@ -89,7 +88,7 @@ class StoreWriter:
     ) -> None:
         self.folder, self._aside = folder, folder.with_name(folder.name + ".partial")
         self._fingerprint, self._neurons, self._n_words = dict(fingerprint), neurons, n_words
-        self._dtype = np.dtype(DTYPES[dtype])
+        self._dtype = DTYPES[dtype]
         self._check_disk()
         self._aside.mkdir(parents=True, exist_ok=True)
         self._dropped: list[int] = []
@@ -102,7 +101,7 @@ class StoreWriter:
         """
         for segment, layer in zip(self._neurons.segments, layers, strict=True):
             values = self._checked(segment, layer)
-            self._write(self._aside / file_name(segment), values.tobytes())
+            self._write(self._aside / file_name(segment), values.numpy().tobytes())
         self._dropped += [self.words_done + row for row in dropped]
         self._windows += windows
         self.words_done += len(layers[0])
@@ -116,7 +115,7 @@ class StoreWriter:
             "fingerprint": self._fingerprint,
             "segments": self._neurons.as_list(),
             "words": self._n_words,
-            "dtype": self._dtype.name,
+            "dtype": str(self._dtype).removeprefix("torch."),
             "dropped": self._dropped,
             "windows": self._windows,
             "sha256": sums,
@@ -140,8 +139,6 @@ class StoreWriter:
         try:
             with path.open("ab") as file:
                 file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
         except OSError as error:
             shutil.rmtree(self._aside, ignore_errors=True)
             raise InputError(
@@ -149,20 +146,18 @@ class StoreWriter:
                 "nothing half-written is left; free space or choose another folder."
             ) from error
 
-    def _checked(self, segment: Segment, layer: Tensor) -> npt.NDArray[np.floating[Any]]:
-        raw = layer.float().cpu().numpy()
-        if not np.isfinite(raw).all():
+    def _checked(self, segment: Segment, layer: Tensor) -> Tensor:
+        peak = float(layer.abs().amax()) if layer.numel() else 0.0
+        if not math.isfinite(peak):
             raise InputError(
                 f"activations of layer {segment.layer} must be finite, got NaN or infinity from the model."
             )
-        with np.errstate(over="ignore"):
-            values = raw.astype(self._dtype)
-        if not np.isfinite(values).all():
+        if peak > torch.finfo(self._dtype).max:
             raise InputError(
                 f"activations of layer {segment.layer} must be below 65,504 for a float16 store, "
-                f"got {np.abs(raw).max():,.0f}; use activations.dtype=float32."
+                f"got {peak:,.0f}; use activations.dtype=float32."
             )
-        return values
+        return layer.to(self._dtype)
 
     def _resume(self) -> int:
         try:
@@ -192,7 +187,7 @@ class StoreWriter:
         from io import BytesIO
 
         buffer = BytesIO()
-        shape = {"descr": self._dtype.str, "fortran_order": False, "shape": (self._n_words, segment.width)}
+        shape = {"descr": f"<f{self._dtype.itemsize}", "fortran_order": False, "shape": (self._n_words, segment.width)}
         np.lib.format.write_array_header_1_0(buffer, shape)
         return buffer.getvalue()
 
