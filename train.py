@@ -32,7 +32,7 @@ def say(error: BaseException) -> None:
     """One line for bad input, with the traceback on request; anything else is a defect and keeps its traceback."""
     from neuronprobe.errors import InputError, one_line
 
-    is_input = isinstance(error, InputError) or type(error).__module__.startswith(("hydra.", "omegaconf."))
+    is_input = isinstance(error, InputError) or type(error).__module__.startswith(("hydra.", "omegaconf.", "wandb."))
     if WITH_TRACEBACK or not is_input:
         import traceback
 

@@ -91,6 +91,7 @@ MALFORMED = {
     "spaces": (WORD.replace("\t", "   "), r"line 1, must have 10 columns"),
     "number": (WORD + WORD, r"line 2, must be word 2 of its sentence, got '1'"),
     "letters": (WORD.replace("1\t", "a\t", 1), r"line 1, must be word 1 of its sentence, got 'a'"),
+    "range": (WORD.replace("1\t", "foo-bar\t", 1), r"line 1, must be word 1 of its sentence, got 'foo-bar'"),
     "form": (WORD.replace("It", ""), r"line 1, must have a form in column 2"),
     "bytes": (WORD.encode() + b"\n\xff\xfe\n", r"must be UTF-8 text"),
 }

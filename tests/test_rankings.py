@@ -62,6 +62,16 @@ def test_zero_weights_come_last_and_are_counted() -> None:
     assert ranking.cuts[100] == 2
 
 
+def test_tiny_weights_stand_before_zeros_whatever_rounding_does() -> None:
+    for seed in range(100):
+        weights = torch.from_numpy(np.random.default_rng(seed).random((3, 50)))
+        weights[:, 40:45] = 1e-20
+        weights[:, 45:] = 0.0
+        ranking = lca(weights)
+        assert ranking.order[45:].tolist() == [45, 46, 47, 48, 49]
+        assert ranking.cuts[100] == 45 and float(ranking.score[:45].max()) < 1
+
+
 def test_a_label_without_mass_chooses_nothing_and_is_reported() -> None:
     ranking = lca(torch.tensor([[0.0, 0.0, 0.0], [1.0, 3.0, 2.0]]))
     assert ranking.massless.tolist() == [True, False]

@@ -246,7 +246,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "k beyond": ({"callbacks__ablation__sizes": "[97]"}, r"must be a count from 1 to 96 .*got 97"),
     "unknown key": ({"probe__l3": 1}, r"Could not override 'probe\.l3'"),
     "unknown group": ({"probe": "svm"}, r"Could not find 'probe/svm'.*adam"),
-    "seed": ({"seed": "x"}, r"seed must be a whole number of at least 0, got 'x'"),
+    "seed": ({"seed": "x"}, r"seed must be a whole number from 0 to .*got 'x'"),
     "precision": ({"trainer__precision": "8-bit"}, r"trainer can't be constructed.*8-bit"),
     "target": ({"model___target_": "os.system"}, r"_target_ in model must begin with neuronprobe\..*got 'os\.system'"),
     "batch size": ({"probe__batch_size": 0}, r"probe\.batch_size must be a whole number of at least 1, got 0"),
@@ -286,7 +286,14 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "no such logger": ({"logger": "paper"}, r"Could not find 'logger/paper'.*csv, none, wandb"),
     "no such experiment": ({"experiment": "mine"}, r"Could not find 'experiment/mine'.*ewt_xpos"),
     "broken override": ({"probe__l1": "[1,"}, r"no viable alternative at input '\[1,'"),
-    "search share": ({"search__share": 2}, r"search\.share must be a number from 0 to 1, got 2"),
+    "search share 0": ({"search__share": 0}, r"search\.share must be a number from 1e-06 to 1, got 0"),
+    "large seed": ({"seed": 5_000_000_000}, r"seed must be a whole number from 0 to 4\.29497e\+09"),
+    "allow string": ({"allow_targets": "os."}, r"allow_targets must be a list of packages, got 'os\.'"),
+    "unwritable store": ({"activations__folder": "/proc/x"}, r"activations\.folder must be writable, got '/proc/x'"),
+    "NaN": ({"probe__l1": "nan"}, r"probe\.l1 must be a number of at least 0, got nan"),
+    "overflow": ({"probe__l1": 1e300}, r"keep weights finite, got NaN or infinity at l1=1e\+300"),
+    "no ranking": ({"callbacks__ranking": "null"}, r"callbacks must hold NeuronRanking before Ablation"),
+    "search share": ({"search__share": 2}, r"search\.share must be a number from 1e-06 to 1, got 2"),
 }  # fmt: skip
 
 

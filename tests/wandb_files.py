@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,18 +12,27 @@ from typing import Any
 BLOCK = 32768
 
 
-def read_offline_run(path: Path) -> dict[str, Any]:
-    """The last value of everything in the run's history."""
+def read_offline_run(path: Path, patience: float = 30.0) -> dict[str, Any]:
+    """The last value of everything in the run's history, once the run's end is in the file.
+
+    Another process of W&B writes the file, and may still do so when `finish` has returned.
+    """
     from wandb.proto import wandb_internal_pb2
 
-    logged: dict[str, Any] = {}
-    for content in _records(path.read_bytes()):
-        record = wandb_internal_pb2.Record()
-        record.ParseFromString(content)
-        if record.WhichOneof("record_type") == "history":
-            for item in record.history.item:
-                logged[item.key or ".".join(item.nested_key)] = json.loads(item.value_json)
-    return logged
+    deadline = time.monotonic() + patience
+    while True:
+        logged: dict[str, Any] = {}
+        for content in _records(path.read_bytes()):
+            record = wandb_internal_pb2.Record()
+            record.ParseFromString(content)
+            kind = record.WhichOneof("record_type")
+            if kind == "history":
+                for item in record.history.item:
+                    logged[item.key or ".".join(item.nested_key)] = json.loads(item.value_json)
+            elif kind == "exit":
+                return logged
+        assert time.monotonic() < deadline, "the run never ended"
+        time.sleep(0.05)
 
 
 def _records(data: bytes) -> Iterator[bytes]:
@@ -37,6 +47,8 @@ def _records(data: bytes) -> Iterator[bytes]:
         if not kind and not length:
             return
         chunk = data[at + 7 : at + 7 + length]
+        if len(chunk) < length:
+            return
         at += 7 + length
         content = chunk if kind in (1, 2) else content + chunk
         if kind in (1, 4):

@@ -10,7 +10,7 @@ from typing import Any
 import hydra
 import pytorch_lightning as pl
 from hydra.errors import InstantiationException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from neuronprobe.activations import ActivationsDataModule
@@ -40,7 +40,7 @@ def build(config: DictConfig, callbacks: Sequence[pl.Callback] = ()) -> Job:
         config, "activations", corpus=parts["corpus"], prop=parts["property"], model=parts["model"],
         batch_size=fit.batch_size, seed=fit.seed,
     )  # fmt: skip
-    studies = [construct(config, "search"), *(construct(config, "callbacks") or {}).values()]
+    studies = [construct(config, "search"), *filter(None, (construct(config, "callbacks") or {}).values())]
     loggers = list((construct(config, "logger") or {}).values())
     bars = [pl.callbacks.RichProgressBar()] if sys.stdout.isatty() else []
     trainer = construct(
@@ -51,8 +51,10 @@ def build(config: DictConfig, callbacks: Sequence[pl.Callback] = ()) -> Job:
 
 def construct(config: DictConfig, group: str, **arguments: Any) -> Any:
     """What one config group describes. InputError where a target is not allowed or arguments don't fit."""
+    if config.get(group) is None:
+        return None
     try:
-        allowed = (*TARGETS, *(config.get("allow_targets") or ()))
+        allowed = (*TARGETS, *_allowed(config.get("allow_targets") or []))
         for target in _targets(OmegaConf.to_container(config[group], resolve=True)):
             if not target.startswith(allowed):
                 raise InputError(
@@ -64,6 +66,12 @@ def construct(config: DictConfig, group: str, **arguments: Any) -> Any:
         raise _cause(error, group) from error
     except OmegaConfBaseException as error:
         raise InputError(f"{group}: {one_line(error)}") from error
+
+
+def _allowed(names: Any) -> list[str]:
+    if not isinstance(names, list | ListConfig) or not all(isinstance(name, str) and name for name in names):
+        raise InputError(f"allow_targets must be a list of packages, got {names!r}; write allow_targets=[package.].")
+    return list(names)
 
 
 def _targets(node: Any) -> Iterator[str]:

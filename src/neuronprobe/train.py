@@ -30,6 +30,7 @@ from neuronprobe.studies import baselines, corpus_summary
 from neuronprobe.studies.ranking import LABEL_MASS
 from neuronprobe.types import Row
 
+OUTPUTS = ("results.json", "ranking.csv", "ranking_by_label.csv", "predictions.npz", "probe.safetensors", "report.md")
 NOISE = (
     "treespec, LeafSpec",
     "smaller than the logging interval",
@@ -65,8 +66,10 @@ def run(config: DictConfig, folder: Path) -> None:
 def _run(config: DictConfig, folder: Path, plain: Any, seconds: dict[str, float]) -> None:
     console = Console()
     quiet()
-    pl.seed_everything(whole_number("seed", config.seed), verbose=False)
+    pl.seed_everything(whole_number("seed", config.seed, 0, 2**32 - 1), verbose=False)
     job = build(config, [checkpoint_callback(folder)])
+    for name in OUTPUTS:
+        (folder / name).unlink(missing_ok=True)  # of an earlier run in this folder
     with _clock(seconds, "corpus"):
         rows = _corpus_rows(job)
     rank_zero_only(print_corpus)(
@@ -75,9 +78,7 @@ def _run(config: DictConfig, folder: Path, plain: Any, seconds: dict[str, float]
     with _clock(seconds, "activations"):
         job.data.prepare_data()
         job.data.setup()
-    rows += [
-        Row("corpus", what, float(n), split=s) for s, counts in job.data.counts.items() for what, n in counts.items()
-    ]
+    rows = _corpus_rows(job)  # again, without the words that were dropped
     train, dev = job.data.split("train"), job.data.split("dev")
     job.fit.warn_if_short(train)
     bank = job.fit.bank(job.fit.grid(), train, dev)
@@ -92,8 +93,13 @@ def _run(config: DictConfig, folder: Path, plain: Any, seconds: dict[str, float]
 
 
 def _fit(job: Job, bank: ProbeBank, folder: Path) -> None:
-    description = {"probe": job.fit.settings, "fingerprint": _fingerprint(job), "labels": list(job.data.labels)}
-    left = last_checkpoint(folder, description) if job.trainer.is_global_zero else None
+    description = {
+        "probe": job.fit.settings,
+        "fingerprint": _fingerprint(job),
+        "labels": list(job.data.labels),
+        "units": {split: job.data.split(split).units.digest for split in ("train", "dev")},
+    }
+    left = last_checkpoint(folder, description)
     try:
         job.trainer.fit(bank, datamodule=job.data, ckpt_path=left, weights_only=True)
     except SystemExit as stop:  # what a Trainer makes of Ctrl-C
@@ -108,7 +114,8 @@ def _corpus_rows(job: Job) -> list[Row]:
     data = job.data
     words = {name: reading.n_words for name, reading in data.readings.items()}
     unknown = {name: len(data.unknown(name)) for name in data.readings}
-    return corpus_summary(data.units, words, unknown) + baselines(data.units, job.fit.seed)
+    dropped = [Row("corpus", what, float(n), split=s) for s, found in data.counts.items() for what, n in found.items()]
+    return corpus_summary(data.units, words, unknown) + baselines(data.units, job.fit.seed) + dropped
 
 
 def _write(job: Job, folder: Path, plain: Any, rows: list[Row], seconds: dict[str, float], console: Console) -> None:
@@ -124,7 +131,7 @@ def _write(job: Job, folder: Path, plain: Any, rows: list[Row], seconds: dict[st
     text = verdict([row.as_dict() for row in rows])
     about = {"fingerprint": _fingerprint(job), "seconds": seconds, "verdict": text}
     results = assemble("ok", plain, rows, **about)
-    write_report(folder, results, f"{data.prop.name} in {data.corpus.name}: {data.model.name}")
+    write_report(folder, results, f"{data.prop.name} in {data.corpus.name}: {data.model.title}")
     write_results(folder, results)
     clear_checkpoints(folder)
     where = [f"results, ranking, probe and report: {folder}", f"activations: {data.folder.resolve()}"]
@@ -140,7 +147,7 @@ def _clock(seconds: dict[str, float], stage: str) -> Iterator[None]:
 
 def quiet() -> None:
     """Silence what libraries say about themselves."""
-    torch.set_float32_matmul_precision("high" if torch.cuda.is_available() else "highest")
+    torch.set_float32_matmul_precision("highest")  # float32 means float32, also on a GPU
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     for noise in NOISE:
         warnings.filterwarnings("ignore", message=f".*{noise}.*")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from jaxtyping import Bool, Float, Int
@@ -49,6 +51,13 @@ class Units:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @cached_property
+    def digest(self) -> str:
+        """sha256 of rows and labels: what training sees of a property."""
+        total = hashlib.sha256(self.rows.numpy().tobytes())
+        total.update(self.labels.numpy().tobytes())
+        return total.hexdigest()
+
 
 class Batch(NamedTuple):
     """Units on their way into a bank: activations are float32, parts of a unit side by side."""
@@ -64,11 +73,11 @@ class Batch(NamedTuple):
 class Ranking:
     """All neurons, most salient first.
 
-    `score[n]` says why neuron n (flat index) stands where it does; `better` says which scores come
-    first. `by_label[label]` is a permutation per label; `entry[label, neuron]` is the share of the
-    label's weight mass that is strictly heavier than the neuron. `cuts[p]` is how many neurons hold
-    p % of the mass of every label, p = 0..100. `first_block` neurons tie at the front;
-    `weightless` neurons stand at the end in no earned order; `massless` labels chose no neuron.
+    `score[n]` says why neuron n (flat index) stands where it does. `by_label[label]` is a permutation per
+    label; `entry[label, neuron]` is the share of the label's weight mass that is strictly heavier than the
+    neuron (1 for a weight of zero). `cuts[p]` is how many neurons hold p % of the mass of every label,
+    p = 0..100. `first_block` neurons tie at the front; `weightless` neurons stand at the end in no earned
+    order; `massless` labels chose no neuron.
     """
 
     name: str
@@ -85,7 +94,7 @@ class Ranking:
         """For each of the top k neurons the labels in whose set it is, at the mass where the top k is complete."""
         top = self.order[:k]
         mass = self.score[top].max()
-        served = (self.entry[:, top] <= mass) & ~self.massless[:, None]
+        served = (self.entry[:, top] <= mass) & ~self.massless[:, None] & (self.entry[:, top] < 1)
         return {int(n): served[:, i].nonzero().flatten().tolist() for i, n in enumerate(top)}
 
 

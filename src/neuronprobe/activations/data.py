@@ -69,6 +69,7 @@ class ActivationsDataModule(pl.LightningDataModule):
         self.counts: dict[str, dict[str, int]] = {}
         self._prepared = False
         self._splits: dict[str, Split] = {}
+        self._stores: dict[str, Store] = {}
 
     @cached_property
     def readings(self) -> dict[str, Reading]:
@@ -98,7 +99,12 @@ class ActivationsDataModule(pl.LightningDataModule):
         if self._prepared:
             return
         self._prepared = True
-        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(
+                f"activations.folder must be writable, got {str(self.folder)!r}: {error.strerror}."
+            ) from error
         for split in SPLITS:
             name = store_name(self.fingerprint(split))
             with FileLock(self.folder / f"{name}.lock"):
@@ -108,14 +114,14 @@ class ActivationsDataModule(pl.LightningDataModule):
     def setup(self, stage: str | None = None) -> None:
         """Open the stores."""
         for name in SPLITS if not self._splits else ():
-            store = Store(self._store(name), self.fingerprint(name))
+            store = self._stores.get(name) or Store(self._store(name), self.fingerprint(name))
             table = store.neurons if self.prop.roles == (None,) else store.neurons.with_roles(self.prop.roles)
             self.counts[name] = {"words_dropped": len(store.dropped), "windows_of_long_sentences": store.windows}
             for what, count in self.counts[name].items():
                 if count:
                     log.warning("%s: %d %s.", name, count, what.replace("_", " "))
-            units = without_rows(self.units[name], store.dropped)
-            self._splits[name] = Split(units, store, table, len(self.labels), self._memory_limit)
+            self.units[name] = without_rows(self.units[name], store.dropped)
+            self._splits[name] = Split(self.units[name], store, table, len(self.labels), self._memory_limit)
 
     def split(self, name: str) -> Split:
         """One split, its activations on the device that trains."""
@@ -149,7 +155,7 @@ class ActivationsDataModule(pl.LightningDataModule):
         if not folder.exists():
             return False
         try:
-            Store(folder, self.fingerprint(split))
+            self._stores[split] = Store(folder, self.fingerprint(split))
         except StoreError as error:
             log.warning("The store of %s is damaged (%s); it is extracted again.", split, error)
             shutil.rmtree(folder)

@@ -25,7 +25,7 @@ class LambdaSearch(StudyCallback):
         self._settings = {
             "alpha": number("search.alpha", alpha, 0),
             "beta": number("search.beta", beta, 0),
-            "share": number("search.share", share, 0, 1),
+            "share": number("search.share", share, 1e-6, 1),
         }
 
     def study(self, trainer: pl.Trainer, bank: ProbeBank) -> Result:

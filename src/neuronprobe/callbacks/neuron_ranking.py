@@ -17,6 +17,7 @@ class NeuronRanking(StudyCallback):
 
     name = "ranking"
     size_setting = "salient"
+    needs = (LambdaSearch,)
     ranking: Ranking
 
     def __init__(self, rank: Rank, fit: Fit, salient: float = 0.05) -> None:
@@ -28,7 +29,7 @@ class NeuronRanking(StudyCallback):
     def study(self, trainer: pl.Trainer, bank: ProbeBank) -> Result:
         """Rank, and tell what the ranking says."""
         data = trainer.datamodule  # type: ignore[attr-defined]
-        probe = earlier(trainer, LambdaSearch, self).chosen
+        probe = earlier(trainer, LambdaSearch).chosen
         self.ranking = self._rank(probe.weights)
         table, train = data.split("train").neurons, data.units["train"]
         rows = ranking_rows(self.ranking, probe, table, data.labels.names, train, self._salient, self._solver)

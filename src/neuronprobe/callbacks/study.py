@@ -21,6 +21,8 @@ class StudyCallback(pl.Callback):
     name = "study"
     size_setting = "sizes"
     """The setting that `sizes` came from."""
+    needs: tuple[type[StudyCallback], ...] = ()
+    """Studies that must have run before this one."""
 
     def __init__(self) -> None:
         self.sizes: Sequence[int | float] = ()
@@ -32,7 +34,11 @@ class StudyCallback(pl.Callback):
         raise NotImplementedError("a study callback must say what it studies")
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Refuse sizes beyond the neurons before the work. Raises InputError."""
+        """Refuse sizes beyond the neurons, and studies in the wrong order, before the work. Raises InputError."""
+        before = trainer.callbacks[: trainer.callbacks.index(self)]  # type: ignore[attr-defined]
+        for kind in self.needs:
+            if not any(isinstance(callback, kind) for callback in before):
+                raise InputError(f"callbacks must hold {kind.__name__} before {type(self).__name__}, got none; add it.")
         n_neurons = len(trainer.datamodule.split("train").neurons)  # type: ignore[attr-defined]
         for value in self.sizes:
             size(f"callbacks.{self.name}.{self.size_setting}", value, n_neurons)
@@ -48,12 +54,9 @@ class StudyCallback(pl.Callback):
         trainer.strategy.barrier()
 
 
-def earlier(trainer: pl.Trainer, kind: type[Other], wanted_by: StudyCallback) -> Other:
-    """The callback of a kind that ran before. Raises InputError if the job has none."""
-    for callback in trainer.callbacks:  # type: ignore[attr-defined]
-        if isinstance(callback, kind):
-            return callback
-    raise InputError(f"callbacks must hold {kind.__name__} before {type(wanted_by).__name__}, got none; add it.")
+def earlier(trainer: pl.Trainer, kind: type[Other]) -> Other:
+    """The callback of a kind that ran before, one of those that a study `needs`."""
+    return next(callback for callback in trainer.callbacks if isinstance(callback, kind))  # type: ignore[attr-defined]
 
 
 def _scalars(rows: tuple[Row, ...]) -> dict[str, float]:

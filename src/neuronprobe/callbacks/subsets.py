@@ -16,6 +16,8 @@ from neuronprobe.types import Result
 
 
 class _Subsets(StudyCallback):
+    needs = (LambdaSearch, NeuronRanking)
+
     def __init__(
         self, fit: Fit, sizes: Sequence[int | float] = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5), draws: int = 5
     ) -> None:
@@ -35,8 +37,8 @@ class Ablation(_Subsets):
     def study(self, trainer: pl.Trainer, bank: ProbeBank) -> Result:
         """Ablate the chosen probe on dev and test."""
         data = trainer.datamodule  # type: ignore[attr-defined]
-        probe = earlier(trainer, LambdaSearch, self).chosen
-        ranking = earlier(trainer, NeuronRanking, self).ranking
+        probe = earlier(trainer, LambdaSearch).chosen
+        ranking = earlier(trainer, NeuronRanking).ranking
         splits = {name: data.split(name) for name in ("dev", "test")}
         return ablation(probe, ranking, splits, self.sizes, self._draws, self._fit.seed, self._fit.solver)
 
@@ -49,8 +51,8 @@ class TopKRetraining(_Subsets):
     def study(self, trainer: pl.Trainer, bank: ProbeBank) -> Result:
         """Retrain with the chosen λ; score on dev and test."""
         data, fit = trainer.datamodule, self._fit  # type: ignore[attr-defined]
-        probe = earlier(trainer, LambdaSearch, self).chosen
-        ranking = earlier(trainer, NeuronRanking, self).ranking
+        probe = earlier(trainer, LambdaSearch).chosen
+        ranking = earlier(trainer, NeuronRanking).ranking
         splits = {name: data.split(name) for name in ("dev", "test")}
         return retraining(
             probe, ranking, data.split("train"), splits, fit, self.sizes, self._draws, fit.seed, fit.solver

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from importlib.resources import files
 from itertools import chain
@@ -10,6 +11,8 @@ from pathlib import Path
 from neuronprobe.errors import InputError
 from neuronprobe.types import Sentence
 
+NO_WORD = re.compile(r"\d+-\d+|\d+\.\d+")
+"""Ids of ranges and of empty nodes."""
 COLUMNS = {"lemma": 2, "upos": 3, "xpos": 4, "feats": 5, "deprel": 7}
 """Annotation columns that a property can read, and their place in a line."""
 
@@ -79,7 +82,7 @@ def _columns(path: Path, number: int, line: str, expected: int) -> list[str] | N
             f"{path}, line {number}, must have 10 columns separated by tabs, got {len(columns)}: {line[:40]!r}."
         )
     identifier = columns[0]
-    if "-" in identifier or "." in identifier:
+    if NO_WORD.fullmatch(identifier):
         return None
     if identifier != str(expected):
         raise InputError(

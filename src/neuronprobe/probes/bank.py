@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from neuronprobe.errors import InputError
 from neuronprobe.neurons import Neurons
 from neuronprobe.probes.group import Group, group, outputs, stack_neurons
 from neuronprobe.probes.losses import CrossEntropy
@@ -104,6 +105,12 @@ class ProbeBank(pl.LightningModule):
                 member = self.members[m]
                 tensors = (weights[place].detach().cpu().clone(), bias[place].detach().cpu().clone())
                 found[m] = Probe(*tensors, member.neurons, member.l1, member.l2, member.seed)
+        for probe in found.values():
+            if not (probe.weights.isfinite().all() and probe.bias.isfinite().all()):
+                raise InputError(
+                    f"probe.l1, probe.l2 and probe.lr must keep weights finite, got NaN or infinity at "
+                    f"l1={probe.l1:g}, l2={probe.l2:g}, lr={self._lr:g}; lower them."
+                )
         return [found[m] for m in range(len(self.members))]
 
     def _penalty(self) -> Tensor:

@@ -44,7 +44,7 @@ class Fit:
         self.epochs = whole_number("probe.epochs", epochs, 1)
         self.batch_size = whole_number("probe.batch_size", batch_size, 1)
         self.lr = number("probe.lr", lr, 1e-9, 1e3)
-        self.seed = whole_number("seed", seed)
+        self.seed = whole_number("seed", seed, 0, 2**32 - 1)
         self._machine = {"accelerator": accelerator, "precision": precision}
 
     @property
@@ -84,7 +84,7 @@ class Fit:
     def __call__(self, members: Sequence[Member], train: Split) -> list[Probe]:
         """Train a study's bank with a fresh, quiet, single-device Trainer; the probes in the order of the members."""
         probes: list[Probe] = []
-        for part in _parts(members, len(train.neurons) * train.n_labels):
+        for part in _parts(members, len(train.neurons), train.n_labels):
             bank = self.bank(part, train)
             quiet_trainer(self.epochs, **self._machine).fit(
                 bank, datamodule=_TrainOnly(train, self.batch_size, self.seed)
@@ -127,13 +127,12 @@ def _lambdas(name: str, value: float | Sequence[float]) -> list[float]:
     return [number(name, v, low=0.0) for v in values]
 
 
-def _parts(members: Sequence[Member], full: int) -> Iterator[list[Member]]:
-    """Consecutive members whose weights fit in memory together; `full` is the weights of a member with all neurons."""
+def _parts(members: Sequence[Member], n_neurons: int, n_labels: int) -> Iterator[list[Member]]:
+    """Consecutive members whose weights fit in memory together."""
     part: list[Member] = []
-    weights = 0.0
-    n_labels_times_neurons = full
+    weights = 0
     for member in members:
-        share = n_labels_times_neurons
+        share = n_labels * (n_neurons if member.neurons is None else len(member.neurons))
         if part and weights + share > MOST_WEIGHTS:
             yield part
             part, weights = [], 0

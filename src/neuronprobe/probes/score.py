@@ -111,7 +111,7 @@ def score(probes: Sequence[Probe], split: Split) -> Score:
 def _stacked(probes: Sequence[Probe], device: torch.device) -> Group:
     neurons = stack_neurons([probe.neurons for probe in probes])
     return Group(
-        torch.stack([probe.weights for probe in probes]).to(device),
-        torch.stack([probe.bias for probe in probes]).to(device),
+        torch.stack([probe.weights for probe in probes]).float().to(device),
+        torch.stack([probe.bias for probe in probes]).float().to(device),
         None if neurons is None else neurons.to(device),
     )

@@ -26,9 +26,9 @@ def lca(weights: Float[Tensor, "label neuron"]) -> Ranking:
     massless = mass == 0
     share = torch.where(massless[:, None], 0.0, magnitude / mass.clamp_min(torch.finfo(torch.float64).tiny)[:, None])
     entry, by_label = _heavier_mass(share)
-    entry = torch.where((share == 0) | massless[:, None], 1.0, entry)
+    entry = torch.where(share == 0, 1.0, entry)
     key, largest = entry.min(0).values, share.max(0).values
-    order = torch.from_numpy(np.lexsort((-largest.numpy(), key.numpy())))
+    order = torch.from_numpy(np.lexsort((-largest.numpy(), key.numpy(), largest.numpy() == 0)))
     weightless = int((largest == 0).sum())
     return Ranking(
         name="lca",
@@ -47,13 +47,13 @@ def _heavier_mass(share: Float[Tensor, "label neuron"]) -> tuple[Tensor, Tensor]
     """For each label and neuron the share of the strictly heavier neurons; and each label's order, heaviest first."""
     by_label = torch.argsort(share, dim=1, descending=True, stable=True)
     ordered = share.gather(1, by_label)
-    before = ordered.cumsum(1) - ordered
+    before = torch.cat([torch.zeros_like(ordered[:, :1]), ordered.cumsum(1)[:, :-1]], dim=1)
     starts_tie = torch.ones_like(ordered, dtype=torch.bool)
     starts_tie[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
     place = torch.arange(share.shape[1]).expand_as(by_label)
     first = torch.where(starts_tie, place, 0).cummax(1).values
-    before = before.gather(1, first).clamp_min(0)
-    before[:, 0] = 0.0
+    below_one = 1 - torch.finfo(torch.float64).eps  # what rounding makes of the last ones: a mass is never all of it
+    before = before.gather(1, first).clamp_max(below_one)
     return torch.empty_like(share).scatter_(1, by_label, before), by_label
 
 

@@ -9,7 +9,7 @@ PlainRow = Mapping[str, Any]
 MARKS = {
     "†": (
         "inside_first_block",
-        "fewer neurons than tie at the front: which of the labels' heaviest these are is arbitrary.",
+        "fewer neurons than tie at the front (each label's heaviest): the larger share of its label comes first.",
     ),
     "‡": ("weightless", "among neurons of zero weight: a random draw, not an earned bottom."),
 }

@@ -36,13 +36,13 @@ def assemble(status: str, config: Any, rows: Sequence[Row] = (), **about: Any) -
     return {
         "schema": SCHEMA,
         "status": status,
-        "config": config,
+        "config": _finite(config),
         "versions": versions(),
         "git": git_commit(),
         "fingerprint": about.pop("fingerprint", None),
         "seconds": about.pop("seconds", {}),
         **about,
-        "rows": [_finite(row.as_dict()) for row in rows],
+        "rows": _finite([row.as_dict() for row in rows]),
     }
 
 
@@ -101,7 +101,7 @@ def git_commit() -> str | None:
     try:
         commit = _git(here, "rev-parse", "HEAD")
         return commit + ("+" if _git(here, "status", "--porcelain", "--untracked-files=no") else "")
-    except (OSError, subprocess.CalledProcessError):
+    except (OSError, subprocess.SubprocessError):
         return None
 
 
@@ -115,8 +115,13 @@ def _place(table: NeuronTable, flat: int) -> tuple[str, int, int, str]:
     return neuron.site, neuron.layer, neuron.index, neuron.role or ""
 
 
-def _finite(row: dict[str, Any]) -> dict[str, Any]:
-    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
+def _finite(content: Any) -> Any:
+    """Plain data with null for NaN and infinity, which JSON does not have."""
+    if isinstance(content, dict):
+        return {key: _finite(value) for key, value in content.items()}
+    if isinstance(content, list):
+        return [_finite(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
 def _csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:

@@ -22,6 +22,8 @@ def verdict(rows: Sequence[PlainRow]) -> str:
             findings.append(f"{points} with {share:.0%} of the neurons kept")
     if not findings:
         return "Whether top beats random was not measured: no ablation at 10 or 20 %."
+    if beaten and len(findings) < len(SHARES):
+        return f"Whether top beats random is half measured (both 10 and 20 % are wanted): {findings[0]}."
     if beaten:
         return f"Top beats random: {', '.join(findings)}."
     return (

@@ -36,8 +36,7 @@ def neuron_sets(
 ) -> list[NeuronSet]:
     """All sets of all sizes. Raises InputError where a size is beyond the neurons."""
     sets = []
-    for value in sizes:
-        k = neurons.size("sizes", value, len(table))
+    for k in dict.fromkeys(neurons.size("sizes", value, len(table)) for value in sizes):
         for name in names:
             for draw in range(draws) if name in RANDOM_SETS else [None]:
                 sets.append(NeuronSet(name, k, draw, _choose(name, ranking, table, k, _draw_seed(seed, draw))))
