@@ -114,6 +114,15 @@ def test_the_second_run_extracts_nothing_even_for_another_property(
     assert len(again.split("train").neurons) == 3 * 32
 
 
+def test_another_dtype_is_another_store(corpus: ConlluCorpus, tiny_bert: Path, tmp_path: Path) -> None:
+    for dtype in ("float16", "float32", "float16"):
+        data = module(corpus, FrozenTransformer(str(tiny_bert)), tmp_path, dtype=dtype)
+        data.prepare_data()
+        data.setup()
+    assert data.extracted == []
+    assert len(list(tmp_path.glob("*/index.json"))) == 6
+
+
 def test_the_store_holds_what_the_model_gives(corpus: ConlluCorpus, tiny_bert: Path, tmp_path: Path) -> None:
     model = FrozenTransformer(str(tiny_bert))
     data = module(corpus, model, tmp_path, dtype="float32")

@@ -33,7 +33,7 @@ def save_tokenizer(folder: Path, kind: str) -> int:
     lines = [TEXT, *(" ".join(sentence.words) for sentence in sentences())]
     if kind == "byte-level":
         tokenizer = Tokenizer(models.BPE())
-        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
         tokenizer.decoder = decoders.ByteLevel()
         alphabet = pre_tokenizers.ByteLevel.alphabet()
         trainer = trainers.BpeTrainer(
@@ -113,6 +113,31 @@ def test_byte_level_words_keep_their_leading_blank(tmp_path: Path) -> None:
     ids = model.tokenise([Sentence("x", ("the", "the"), {})])[0].ids
     assert ids[1] == ids[2]
     assert model.tokenizer.convert_ids_to_tokens(ids[1]).startswith("Ġ")
+
+
+def test_an_encoder_of_an_encoder_decoder_is_read(tmp_path: Path) -> None:
+    from transformers import T5Config, T5Model
+
+    size = save_tokenizer(tmp_path, "unigram")
+    config = T5Config(vocab_size=size, d_model=16, d_kv=8, d_ff=32, num_layers=2, num_heads=2, decoder_start_token_id=0)
+    T5Model(config).save_pretrained(tmp_path)
+    layers, *_ = read_chunk(FrozenTransformer(str(tmp_path)), sentences(3), budget=64)
+    assert [layer.shape[1] for layer in layers] == [16, 16, 16]
+
+
+def test_roberta_begins_to_count_positions_behind_its_padding(tmp_path: Path) -> None:
+    from transformers import RobertaConfig, RobertaModel
+
+    size = save_tokenizer(tmp_path, "byte-level")
+    config = RobertaConfig(
+        vocab_size=size, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16,
+        max_position_embeddings=34, pad_token_id=1,
+    )  # fmt: skip
+    RobertaModel(config).save_pretrained(tmp_path)
+    model = FrozenTransformer(str(tmp_path), too_long="windows")
+    assert model.limit == 32
+    layers, _, windows = read_chunk(model, [Sentence("long", ("house",) * 60, {})], budget=256)
+    assert windows > 1 and layers[1].isfinite().all()
 
 
 def test_nothing_of_the_network_can_be_trained(tiny_bert: Path) -> None:
@@ -217,6 +242,14 @@ def test_a_name_that_is_nowhere_is_refused(monkeypatch: pytest.MonkeyPatch) -> N
         FrozenTransformer("no/such-model")
     with pytest.raises(InputError, match="must come from an installed package, got 'no_such_package'"):
         from_package("no_such_package", "model")
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "tokenizer_config.json", "config.json"])
+def test_the_fingerprint_changes_with_every_file_that_decides(name: str, tiny_bert: Path, tmp_path: Path) -> None:
+    shutil.copytree(tiny_bert, tmp_path / "model")
+    path = tmp_path / "model" / name
+    path.write_text(path.read_text() + " ")
+    assert FrozenTransformer(str(tmp_path / "model")).fingerprint != FrozenTransformer(str(tiny_bert)).fingerprint
 
 
 def test_the_fingerprint_changes_with_the_weights_and_not_with_the_place(tiny_bert: Path, tmp_path: Path) -> None:

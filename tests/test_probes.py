@@ -10,7 +10,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, f1_score
 
-from neuronprobe.activations import Split
+from neuronprobe.activations import BatchStream, Split
 from neuronprobe.errors import InputError
 from neuronprobe.probes import Fit, Member, Probe, load_probe, save_probe, score
 from neuronprobe.probes.penalty import elastic_net
@@ -157,6 +157,28 @@ def test_bf16_mixed_precision_learns_the_same(planted: Split) -> None:
     full, mixed = (fit(precision=p)(members, planted) for p in ("32-true", "bf16-mixed"))
     assert mixed[0].weights.dtype == torch.float32
     torch.testing.assert_close(score(mixed, planted).accuracy, score(full, planted).accuracy, rtol=0, atol=0.01)
+
+
+def test_every_epoch_has_its_own_order(planted: Split, monkeypatch: pytest.MonkeyPatch) -> None:
+    orders, original = [], BatchStream._order
+
+    def spy(stream: BatchStream) -> torch.Tensor:
+        orders.append(original(stream))
+        return orders[-1]
+
+    monkeypatch.setattr(BatchStream, "_order", spy)
+    fit(epochs=3)([Member()], planted)
+    assert len(orders) == 3
+    assert not torch.equal(orders[0], orders[1]) and not torch.equal(orders[1], orders[2])
+
+
+def test_steps_are_counted_over_all_epochs(planted: Split) -> None:
+    assert fit(epochs=6, batch_size=64).steps(planted) == 6 * 24
+
+
+def test_weights_that_do_not_stay_finite_are_refused(planted: Split) -> None:
+    with pytest.raises(InputError, match=r"must keep weights finite, got NaN or infinity at l1=1e\+300, l2=0"):
+        fit(epochs=2)([Member(l1=1e300)], planted)
 
 
 def test_the_same_seed_gives_the_same_weights(planted: Split) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -12,7 +14,9 @@ from neuronprobe.errors import InputError
 from neuronprobe.neurons import bottom, random, top
 from neuronprobe.probes import Fit, Member, Probe, score
 from neuronprobe.rankings import lca
+from neuronprobe.report.verdict import verdict
 from neuronprobe.studies import ablation, baselines, corpus_summary, lambda_search, ranking_rows, retraining
+from neuronprobe.studies.comparison import compare, neuron_sets
 from neuronprobe.studies.intervals import Bootstrap
 from neuronprobe.types import Ranking, Row, Units
 from tests.conftest import MakeSplit
@@ -72,9 +76,13 @@ def test_a_paired_interval_is_narrower_than_its_ends(trained: tuple[Probe, Ranki
     assert high - low < float(single[1] - single[0])
 
 
-def test_lambda_search_is_the_papers_formula(planted: Split) -> None:
+def test_lambda_search_is_the_papers_formula(planted: Split, make_split: MakeSplit) -> None:
     probes = FIT(FIT.grid(), planted)
-    found = lambda_search(probes, FIT.pairs, lca, planted, planted, "adam", alpha=0.7, beta=0.2, share=0.1)
+    noise = make_split(torch.randn(200, 40, generator=torch.Generator().manual_seed(9)), torch.arange(200) % 4)
+    found = lambda_search(probes, FIT.pairs, lca, planted, noise, "adam", alpha=0.7, beta=0.2, share=0.1)
+    for split, name in ((planted, "dev"), (noise, "test")):
+        here = value(found.rows, metric="accuracy", set="all", split=name, l1=0.0, l2=0.0)
+        assert here == pytest.approx(float(score([probes[0]], split).accuracy))
     k = 4
     scores = []
     free = score([probes[0]], planted).accuracy[0]
@@ -106,6 +114,52 @@ def test_ablation_keeps_planted_neurons_and_reports_every_draw(trained: tuple[Pr
     by_hand = score([probe.keep(random(40, 4, seed=1))], planted).accuracy
     assert draws[0] == pytest.approx(float(by_hand))
     assert int(result.correct["ablation/top-4"].sum()) == round(above * len(planted))
+
+
+def test_draws_differ_and_layer_matched_sets_have_the_layers_of_the_top(planted: Split) -> None:
+    order = torch.tensor([7, 0, 18, 1, 2, 3, 25, 31, *(n for n in range(40) if n not in (7, 0, 18, 1, 2, 3, 25, 31))])
+    ranking = replace(lca(torch.ones(2, 40)), order=order)
+    sets = neuron_sets(ranking, planted.neurons, [6, 0.15], ("top", "random", "layer_matched", "bottom"), 4, 0)
+    assert [(s.name, s.draw) for s in sets if s.name == "random"] == [("random", draw) for draw in range(4)]
+    for name in ("random", "layer_matched"):
+        drawn = {tuple(sorted(s.neurons.tolist())) for s in sets if s.name == name}
+        assert len(drawn) == 4
+    for chosen in sets:
+        if chosen.name == "layer_matched":
+            assert planted.neurons.counts(chosen.neurons).tolist() == [5, 1, 0, 0]
+    probes = [Probe(torch.ones(4, 6), torch.zeros(4), s.neurons) for s in sets]
+    rows = compare("ablation", "ablated", sets, probes, {"test": planted}, ranking, 0, "adam").rows
+    overlaps = [row.flags["overlap_with_top"] for row in rows if row.set == "random" and row.metric == "accuracy"]
+    assert overlaps == [len(set(s.neurons.tolist()) & set(order[:6].tolist())) / 6 for s in sets if s.name == "random"]
+
+
+def test_retraining_trains_on_train_with_the_chosen_lambda(trained: tuple[Probe, Ranking], planted: Split) -> None:
+    seen = []
+
+    def fit(members: list[Member], split: Split) -> list[Probe]:
+        seen.append((members, split))
+        return FIT(members, split)
+
+    probe, ranking = trained
+    elsewhere = Split(planted.units, planted._store, planted.neurons, planted.n_labels)
+    retraining(probe, ranking, planted, {"test": elsewhere}, fit, [4], draws=1, seed=0, solver="adam")
+    ((members, split),) = seen
+    assert split is planted
+    assert {(m.l1, m.l2, m.seed) for m in members} == {(probe.l1, probe.l2, probe.seed)} == {(1e-3, 1e-4, 0)}
+    assert members[0].neurons.tolist() == ranking.order[:4].tolist()
+
+
+@pytest.mark.parametrize(
+    ("low", "said"),
+    [((0.1, 0.1), "Top beats random"), ((-0.1, 0.1), "Top does not beat"), ((0.1, -0.1), "Top does not")],
+)
+def test_the_verdict_asks_for_the_interval(low: tuple[float, float], said: str) -> None:
+    about = {"study": "ablation", "metric": "accuracy_difference", "split": "test", "against": "random"}
+    rows = [{"study": "oracle", "k": 100}]
+    rows += [{**about, "k": k, "value": 0.2, "low": low[i], "high": 0.3} for i, k in enumerate((10, 20))]
+    assert verdict(rows).startswith(said)
+    assert verdict(rows[:2]).startswith("Whether top beats random is half measured" if low[0] > 0 else said)
+    assert verdict(rows[:1]).startswith("Whether top beats random was not measured")
 
 
 def test_sets_inside_the_first_block_and_among_zero_weights_say_so(planted: Split) -> None:
@@ -147,8 +201,6 @@ def test_what_the_ranking_says_is_counted_from_it(trained: tuple[Probe, Ranking]
 
 
 def test_noise_does_not_beat_random(make_split: MakeSplit) -> None:
-    from neuronprobe.report.verdict import verdict
-
     generator = torch.Generator().manual_seed(5)
     noise = make_split(torch.randn(1000, 40, generator=generator), torch.randint(3, (1000,), generator=generator))
     fresh = make_split(torch.randn(1000, 40, generator=generator), torch.randint(3, (1000,), generator=generator))

@@ -22,6 +22,7 @@ import torch
 from hydra.core.global_hydra import GlobalHydra
 
 from neuronprobe.probes import load_probe
+from neuronprobe.rankings import lca
 
 ROOT = Path(__file__).parents[1]
 Run = Callable[..., int]
@@ -64,6 +65,11 @@ def results(folder: Path) -> dict[str, Any]:
     return dict(json.loads((folder / "results.json").read_text(), parse_constant=no_constants))
 
 
+def table_index(row: dict[str, str]) -> int:
+    """Flat index of a neuron of the tiny model: layers of 32."""
+    return 32 * int(row["layer"]) + int(row["neuron"])
+
+
 def test_the_main_job_writes_all_that_it_promises(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run() == 0
     job, shown = tmp_path / "job", capsys.readouterr().out
@@ -82,6 +88,17 @@ def test_the_main_job_writes_all_that_it_promises(run: Run, tmp_path: Path, caps
     probe, labels, segments = load_probe(job / "probe.safetensors")
     assert probe.weights.shape == (len(labels), 96) and sum(s["width"] for s in segments) == 96
 
+    assert [table_index(row) for row in ranking] == lca(probe.weights).order.tolist()
+    chosen = [r for r in found["rows"] if r["study"] == "lambda_search" and r["chosen"]]
+    assert {(r["l1"], r["l2"]) for r in chosen} == {(probe.l1, probe.l2)}
+    for split in ("dev", "test"):
+        one, other = (
+            next(r["value"] for r in found["rows"] if r["study"] == study and r["split"] == split and r["set"] == "all"
+                 and r["metric"] == "accuracy" and (r["l1"], r["l2"]) == (probe.l1, probe.l2))
+            for study in ("oracle", "lambda_search")
+        )  # fmt: skip
+        assert one == other
+
     with np.load(job / "predictions.npz", allow_pickle=False) as predictions:
         oracle = next(
             r for r in found["rows"] if r["study"] == "oracle" and r["split"] == "test" and r["metric"] == "accuracy"
@@ -91,6 +108,13 @@ def test_the_main_job_writes_all_that_it_promises(run: Run, tmp_path: Path, caps
         assert "ablation/random-10-1" in predictions and "retraining/top-10" in predictions
 
     page = (job / "report.md").read_text()
+    line = next(line for line in page.splitlines() if line.startswith(f"| {probe.l1:g} | {probe.l2:g} |"))
+    wanted = [("all", "dev"), ("top", "dev"), ("bottom", "dev"), ("all", "test")]
+    cells = [
+        next(r["value"] for r in chosen if (r["set"], r["split"], r["metric"]) == (*place, "accuracy"))
+        for place in wanted
+    ]
+    assert line.split(" | ")[2:6] == [f"{100 * cell:.1f}" for cell in cells]
     for name in re.findall(r"\]\((\S+\.png)\)", page):
         assert (job / name).read_bytes().startswith(b"\x89PNG")
     assert page.count(".png)") == 2
@@ -160,13 +184,19 @@ def test_an_interrupted_job_goes_on_and_ends_with_the_same_rows(
     assert not (tmp_path / "job" / "checkpoints").exists()
 
 
+@pytest.mark.parametrize("change", ["setting", "labels"])
 def test_another_job_in_the_same_folder_starts_anew(
-    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+    change: str, run: Run, tmp_path: Path, small_treebank: dict[str, str], monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    swapped = tmp_path / "train.conllu"
+    text = Path(small_treebank["train"]).read_text().replace("\tNOUN\t", "\t?\t").replace("\tVERB\t", "\tNOUN\t")
+    swapped.write_text(text.replace("\t?\t", "\tVERB\t"))
+    other = {"probe__lr": 0.002} if change == "setting" else {"corpus__train": swapped}
     with monkeypatch.context() as patch:
         patch.setattr("neuronprobe.callbacks.lambda_search.lambda_search", lambda *_, **__: 1 / 0)
         assert run() == 1
-    assert run(probe__lr=0.002) == 0
+    assert run(**other) == 0
     assert "Going on" not in capsys.readouterr().out
 
 

@@ -80,6 +80,7 @@ class FrozenTransformer:
     @cached_property
     def tokenizer(self) -> Any:
         """The tokenizer, with a leading blank before each word (byte-level BPE would lose it)."""
+        from tokenizers.pre_tokenizers import ByteLevel
         from transformers import AutoTokenizer
 
         tokenizer = self._load(AutoTokenizer, add_prefix_space=True)
@@ -87,6 +88,9 @@ class FrozenTransformer:
             raise InputError(
                 f"model.name must have a fast tokenizer (tokenizer.json), got {self.name!r}, which has none."
             )
+        split = tokenizer.backend_tokenizer.pre_tokenizer
+        if isinstance(split, ByteLevel):  # tokenizers without a class of their own ignore the argument above
+            split.add_prefix_space = True
         return tokenizer
 
     @cached_property
