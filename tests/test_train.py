@@ -153,6 +153,7 @@ def test_the_same_seed_gives_the_same_rows_and_a_second_run_extracts_nothing(
     assert one != three
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "place",
     [
@@ -184,6 +185,7 @@ def test_an_interrupted_job_goes_on_and_ends_with_the_same_rows(
     assert not (tmp_path / "job" / "checkpoints").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", ["setting", "labels"])
 def test_another_job_in_the_same_folder_starts_anew(
     change: str, run: Run, tmp_path: Path, small_treebank: dict[str, str], monkeypatch: pytest.MonkeyPatch,
@@ -200,6 +202,7 @@ def test_another_job_in_the_same_folder_starts_anew(
     assert "Going on" not in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_two_processes_extract_the_same_and_train_the_same(
     tmp_path: Path, tiny_bert: Path, small_treebank: dict[str, str]
 ) -> None:
@@ -379,6 +382,7 @@ ODD = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ODD)
 def test_odd_corpora_end_well(kind: str, run: Run, tmp_path: Path) -> None:
     train = treebank(tmp_path / "train.conllu", ODD[kind])
