@@ -192,8 +192,8 @@ def test_another_job_in_the_same_folder_starts_anew(
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     swapped = tmp_path / "train.conllu"
-    text = Path(small_treebank["train"]).read_text().replace("\tNOUN\t", "\t?\t").replace("\tVERB\t", "\tNOUN\t")
-    swapped.write_text(text.replace("\t?\t", "\tVERB\t"))
+    text = Path(small_treebank["train"]).read_text().replace("\tNOUN\t", "\tSWAP\t").replace("\tVERB\t", "\tNOUN\t")
+    swapped.write_text(text.replace("\tSWAP\t", "\tVERB\t"))
     other = {"probe__lr": 0.002} if change == "setting" else {"corpus__train": swapped}
     with monkeypatch.context() as patch:
         patch.setattr("neuronprobe.callbacks.lambda_search.lambda_search", lambda *_, **__: 1 / 0)
