@@ -38,7 +38,7 @@ def build(config: DictConfig, callbacks: Sequence[pl.Callback] = ()) -> Job:
     parts = {name: construct(config, name) for name in ("corpus", "property", "model", "ranking")}
     data = construct(
         config, "activations", corpus=parts["corpus"], prop=parts["property"], model=parts["model"],
-        batch_size=fit.batch_size, seed=fit.seed,
+        batch_size=fit.batch_size, seed=fit.order_seed,
     )  # fmt: skip
     studies = [construct(config, "search"), *filter(None, (construct(config, "callbacks") or {}).values())]
     loggers = list((construct(config, "logger") or {}).values())

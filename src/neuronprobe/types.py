@@ -65,6 +65,8 @@ class Batch(NamedTuple):
     activations: Float[Tensor, "unit neuron"]
     labels: Int[Tensor, " unit"]
     sentences: Int[Tensor, " unit"]
+    places: Int[Tensor, " unit"]
+    """The place of each unit in its split."""
     share: float = 1.0
     """Of several processes: this one's units over the mean per process, so that averaged gradients are exact."""
 

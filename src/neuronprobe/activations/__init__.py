@@ -1,7 +1,7 @@
 """One pass over the corpus, the store on disk, and the data module that reads it."""
 
 from neuronprobe.activations.data import ActivationsDataModule
-from neuronprobe.activations.split import BatchStream, Split
+from neuronprobe.activations.split import BatchStream, Split, Standardisation
 from neuronprobe.activations.store import Store, StoreError
 
-__all__ = ["ActivationsDataModule", "BatchStream", "Split", "Store", "StoreError"]
+__all__ = ["ActivationsDataModule", "BatchStream", "Split", "Standardisation", "Store", "StoreError"]

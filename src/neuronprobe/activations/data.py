@@ -51,9 +51,10 @@ class ActivationsDataModule(pl.LightningDataModule):
         subwords_per_batch: int = 2048,
         memory_limit: float = 8.0,
         batch_size: int = 512,
-        seed: int = 0,
+        seed: int | None = 0,
     ) -> None:
-        """`folder` holds the stores; `dtype` is theirs; `batch_size` and `seed` are those of training.
+        """`folder` holds the stores; `dtype` is theirs; `batch_size` and `seed` (None: the
+        corpus's order) are those of training.
 
         A split's store of more than `memory_limit` GiB is read in shuffled blocks.
         """

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import copy
+from dataclasses import replace
+from functools import cached_property
+from typing import NamedTuple
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch.utils.data import IterableDataset
 
@@ -15,6 +19,13 @@ from neuronprobe.types import Batch, Units
 
 BLOCK = 256
 BLOCKS_AT_A_TIME = 64
+
+
+class Standardisation(NamedTuple):
+    """What makes activations z-scores: (activation − mean) / deviation."""
+
+    mean: Float[Tensor, " neuron"]
+    deviation: Float[Tensor, " neuron"]
 
 
 class Split:
@@ -46,8 +57,28 @@ class Split:
         """The chosen units with their activations."""
         units = self.units
         activations = self._store.gather(units.rows[index])
-        device = activations.device
-        return Batch(activations, units.labels[index].to(device), units.sentences[index].to(device))
+        labels, sentences, places = (
+            t.to(activations.device) for t in (units.labels[index], units.sentences[index], index)
+        )
+        return Batch(activations, labels, sentences, places)
+
+    @cached_property
+    def standardisation(self) -> Standardisation:
+        """Mean and deviation of every neuron over the units, in one pass; a constant neuron's deviation is 1."""
+        total = torch.zeros(2, len(self.neurons), dtype=torch.float64, device=self.device)
+        for batch in self.blocks():
+            values = batch.activations.double()
+            total += torch.stack([values.sum(0), values.square().sum(0)])
+        mean, square = total / max(1, len(self))
+        variance = square - mean.square()
+        is_constant = variance <= 1e-12 * square
+        return Standardisation(mean.float(), torch.where(is_constant, 1.0, variance.clamp_min(0).sqrt()).float())
+
+    def relabelled(self, labels: Int[Tensor, " unit"]) -> Split:
+        """The same units and activations with other labels (a control task's)."""
+        other = copy(self)
+        other.units = replace(self.units, labels=labels)
+        return other
 
     def blocks(self, size: int = 4096) -> Iterator[Batch]:
         """All units in order."""

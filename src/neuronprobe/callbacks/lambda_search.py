@@ -30,7 +30,9 @@ class LambdaSearch(StudyCallback):
 
     def study(self, trainer: pl.Trainer, bank: ProbeBank) -> Result:
         """Search the grid, keep the chosen probe, score it with all neurons."""
-        data, probes = trainer.datamodule, bank.probes()  # type: ignore[attr-defined]
+        data, train = trainer.datamodule, trainer.datamodule.split("train")  # type: ignore[attr-defined]
+        rest = self._fit.grid()[len(bank.members) :]  # of a grid that would not fit in memory as one bank
+        probes = self._fit.trained(bank, train) + (self._fit(rest, train) if rest else [])
         splits = {name: data.split(name) for name in ("dev", "test")}
         found = lambda_search(
             probes, self._fit.pairs, self._rank, splits["dev"], splits["test"], self._fit.solver, **self._settings

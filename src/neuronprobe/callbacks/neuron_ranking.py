@@ -30,7 +30,7 @@ class NeuronRanking(StudyCallback):
         """Rank, and tell what the ranking says."""
         data = trainer.datamodule  # type: ignore[attr-defined]
         probe = earlier(trainer, LambdaSearch).chosen
-        self.ranking = self._rank(probe.weights)
+        self.ranking = self._rank(probe.trained_weights)
         table, train = data.split("train").neurons, data.units["train"]
         rows = ranking_rows(self.ranking, probe, table, data.labels.names, train, self._salient, self._solver)
         return Result(tuple(rows))

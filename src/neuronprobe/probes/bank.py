@@ -9,17 +9,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from neuronprobe.activations.split import Standardisation
 from neuronprobe.errors import InputError
 from neuronprobe.neurons import Neurons
 from neuronprobe.probes.group import Group, group, outputs, stack_neurons
 from neuronprobe.probes.losses import CrossEntropy
-from neuronprobe.probes.penalty import elastic_net
+from neuronprobe.probes.penalty import elastic_net, soft_threshold
 from neuronprobe.probes.probe import Probe
 from neuronprobe.probes.score import BankScore
 from neuronprobe.types import Batch
@@ -27,53 +29,92 @@ from neuronprobe.types import Batch
 
 @dataclass(frozen=True)
 class Member:
-    """One probe of a bank: its penalty, the seed of its initialisation, its neurons (None = all)."""
+    """One probe of a bank: its penalty, the seed of its initialisation, its neurons (None = all).
+
+    `labels` are its own, instead of the property's (a control task); `weights` of the units have mean 1 over
+    train (a resample, class weights).
+    """
 
     l1: float = 0.0
     l2: float = 0.0
     seed: int = 0
     neurons: Neurons | None = None
+    labels: Int[Tensor, " unit"] | None = None
+    weights: Float[Tensor, " unit"] | None = None
+
+
+@dataclass(frozen=True)
+class Steps:
+    """How weights move: `optimizer` is adam or sgd; `proximal` takes λ1 out of the loss and shrinks after each step;
+    without `squared` the second penalty is λ2‖θ‖₂ (NeuroX).
+    """
+
+    optimizer: str = "adam"
+    lr: float = 1e-3
+    proximal: bool = False
+    squared: bool = True
 
 
 class ProbeBank(pl.LightningModule):
     """Members that read equally many neurons form a group: one weight tensor `[probe, label, neuron]`, one product."""
 
     def __init__(
-        self, members: Sequence[Member], n_neurons: int, n_labels: int, lr: float = 1e-3, n_sentences: int = 0
+        self,
+        members: Sequence[Member],
+        n_neurons: int,
+        n_labels: int,
+        steps: Steps | None = None,
+        n_sentences: int = 0,
+        standardisation: Standardisation | None = None,
     ) -> None:
-        """`lr` is Adam's; `n_sentences` is that of the split that validation scores."""
+        """`n_sentences` is that of the split that validation scores; with `standardisation` weights read z-scores."""
         super().__init__()
-        self.members, self._lr = list(members), lr
+        self.members, self.steps = list(members), steps or Steps()
         self.loss = CrossEntropy()
-        self._places = group([member.neurons for member in self.members])
+        self.places = group([member.neurons for member in self.members])
         self.weights, self.bias = nn.ParameterList(), nn.ParameterList()
-        for g, places in enumerate(self._places):
+        for g, places in enumerate(self.places):
             chosen = [self.members[m] for m in places]
             self.weights.append(torch.stack([_initial(member, n_neurons, n_labels) for member in chosen]))
             self.bias.append(torch.zeros(len(chosen), n_labels))
-            self.register_buffer(f"neurons_{g}", stack_neurons([m.neurons for m in chosen]), persistent=False)
-            self.register_buffer(f"l1_{g}", torch.tensor([m.l1 for m in chosen]), persistent=False)
-            self.register_buffer(f"l2_{g}", torch.tensor([m.l2 for m in chosen]), persistent=False)
-        order = torch.tensor([m for places in self._places for m in places]).argsort()
-        self.register_buffer("_order", order, persistent=False)
-        self._order: Tensor
+            self._constant(f"neurons_{g}", stack_neurons([m.neurons for m in chosen]))
+            self._constant(f"l1_{g}", torch.tensor([m.l1 for m in chosen]))
+            self._constant(f"l2_{g}", torch.tensor([m.l2 for m in chosen]))
+        self._constant("_order", torch.tensor([m for places in self.places for m in places]).argsort())
+        self._constant("_mean", standardisation.mean if standardisation else None)
+        self._constant("_deviation", standardisation.deviation if standardisation else None)
+        self._own_labels = [m for m, member in enumerate(self.members) if member.labels is not None]
+        self._own_weights = [m for m, member in enumerate(self.members) if member.weights is not None]
+        self._constant("_labels", _side_by_side([member.labels for member in self.members]))
+        self._constant("_unit_weights", _side_by_side([member.weights for member in self.members]))
         self._epoch_loss, self._epoch_batches = torch.zeros(len(self.members)), 0
         self.dev_score = BankScore(len(self.members), n_labels, n_sentences)
 
     def forward(self, activations: Float[Tensor, "unit neuron"]) -> Float[Tensor, "unit probe label"]:
         """Outputs of all members, in their order."""
+        if self._mean is not None:
+            activations = (activations - self._mean) / self._deviation
         groups = [
             Group(weights, bias, getattr(self, f"neurons_{g}"))
             for g, (weights, bias) in enumerate(zip(self.weights, self.bias, strict=True))
         ]
         return outputs(activations, groups, self._order)
 
+    def losses(self, batch: Batch) -> Float[Tensor, " probe"]:
+        """Mean loss of each member on a batch, without penalties."""
+        return self.loss(self(batch.activations), *self._targets(batch))
+
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """The sum of the members' objectives: their gradients don't meet."""
-        losses = self.loss(self(batch.activations), batch.labels) * batch.share
+        losses = self.losses(batch) * batch.share
         self._epoch_loss = self._epoch_loss + losses.detach()
         self._epoch_batches += 1
         return losses.sum() + self._penalty()
+
+    def on_train_batch_end(self, outputs: object, batch: Batch, batch_idx: int) -> None:
+        """The proximal step after the optimizer's: exact zeros."""
+        if self.steps.proximal:
+            self._shrink()
 
     def on_train_epoch_start(self) -> None:
         """Start the epoch's mean."""
@@ -94,38 +135,77 @@ class ProbeBank(pl.LightningModule):
         self.dev_score.reset()
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Adam, as in the papers; the penalty's gradient goes through it."""
-        return torch.optim.Adam(self.parameters(), lr=self._lr, fused=True)
+        """Adam, as in the papers (or SGD); in the loss, the penalty's gradient goes through it."""
+        if self.steps.optimizer == "sgd":
+            return torch.optim.SGD(self.parameters(), lr=self.steps.lr, fused=True)
+        return torch.optim.Adam(self.parameters(), lr=self.steps.lr, fused=True)
 
     def probes(self) -> list[Probe]:
-        """The members as they are now, on the CPU, in their order."""
+        """The members as they are now, on the CPU, in their order; weights and bias read raw activations."""
         found: dict[int, Probe] = {}
-        for places, weights, bias in zip(self._places, self.weights, self.bias, strict=True):
+        for places, weights, bias in zip(self.places, self.weights, self.bias, strict=True):
             for place, m in enumerate(places):
-                member = self.members[m]
-                tensors = (weights[place].detach().cpu().clone(), bias[place].detach().cpu().clone())
-                found[m] = Probe(*tensors, member.neurons, member.l1, member.l2, member.seed)
-        for probe in found.values():
-            if not (probe.weights.isfinite().all() and probe.bias.isfinite().all()):
-                raise InputError(
-                    f"probe.l1, probe.l2 and probe.lr must keep weights finite, got NaN or infinity at "
-                    f"l1={probe.l1:g}, l2={probe.l2:g}, lr={self._lr:g}; lower them."
-                )
+                found[m] = self._probe(self.members[m], weights[place].detach().cpu(), bias[place].detach().cpu())
         return [found[m] for m in range(len(self.members))]
 
+    def _probe(self, member: Member, weights: Tensor, bias: Tensor) -> Probe:
+        if not (weights.isfinite().all() and bias.isfinite().all()):
+            raise InputError(
+                f"probe.l1, probe.l2 and probe.lr must keep weights finite, got NaN or infinity at "
+                f"l1={member.l1:g}, l2={member.l2:g}, lr={self.steps.lr:g}; lower them."
+            )
+        about: dict[str, Any] = {"neurons": member.neurons, "l1": member.l1, "l2": member.l2, "seed": member.seed}
+        if self._mean is None:
+            return Probe(weights.clone(), bias.clone(), **about)
+        own = slice(None) if member.neurons is None else member.neurons
+        mean, deviation = self._mean.cpu()[own], self._deviation.cpu()[own]
+        return Probe(weights / deviation, bias - (weights / deviation) @ mean, **about, deviation=deviation)
+
+    def _targets(self, batch: Batch) -> tuple[Int[Tensor, "unit probe"], Float[Tensor, "unit probe"] | None]:
+        labels = batch.labels[:, None].expand(-1, len(self.members))
+        if self._own_labels:
+            labels = labels.clone()
+            labels[:, self._own_labels] = self._labels[batch.places]
+        if not self._own_weights:
+            return labels, None
+        weights = batch.activations.new_ones(labels.shape)
+        weights[:, self._own_weights] = self._unit_weights[batch.places].to(weights.dtype)
+        return labels, weights
+
     def _penalty(self) -> Tensor:
-        return torch.stack(
-            [
-                elastic_net(weights, getattr(self, f"l1_{g}"), getattr(self, f"l2_{g}"))
-                for g, weights in enumerate(self.weights)
-            ]
-        ).sum()
+        parts = []
+        for g, weights in enumerate(self.weights):
+            l1, l2 = getattr(self, f"l1_{g}"), getattr(self, f"l2_{g}")
+            parts.append(elastic_net(weights, l1 * (not self.steps.proximal), l2, self.steps.squared))
+        return torch.stack(parts).sum()
+
+    @torch.no_grad()
+    def _shrink(self) -> None:
+        """λ1's threshold, scaled per weight by the step that the optimizer took for it."""
+        optimizer = self.optimizers(use_pl_optimizer=False)
+        for g, weights in enumerate(self.weights):
+            step = self.steps.lr * getattr(self, f"l1_{g}")[:, None, None]
+            if self.steps.optimizer == "adam":
+                state, options = optimizer.state[weights], optimizer.param_groups[0]  # type: ignore[union-attr]
+                correction = 1 - options["betas"][1] ** float(state["step"])
+                step = step / ((state["exp_avg_sq"] / correction).sqrt() + options["eps"])
+            weights.copy_(soft_threshold(weights, step))
 
     def _log_members(self, name: str, values: Tensor) -> None:
         if self._trainer is None or not self.trainer.loggers:
             return
         for member, value in zip(self.members, values.tolist(), strict=True):
             self.log(f"{name}/l1={member.l1:g},l2={member.l2:g}", value, sync_dist=True)
+
+    def _constant(self, name: str, value: Tensor | None) -> None:
+        """What follows the bank to its device and is not saved with it."""
+        self.register_buffer(name, value, persistent=False)
+
+    _order: Tensor
+    _mean: Tensor | None
+    _deviation: Tensor
+    _labels: Tensor
+    _unit_weights: Tensor
 
 
 def _initial(member: Member, n_neurons: int, n_labels: int) -> Float[Tensor, "label neuron"]:
@@ -134,3 +214,8 @@ def _initial(member: Member, n_neurons: int, n_labels: int) -> Float[Tensor, "la
     generator = torch.Generator().manual_seed(member.seed)
     bound = 1 / math.sqrt(max(1, width))
     return (torch.rand(n_labels, width, generator=generator) * 2 - 1) * bound
+
+
+def _side_by_side(columns: Sequence[Tensor | None]) -> Tensor | None:
+    found = [column for column in columns if column is not None]
+    return torch.stack(found, dim=1) if found else None

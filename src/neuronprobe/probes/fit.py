@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from torch.utils.data import DataLoader
 
 from neuronprobe.activations import BatchStream, Split
-from neuronprobe.errors import InputError, number, whole_number
-from neuronprobe.probes.bank import Member, ProbeBank
+from neuronprobe.errors import InputError, choice, number, whole_number
+from neuronprobe.probes.bank import Member, ProbeBank, Steps
+from neuronprobe.probes.optimality import optimality
 from neuronprobe.probes.probe import Probe
 
 log = logging.getLogger(__name__)
@@ -21,12 +24,16 @@ FEWEST_STEPS = 400
 """With fewer optimizer steps no λ binds and a ranking says little (measured on UD English EWT)."""
 MOST_WEIGHTS = 100_000_000
 """Weights of one bank in memory (with gradients and Adam's moments 1.6 GB); a larger one is trained in parts."""
+SOLVERS = {"adam": ("adam",), "proximal": ("adam", "sgd")}
+"""The optimizers that each solver of mini-batches can use, the default first."""
 
 
 class Fit:
-    """How probes are trained: solver `adam` (penalty in the loss, the papers' way; no exact zeros)."""
+    """How probes are trained from shuffled batches.
 
-    solver = "adam"
+    Solver `adam` has the penalty in the loss (the papers' way; no exact zeros); `proximal` shrinks weights by λ1 after
+    each optimizer step (exact zeros). Objective `neurox` takes the un-squared norm for λ2, as that library does.
+    """
 
     def __init__(
         self,
@@ -36,22 +43,43 @@ class Fit:
         batch_size: int = 512,
         lr: float = 1e-3,
         seed: int = 0,
+        solver: str = "adam",
+        optimizer: str | None = None,
+        objective: str = "papers",
+        shuffle: bool = True,
+        standardise: str = "none",
+        class_weights: str = "none",
         accelerator: str = "cpu",
         precision: str = "32-true",
     ) -> None:
-        """`l1`, `l2`: λ1 and λ2 beside the mean cross-entropy, numbers or lists; the grid is their product."""
+        """`l1`, `l2`: λ1 and λ2 beside the mean cross-entropy, numbers or lists; the grid is their product.
+
+        `standardise` zscore trains on z-scores by train's mean and deviation; `class_weights` balanced gives every
+        label the same total weight in the loss.
+        """
         self.l1, self.l2 = _lambdas("probe.l1", l1), _lambdas("probe.l2", l2)
         self.epochs = whole_number("probe.epochs", epochs, 1)
         self.batch_size = whole_number("probe.batch_size", batch_size, 1)
-        self.lr = number("probe.lr", lr, 1e-9, 1e3)
         self.seed = whole_number("seed", seed, 0, 2**32 - 1)
+        self.solver = choice("probe.solver", solver, SOLVERS)
+        self.standardise = choice("probe.standardise", standardise, ("none", "zscore"))
+        self.class_weights = choice("probe.class_weights", class_weights, ("none", "balanced"))
+        if not isinstance(shuffle, bool):
+            raise InputError(f"probe.shuffle must be true or false, got {shuffle!r}.")
+        self.order_seed = self.seed if shuffle else None
+        self._steps = Steps(
+            choice(f"probe.optimizer of solver {solver}", optimizer or SOLVERS[solver][0], SOLVERS[solver]),
+            number("probe.lr", lr, 1e-9, 1e3),
+            solver == "proximal",
+            choice("probe.objective", objective, ("papers", "neurox")) == "papers",
+        )
         self._machine = {"accelerator": accelerator, "precision": precision}
 
     @property
     def settings(self) -> dict[str, Any]:
         """All that decides the weights of the λ grid, as plain data."""
-        names = ("solver", "l1", "l2", "epochs", "batch_size", "lr", "seed")
-        return {name: getattr(self, name) for name in names} | self._machine
+        names = ("solver", "l1", "l2", "epochs", "batch_size", "seed", "order_seed", "standardise", "class_weights")
+        return {name: getattr(self, name) for name in names} | vars(self._steps) | self._machine
 
     @property
     def pairs(self) -> list[tuple[float, float]]:
@@ -65,7 +93,17 @@ class Fit:
     def bank(self, members: Sequence[Member], train: Split, dev: Split | None = None) -> ProbeBank:
         """An untrained bank over the neurons and labels of a split."""
         n_sentences = dev.units.n_sentences if dev is not None else 0
-        return ProbeBank(members, len(train.neurons), train.n_labels, self.lr, n_sentences)
+        standardisation = train.standardisation if self.standardise == "zscore" else None
+        if self.class_weights == "balanced":
+            members = [_balanced(member, train) for member in members]
+        return ProbeBank(members, len(train.neurons), train.n_labels, self._steps, n_sentences, standardisation)
+
+    def parts(self, members: Sequence[Member], train: Split) -> list[list[Member]]:
+        """The members in the banks that fit in memory; it is said where one bank would not."""
+        parts = list(_parts(members, len(train.neurons), train.n_labels))
+        if len(parts) > 1:
+            log.info("%d probes would not fit in memory as one bank: trained as %d banks.", len(members), len(parts))
+        return parts
 
     def steps(self, train: Split) -> int:
         """Optimizer steps of one fit."""
@@ -84,19 +122,24 @@ class Fit:
     def __call__(self, members: Sequence[Member], train: Split) -> list[Probe]:
         """Train a study's bank with a fresh, quiet, single-device Trainer; the probes in the order of the members."""
         probes: list[Probe] = []
-        for part in _parts(members, len(train.neurons), train.n_labels):
+        for part in self.parts(members, train):
             bank = self.bank(part, train)
             quiet_trainer(self.epochs, **self._machine).fit(
-                bank, datamodule=_TrainOnly(train, self.batch_size, self.seed)
+                bank, datamodule=_TrainOnly(train, self.batch_size, self.order_seed)
             )
-            probes += bank.probes()
+            probes += self.trained(bank, train)
         return probes
+
+    def trained(self, bank: ProbeBank, train: Split) -> list[Probe]:
+        """The probes of a trained bank with how far each came."""
+        found = zip(bank.probes(), optimality(bank, train), strict=True)
+        return [replace(probe, optimality=reached) for probe, reached in found]
 
 
 class _TrainOnly(pl.LightningDataModule):
     """The training batches of a study's bank."""
 
-    def __init__(self, train: Split, batch_size: int, seed: int) -> None:
+    def __init__(self, train: Split, batch_size: int, seed: int | None) -> None:
         super().__init__()
         self._train, self._batch_size, self._seed = train, batch_size, seed
 
@@ -125,6 +168,16 @@ def _lambdas(name: str, value: float | Sequence[float]) -> list[float]:
     if not values:
         raise InputError(f"{name} must be a number or a list of at least one, got [].")
     return [number(name, v, low=0.0) for v in values]
+
+
+def _balanced(member: Member, train: Split) -> Member:
+    """The member with weights that give each of its labels the same total, mean 1 over train."""
+    labels = train.units.labels if member.labels is None else member.labels
+    own = torch.ones(len(labels)) if member.weights is None else member.weights
+    totals = torch.zeros(train.n_labels).index_add_(0, labels, own)
+    occurring = (totals > 0).sum()
+    weights = own * (own.sum() / (occurring * totals.clamp_min(1e-12)))[labels]
+    return replace(member, weights=weights)
 
 
 def _parts(members: Sequence[Member], n_neurons: int, n_labels: int) -> Iterator[list[Member]]:

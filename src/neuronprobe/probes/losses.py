@@ -10,10 +10,12 @@ class CrossEntropy:
     """Mean over the units of the batch, per member."""
 
     def __call__(
-        self, outputs: Float[Tensor, "unit probe label"], labels: Int[Tensor, " unit"]
+        self,
+        outputs: Float[Tensor, "unit probe label"],
+        labels: Int[Tensor, "unit probe"],
+        weights: Float[Tensor, "unit probe"] | None = None,
     ) -> Float[Tensor, " probe"]:
-        """Losses of all members."""
-        n_units, n_probes, _ = outputs.shape
-        repeated = labels[:, None].expand(n_units, n_probes).reshape(-1)
-        losses = nn.functional.cross_entropy(outputs.flatten(0, 1), repeated, reduction="none")
-        return losses.view(n_units, n_probes).sum(0) / max(1, n_units)
+        """Losses of all members; `weights` of the units have mean 1 over the whole split, never per batch."""
+        losses = nn.functional.cross_entropy(outputs.flatten(0, 1), labels.reshape(-1), reduction="none")
+        losses = losses.view(labels.shape)
+        return (losses if weights is None else losses * weights).sum(0) / max(1, len(labels))

@@ -19,8 +19,21 @@ from neuronprobe.neurons import Neurons
 
 
 @dataclass(frozen=True)
+class Optimality:
+    """How far training came: the objective on train, and the largest violation of the optimum's (KKT) conditions.
+
+    `zeros` is the share of weights that are exactly zero. The optimum is unique only for λ2 > 0.
+    """
+
+    objective: float
+    residual: float
+    zeros: float
+    unique: bool
+
+
+@dataclass(frozen=True)
 class Probe:
-    """θ and bias as trained; `neurons` are the flat indices of the columns, None = all."""
+    """θ and bias of a linear classifier; `neurons` are the flat indices of the columns, None = all."""
 
     weights: Float[Tensor, "label neuron"]
     bias: Float[Tensor, " label"]
@@ -28,6 +41,14 @@ class Probe:
     l1: float = 0.0
     l2: float = 0.0
     seed: int = 0
+    deviation: Float[Tensor, " neuron"] | None = None
+    """Of the columns in train, where the probe was trained on z-scores; `weights` and `bias` read raw activations."""
+    optimality: Optimality | None = None
+
+    @property
+    def trained_weights(self) -> Float[Tensor, "label neuron"]:
+        """θ as trained, which rankings read: the weights of z-scores where those were trained on."""
+        return self.weights if self.deviation is None else self.weights * self.deviation
 
     def keep(self, neurons: Neurons, means: Float[Tensor, " all"] | None = None) -> Probe:
         """This probe with all other activations set to zero, or to `means` (of all neurons); EMNLP 2020 section 3.
@@ -37,7 +58,8 @@ class Probe:
         own = torch.arange(self.weights.shape[1]) if self.neurons is None else self.neurons
         kept = torch.isin(own, neurons)
         bias = self.bias if means is None else self.bias + self.weights[:, ~kept] @ means[own[~kept]]
-        return replace(self, weights=self.weights[:, kept], bias=bias, neurons=own[kept])
+        deviation = None if self.deviation is None else self.deviation[kept]
+        return replace(self, weights=self.weights[:, kept], bias=bias, neurons=own[kept], deviation=deviation)
 
 
 def save_probe(path: Path, probe: Probe, labels: Sequence[str], segments: list[dict[str, Any]]) -> None:
@@ -45,6 +67,8 @@ def save_probe(path: Path, probe: Probe, labels: Sequence[str], segments: list[d
     tensors = {"weights": probe.weights, "bias": probe.bias}
     if probe.neurons is not None:
         tensors["neurons"] = probe.neurons
+    if probe.deviation is not None:
+        tensors["deviation"] = probe.deviation
     about = {"labels": list(labels), "segments": segments, "l1": probe.l1, "l2": probe.l2, "seed": probe.seed}
     aside = path.with_name(path.name + ".new")
     save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, aside, {"probe": json.dumps(about)})

@@ -42,7 +42,7 @@ def lambda_search(
     accuracy is reported for every pair and chooses nothing.
     """
     k = size("search.share", float(share), len(dev.neurons))
-    orders = [rank(probe.weights).order for probe in probes]
+    orders = [rank(probe.trained_weights).order for probe in probes]
     kept = [probe.keep(top(order, k)) for probe, order in zip(probes, orders, strict=True)]
     kept += [probe.keep(bottom(order, k)) for probe, order in zip(probes, orders, strict=True)]
     accuracy = score(probes, dev).accuracy
@@ -53,14 +53,11 @@ def lambda_search(
     chosen = max(candidates, key=lambda i: float(scores[i]))
     tests = score(probes, test).accuracy
 
-    def row(i: int, metric: str, value: Tensor, **place: Any) -> Row:
-        pair: dict[str, Any] = {
-            "l1": probes[i].l1,
-            "l2": probes[i].l2,
-            "seed": probes[i].seed,
-            "flags": {"chosen": i == chosen},
-        }
-        return Row("lambda_search", metric, float(value), solver=solver, task="property", **pair, **place)
+    def row(i: int, metric: str, value: Tensor | float, unique: bool | None = None, **place: Any) -> Row:
+        flags = {"chosen": i == chosen} | ({} if unique is None else {"unique": unique})
+        pair: dict[str, Any] = {"l1": probes[i].l1, "l2": probes[i].l2, "seed": probes[i].seed}
+        common: dict[str, Any] = {"solver": solver, "task": "property", "flags": flags}
+        return Row("lambda_search", metric, float(value), **common, **pair, **place)
 
     rows = []
     for i in range(len(probes)):
@@ -69,6 +66,10 @@ def lambda_search(
         rows.append(row(i, "accuracy", tops[i], set="top", mode="ablated", split="dev", k=k, share=share))
         rows.append(row(i, "accuracy", bottoms[i], set="bottom", mode="ablated", split="dev", k=k, share=share))
         rows.append(row(i, "score", scores[i], split="dev", k=k, share=share))
+        if (reached := probes[i].optimality) is not None:
+            rows.append(row(i, "objective", reached.objective, split="train"))
+            rows.append(row(i, "kkt_residual", reached.residual, split="train", unique=reached.unique))
+            rows.append(row(i, "exact_zeros", reached.zeros))
     given_up = accuracy[candidates].max() - accuracy[chosen]
     rows.append(row(chosen, "accuracy_given_up", given_up, split="dev"))
     rows.append(row(chosen, "accuracy_given_up_to_unregularised", accuracy[free] - accuracy[chosen], split="dev"))
