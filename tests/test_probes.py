@@ -9,6 +9,7 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, f1_score
+from sklearn.preprocessing import StandardScaler
 
 from neuronprobe.activations import BatchStream, Split
 from neuronprobe.errors import InputError
@@ -33,8 +34,8 @@ def test_a_ridge_probe_equals_scikit_learns_logistic_regression(make_split: Make
     activations = torch.randn(300, 8, generator=generator)
     labels = (activations @ torch.randn(8, 3, generator=generator) + torch.randn(300, 3, generator=generator)).argmax(1)
     train = make_split(activations, labels)
-    solved = fit(epochs=1200, batch_size=300, lr=0.05, precision="64-true")([Member(0.0, 1e-3)], train)[0]
-    witness = LogisticRegression(C=1 / (300 * 2 * 1e-3), tol=1e-10, max_iter=10_000)
+    solved = fit(epochs=300, batch_size=300, lr=0.05, precision="64-true")([Member(0.0, 1e-2)], train)[0]
+    witness = LogisticRegression(C=1 / (300 * 2 * 1e-2), tol=1e-10, max_iter=10_000)
     witness.fit(activations.double().numpy(), labels.numpy())
     np.testing.assert_allclose(solved.weights.numpy(), witness.coef_, atol=1e-3)
     centred = solved.bias - solved.bias.mean()
@@ -193,7 +194,140 @@ def test_the_grid_holds_the_unregularised_probe() -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"l1": -1.0}, {"l2": "abc"}, {"l1": [0.1, float("nan")]}, {"epochs": 0},
-                                   {"batch_size": 2.5}, {"lr": 0}, {"seed": -1}])  # fmt: skip
+                                   {"batch_size": 2.5}, {"lr": 0}, {"seed": -1}, {"solver": "newton"},
+                                   {"optimizer": "sgd"}, {"objective": "other"}, {"standardise": "minmax"},
+                                   {"class_weights": True}, {"shuffle": "no"}])  # fmt: skip
 def test_settings_that_can_not_be_used_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(InputError, match=next(iter(wrong))):
         fit(**wrong)  # type: ignore[arg-type]
+
+
+def noisy_labels(
+    activations: torch.Tensor, generator: torch.Generator, shift: torch.Tensor | float = 0.0
+) -> torch.Tensor:
+    """Three labels that the activations tell in part: the optimum is near and soon reached."""
+    scores = activations @ torch.randn(activations.shape[1], 3, generator=generator)
+    return (scores + 3 * torch.randn(scores.shape, generator=generator) + shift).argmax(1)
+
+
+def test_z_scores_are_scikit_learns_and_constant_neurons_are_guarded(make_split: MakeSplit) -> None:
+    activations = torch.randn(200, 6) * torch.tensor([1.0, 10.0, 0.1, 3.0, 1.0, 1.0]) + 5
+    activations[:, 4] = 7.5
+    split = make_split(activations, torch.arange(200) % 3)
+    witness = StandardScaler().fit(activations.double().numpy())
+    np.testing.assert_allclose(split.standardisation.mean, witness.mean_, rtol=1e-5)
+    np.testing.assert_allclose(split.standardisation.deviation, witness.scale_, rtol=1e-4)
+    assert split.standardisation.deviation[4] == 1
+
+
+def test_a_probe_of_z_scores_reads_raw_activations(make_split: MakeSplit) -> None:
+    generator = torch.Generator().manual_seed(0)
+    scales = torch.tensor([1.0, 30.0, 0.05, 3.0, 1.0, 2.0])
+    activations = torch.randn(300, 6, generator=generator) * scales + 4
+    noise = 3 * torch.randn(300, 3, generator=generator)
+    labels = ((activations - 4) / scales @ torch.randn(6, 3, generator=generator) + noise).argmax(1)
+    train = make_split(activations, labels)
+    settings = fit(epochs=200, batch_size=300, lr=0.05, precision="64-true", standardise="zscore")
+    solved = settings([Member(0.0, 1e-2)], train)[0]
+    scores = StandardScaler().fit_transform(activations.double().numpy())
+    witness = LogisticRegression(C=1 / (300 * 2 * 1e-2), tol=1e-10, max_iter=10_000).fit(scores, labels.numpy())
+    np.testing.assert_allclose(solved.trained_weights.numpy(), witness.coef_, atol=1e-3)
+    assert float(score([solved], train).accuracy) == pytest.approx(witness.score(scores, labels.numpy()), abs=0.01)
+    assert solved.keep(torch.tensor([1, 3])).trained_weights.shape == (3, 2)
+
+
+def test_weights_of_units_are_scikit_learns_sample_weights(make_split: MakeSplit) -> None:
+    generator = torch.Generator().manual_seed(0)
+    activations = torch.randn(300, 5, generator=generator)
+    labels = noisy_labels(activations, generator)
+    weights = torch.randint(0, 4, (300,), generator=generator).float()
+    weights *= len(weights) / weights.sum()
+    train = make_split(activations, labels)
+    members = [Member(0.0, 1e-2, weights=weights), Member(0.0, 1e-2)]
+    resampled, plain = fit(epochs=200, batch_size=300, lr=0.05, precision="64-true")(members, train)
+    witness = LogisticRegression(C=1 / (300 * 2 * 1e-2), tol=1e-10, max_iter=10_000)
+    witness.fit(activations.double().numpy(), labels.numpy(), sample_weight=weights.numpy())
+    np.testing.assert_allclose(resampled.weights.numpy(), witness.coef_, atol=1e-3)
+    assert (resampled.weights - plain.weights).abs().max() > 0.01
+
+
+def test_balanced_class_weights_are_scikit_learns(make_split: MakeSplit) -> None:
+    generator = torch.Generator().manual_seed(0)
+    activations = torch.randn(300, 5, generator=generator)
+    labels = noisy_labels(activations, generator, torch.tensor([2.0, 0.0, 0.0]))
+    train = make_split(activations, labels)
+    settings = fit(epochs=200, batch_size=300, lr=0.05, precision="64-true", class_weights="balanced")
+    solved = settings([Member(0.0, 1e-2)], train)[0]
+    witness = LogisticRegression(C=1 / (300 * 2 * 1e-2), tol=1e-10, max_iter=10_000, class_weight="balanced")
+    witness.fit(activations.double().numpy(), labels.numpy())
+    np.testing.assert_allclose(solved.weights.numpy(), witness.coef_, atol=1e-3)
+
+
+def test_a_member_with_its_own_labels_is_a_probe_trained_on_them(planted: Split) -> None:
+    other = (planted.units.labels + torch.arange(len(planted))) % 4
+    together = fit(precision="64-true")([Member(1e-3), Member(1e-3, labels=other)], planted)[1]
+    alone = fit(precision="64-true")([Member(1e-3)], planted.relabelled(other))[0]
+    torch.testing.assert_close(together.weights, alone.weights, rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_the_proximal_step_reaches_scikit_learns_elastic_net_with_exact_zeros(
+    make_split: MakeSplit, optimizer: str
+) -> None:
+    generator = torch.Generator().manual_seed(0)
+    activations = torch.randn(300, 8, generator=generator)
+    labels = noisy_labels(activations[:, :4], generator)
+    train = make_split(activations, labels)
+    l1, l2 = 2e-2, 1e-3
+    lr = {"adam": 0.02, "sgd": 0.5}[optimizer]
+    settings = fit(epochs=250, batch_size=300, lr=lr, precision="64-true", solver="proximal", optimizer=optimizer)
+    solved = settings([Member(l1, l2)], train)[0]
+    witness = LogisticRegression(
+        C=1 / (300 * (l1 + 2 * l2)), l1_ratio=l1 / (l1 + 2 * l2), solver="saga", tol=1e-10, max_iter=20_000
+    ).fit(activations.double().numpy(), labels.numpy())
+    np.testing.assert_allclose(solved.weights.numpy(), witness.coef_, atol=1e-3)
+    assert (solved.weights == 0).sum() == (abs(witness.coef_) < 1e-9).sum() > 0
+    assert solved.optimality is not None and solved.optimality.residual < 1e-3 and solved.optimality.zeros > 0.2
+
+
+def test_the_kkt_residual_tells_an_optimum_from_a_start(make_split: MakeSplit) -> None:
+    generator = torch.Generator().manual_seed(0)
+    activations = torch.randn(300, 5, generator=generator)
+    labels = noisy_labels(activations, generator)
+    train, members = make_split(activations, labels), [Member(0.0, 1e-2), Member(1e-2, 0.0)]
+    start, end = (fit(epochs=n, batch_size=300, lr=0.05, precision="64-true")(members, train) for n in (1, 200))
+    reached = [probe.optimality for probe in (*start, *end)]
+    assert reached[0].residual > 0.05 and reached[2].residual < 1e-4
+    assert reached[2].objective < reached[0].objective
+    weights, bias = end[0].weights, end[0].bias
+    by_hand = torch.nn.functional.cross_entropy(activations.double() @ weights.T + bias, labels)
+    assert reached[2].objective == pytest.approx(float(by_hand + 1e-2 * weights.square().sum()), rel=1e-6)
+    assert [r.unique for r in reached[2:]] == [True, False]
+
+
+def test_the_objective_of_neurox_has_the_norm_un_squared() -> None:
+    weights = torch.randn(2, 4, 5, dtype=torch.float64, requires_grad=True)
+    l1, l2 = torch.tensor([0.1, 0.0]).double(), torch.tensor([0.5, 2.0]).double()
+    elastic_net(weights, l1, l2, squared=False).backward()
+    plain = weights.detach().clone().requires_grad_()
+    sum(l1[m] * plain[m].norm(1) + l2[m] * plain[m].norm(2) for m in range(2)).backward()
+    torch.testing.assert_close(weights.grad, plain.grad)
+
+
+def test_neuroxs_loop_gives_the_same_weights(planted: Split) -> None:
+    """One epoch as NeuroX trains (torch.nn.Linear, Adam, batches in order, penalty as its code has it), float64."""
+    settings = fit(epochs=1, batch_size=32, lr=1e-3, precision="64-true", objective="neurox", shuffle=False)
+    member = Member(1e-3, 1e-2, seed=5)
+    ours = settings([member], planted)[0]
+    linear = torch.nn.Linear(40, 4).double()
+    start = settings.bank([member], planted)
+    linear.weight.data, linear.bias.data = start.weights[0][0].detach().double(), start.bias[0][0].detach().double()
+    optimizer = torch.optim.Adam(linear.parameters(), lr=1e-3)
+    batch = planted.batch(torch.arange(len(planted)))
+    for activations, labels in zip(batch.activations.double().split(32), batch.labels.split(32), strict=True):
+        optimizer.zero_grad()
+        loss = torch.nn.functional.cross_entropy(linear(activations), labels)
+        (loss + 1e-3 * linear.weight.norm(1) + 1e-2 * linear.weight.norm(2)).backward()
+        optimizer.step()
+    torch.testing.assert_close(ours.weights, linear.weight.data, rtol=0, atol=1e-9)
+    torch.testing.assert_close(ours.bias, linear.bias.data, rtol=0, atol=1e-9)
