@@ -20,10 +20,10 @@ def split_files(kind: str, **paths: str) -> dict[str, Path]:
 
 
 def lines(path: Path) -> Iterator[tuple[int, str]]:
-    """The lines of a file, numbered from 1, without their ends. Raises InputError where they are not UTF-8."""
+    """Lines and their numbers from 1, without line ends and byte order mark. Raises InputError where not UTF-8."""
     number = 0
     try:
-        with path.open(encoding="utf-8", newline="\n") as file:
+        with path.open(encoding="utf-8-sig", newline="\n") as file:
             for number, line in enumerate(file, 1):
                 yield number, line.rstrip("\r\n")
     except UnicodeDecodeError as error:
