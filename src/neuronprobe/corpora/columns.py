@@ -88,8 +88,11 @@ class Layout:
             cells[self.columns[FORM]] = cells[self.columns[FORM]].replace(self.joiner, " ")
         for name, place in self.columns.items():
             if not cells[place].strip() and self.missing.get(name) != cells[place]:
-                remedy = "" if name == FORM else f"; corpus.missing.{name}='' makes it a word without label"
-                raise InputError(f"{where} must have a {name} in column {place + 1}, got an empty one{remedy}.")
+                gap = "" if name == FORM else f", and corpus.missing.{name}='' makes it a word without label"
+                raise InputError(
+                    f"{where} must have a {name} in column {place + 1}, got an empty one; "
+                    f"columns are separated by one {self.separator} each{gap}."
+                )
         return cells
 
     def width(self, line: str) -> int:
