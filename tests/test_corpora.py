@@ -150,6 +150,13 @@ def test_comments_missing_labels_and_joined_words_are_as_set(tmp_path: Path) -> 
     assert (second.id, second.words, second.annotations) == ("train-2", ("#",), {"sense": ("X",), "ccg": (None,)})
 
 
+def test_each_split_is_read_from_its_file(tmp_path: Path) -> None:
+    for split in SPLITS:
+        (tmp_path / split).write_text(f"{split} NN\n")
+    corpus = columns(tmp_path / "train", dev=str(tmp_path / "dev"), test=str(tmp_path / "test"))
+    assert [next(corpus.sentences(split)).words for split in SPLITS] == [("train",), ("dev",), ("test",)]
+
+
 @pytest.mark.parametrize("held_out", [1, 3])
 def test_held_out_sentences_are_the_last_of_train_and_in_dev_alone(held_out: int, tmp_path: Path) -> None:
     path = tmp_path / "train.txt"

@@ -27,7 +27,7 @@ def configuration(tmp_path: Path, *overrides: str) -> DictConfig:
 
 
 Files = dict[str, dict[str, str]]
-PAIRS = [("conll2000", "chunk"), ("conll2000", "xpos"), ("pmb", "sem"), ("pmb", "ccg")]
+PAIRS = [("conll2000", "chunk"), ("conll2000", "xpos"), ("conllu", "deprel"), ("pmb", "sem"), ("pmb", "ccg")]
 
 
 @pytest.fixture(scope="session")
@@ -65,8 +65,9 @@ def test_a_property_finds_its_column(corpus: str, name: str, tmp_path: Path, fil
     config = configuration(tmp_path, *overrides)
     made, found = construct(config, "corpus"), construct(config, "property")
     sentences = list(made.sentences("train"))
+    labels = [label for sentence in sentences for label in sentence.annotations[name] if label]
     assert (made.name, found.name) == (corpus, name)
-    assert len(list(found.units(sentences))) == sum(len(s.words) for s in sentences)
+    assert [unit.label for unit in found.units(sentences)] == labels
 
 
 def check(group: str, made: Any) -> None:
