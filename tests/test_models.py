@@ -102,6 +102,13 @@ def test_every_word_has_its_own_last_subword(model: FrozenTransformer) -> None:
         assert (torch.tensor(encoded.last).diff() > 0).all()
 
 
+def test_a_word_with_a_blank_inside_is_one_word_of_the_same_subwords(model: FrozenTransformer) -> None:
+    words = [("Tom Hanks", "sleeps"), ("Tom", "Hanks", "sleeps")]
+    joined, apart = model.tokenise([Sentence("x", some, {}) for some in words])
+    assert joined.ids == apart.ids
+    assert (joined.last, joined.rows) == (apart.last[1:], [0, 1])
+
+
 def test_byte_level_words_keep_their_leading_blank(tmp_path: Path) -> None:
     from transformers import BertConfig, BertModel
 

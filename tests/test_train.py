@@ -288,7 +288,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "missing train": ({"corpus__train": "???"}, r"corpus.*train"),
     "folder as file": ({"corpus__test": "{tmp}"}, r"corpus\.test must be a CoNLL-U file"),
     "corpus number": ({"corpus__dev": 5}, r"corpus\.dev must be a CoNLL-U file, got '5'"),
-    "no such corpus": ({"corpus": "brown"}, r"Could not find 'corpus/brown'.*conllu, starter"),
+    "no such corpus": ({"corpus": "brown"}, r"Could not find 'corpus/brown'.*conll2000, conllu, pmb, starter"),
     "column left empty": ({"property__name": "deprel"}, r"property deprel must label at least one word of train"),
     "no such model": ({"model": "bert"}, r"Could not find 'model/bert'.*hf, minilm"),
     "model name number": ({"model__name": 7}, r"model\.name must be a model folder or a hub name, got 7"),
@@ -410,4 +410,4 @@ def test_help_is_fast_because_nothing_heavy_is_imported() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.stdout.strip().endswith("[]"), done.stderr
-    assert "property: upos, xpos" in done.stdout
+    assert "property: ccg, chunk, deprel, sem, upos, xpos" in done.stdout

@@ -26,26 +26,48 @@ def configuration(tmp_path: Path, *overrides: str) -> DictConfig:
     return config
 
 
-def needs(group: str, name: str, treebank: dict[str, str], tiny_bert: Path) -> list[str]:
+Files = dict[str, dict[str, str]]
+PAIRS = [("conll2000", "chunk"), ("conll2000", "xpos"), ("conllu", "deprel"), ("pmb", "sem"), ("pmb", "ccg")]
+
+
+@pytest.fixture(scope="session")
+def files(small_treebank: dict[str, str], small_columns: Files) -> Files:
+    """Small files for each corpus that lies in files, by the name of its YAML."""
+    return {"conllu": small_treebank, **small_columns}
+
+
+def needs(group: str, name: str, files: Files, tiny_bert: Path) -> list[str]:
     """Overrides for what a YAML leaves to the user."""
-    is_conllu = (group, name) == ("corpus", "conllu") or group == "experiment"
-    files = [f"corpus.{split}={path}" for split, path in treebank.items()] if is_conllu else []
-    return files + ([f"model.name={tiny_bert}"] if (group, name) == ("model", "hf") else [])
+    corpus = name if group == "corpus" else "conllu" if group == "experiment" else ""
+    return [f"corpus.{split}={path}" for split, path in files.get(corpus, {}).items()] + (
+        [f"model.name={tiny_bert}"] if (group, name) == ("model", "hf") else []
+    )
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_a_yaml_constructs_what_its_group_promises(
-    path: Path, tmp_path: Path, small_treebank: dict[str, str], tiny_bert: Path, request: pytest.FixtureRequest
+    path: Path, tmp_path: Path, files: Files, tiny_bert: Path, request: pytest.FixtureRequest
 ) -> None:
     group, name = path.parent.name, path.stem
     if (group, name) == ("model", "minilm"):
         request.getfixturevalue("minilm")
     if (group, name) == ("trainer", "gpu") and not torch.cuda.is_available():
         pytest.skip("this machine has no GPU")
-    config = configuration(tmp_path, f"{group}={name}", *needs(group, name, small_treebank, tiny_bert))
+    config = configuration(tmp_path, f"{group}={name}", *needs(group, name, files, tiny_bert))
     if group == "experiment":
         return
     check(group, construct(config, group) if group != "activations" else config)
+
+
+@pytest.mark.parametrize(("corpus", "name"), PAIRS)
+def test_a_property_finds_its_column(corpus: str, name: str, tmp_path: Path, files: Files, tiny_bert: Path) -> None:
+    overrides = [f"corpus={corpus}", f"property={name}", *needs("corpus", corpus, files, tiny_bert)]
+    config = configuration(tmp_path, *overrides)
+    made, found = construct(config, "corpus"), construct(config, "property")
+    sentences = list(made.sentences("train"))
+    labels = [label for sentence in sentences for label in sentence.annotations[name] if label]
+    assert (made.name, found.name) == (corpus, name)
+    assert [unit.label for unit in found.units(sentences)] == labels
 
 
 def check(group: str, made: Any) -> None:

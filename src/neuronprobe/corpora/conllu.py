@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from importlib.resources import files
-from itertools import chain
 from pathlib import Path
 
+from neuronprobe.corpora.files import lines, not_empty, split_files
 from neuronprobe.errors import InputError
 from neuronprobe.types import Sentence
 
@@ -22,18 +22,12 @@ class ConlluCorpus:
 
     def __init__(self, train: str, dev: str, test: str, name: str = "conllu") -> None:
         self.name = name
-        self._paths = {split: Path(str(path)) for split, path in (("train", train), ("dev", dev), ("test", test))}
-        for split, path in self._paths.items():
-            if not path.is_file():
-                raise InputError(f"corpus.{split} must be a CoNLL-U file, got {str(path)!r}; there is no such file.")
+        self._paths = split_files("CoNLL-U", train=train, dev=dev, test=test)
 
     def sentences(self, split: str) -> Iterator[Sentence]:
         """The sentences of one split. Raises InputError, with file and line, where the file is empty or malformed."""
-        stream = read_conllu(self._paths[split])
-        first = next(stream, None)
-        if first is None:
-            raise InputError(f"{self._paths[split]} must hold at least one sentence, got none; is it a CoNLL-U file?")
-        return chain([first], stream)
+        path = self._paths[split]
+        return not_empty(read_conllu(path), path, "CoNLL-U")
 
 
 def starter() -> ConlluCorpus:
@@ -47,7 +41,7 @@ def read_conllu(path: Path) -> Iterator[Sentence]:
     """Stream one file; InputError names file and line."""
     words: list[list[str]] = []
     identifier, count = "", 0
-    for number, line in _lines(path):
+    for number, line in lines(path):
         if line and not line.startswith("#"):
             columns = _columns(path, number, line, expected=len(words) + 1)
             if columns:
@@ -61,18 +55,6 @@ def read_conllu(path: Path) -> Iterator[Sentence]:
             words, identifier = [], ""
     if words:
         yield _sentence(identifier or f"{path.stem}-{count + 1}", words)
-
-
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    number = 0
-    try:
-        with path.open(encoding="utf-8", newline="\n") as file:
-            for number, line in enumerate(file, 1):
-                yield number, line.rstrip("\r\n")
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"{path}, after line {number}, must be UTF-8 text, got {error.reason}; save it as UTF-8."
-        ) from error
 
 
 def _columns(path: Path, number: int, line: str, expected: int) -> list[str] | None:
