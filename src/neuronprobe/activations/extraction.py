@@ -16,8 +16,12 @@ from neuronprobe.models import FrozenTransformer
 from neuronprobe.models.subwords import SubwordSentence
 from neuronprobe.types import Sentence
 
-CHUNK_WORDS = 8192
-"""Words between two marks of progress: a killed run loses at most these."""
+CHUNK_BYTES = 192 * 2**20
+"""Activations (float32) between two marks of progress: a killed run loses at most these."""
+LEAST_SHARE = 0.75
+"""A batch is closed before a sentence shorter than this share of its longest, unless it is still small."""
+SMALL = 0.25
+"""Of the budget: padding a small batch costs less than starting another."""
 
 
 class Chunk(NamedTuple):
@@ -35,7 +39,7 @@ def extract(
     columns = (TextColumn("extracting {task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, transient=True, disable=not sys.stdout.isatty()) as progress:
         task = progress.add_task(f"{name} (words)", total=n_words, completed=writer.words_done)
-        for chunk in _chunks(_after(sentences, writer.words_done)):
+        for chunk in chunks(_after(sentences, writer.words_done), len(model.neurons)):
             read = read_chunk(model, chunk, budget)
             writer.append(read.layers, read.dropped, read.windows)
             progress.update(task, completed=writer.words_done)
@@ -61,7 +65,10 @@ def length_buckets(encoded: Sequence[SubwordSentence], budget: int) -> Iterator[
     by_length = sorted(range(len(encoded)), key=lambda i: -len(encoded[i]))
     batch: list[int] = []
     for i in by_length:
-        if batch and len(encoded[batch[0]]) * (len(batch) + 1) > budget:
+        longest = len(encoded[batch[0]]) if batch else 0
+        is_full = longest * (len(batch) + 1) > budget
+        is_uneven = len(encoded[i]) < LEAST_SHARE * longest and longest * len(batch) >= SMALL * budget
+        if batch and (is_full or is_uneven):
             yield batch
             batch = []
         batch.append(i)
@@ -77,13 +84,14 @@ def _after(sentences: Iterable[Sentence], words_done: int) -> Iterator[Sentence]
             yield sentence
 
 
-def _chunks(sentences: Iterable[Sentence]) -> Iterator[list[Sentence]]:
+def chunks(sentences: Iterable[Sentence], n_neurons: int) -> Iterator[list[Sentence]]:
+    """Consecutive sentences whose activations are held in memory together."""
     chunk: list[Sentence] = []
     words = 0
     for sentence in sentences:
         chunk.append(sentence)
         words += len(sentence.words)
-        if words >= CHUNK_WORDS:
+        if 4 * words * n_neurons >= CHUNK_BYTES:
             yield chunk
             chunk, words = [], 0
     if chunk:

@@ -73,7 +73,11 @@ class Fit:
             solver == "proximal",
             choice("probe.objective", objective, ("papers", "neurox")) == "papers",
         )
-        self._machine = {"accelerator": accelerator, "precision": precision}
+        precisions = ("32-true", "64-true", "bf16-mixed")
+        self._machine = {
+            "accelerator": accelerator,
+            "precision": choice("trainer.precision", str(precision), precisions),
+        }
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -19,6 +19,7 @@ def optimality(bank: ProbeBank, train: Split) -> list[Optimality]:
     the largest violation over weights and bias, in units of the gradient (mean cross-entropy per unit of weight).
     """
     objective = torch.zeros(len(bank.members), dtype=torch.float64)
+    bank = bank.to(train.device)
     dtype = bank.bias[0].dtype
     bank.zero_grad()
     with torch.inference_mode(False), torch.enable_grad():
