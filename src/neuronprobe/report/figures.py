@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import matplotlib.patches
 
 from neuronprobe.report.lookup import PlainRow, find, first, n_neurons, sizes
 from neuronprobe.report.summary import subset_row
@@ -57,6 +58,41 @@ def draw_accuracy(rows: Sequence[PlainRow], path: Path) -> None:
     both[1].legend(*both[0].get_legend_handles_labels(), fontsize=7, frameon=False, loc="lower right")
     figure.savefig(path, dpi=150)
     plt.close(figure)
+
+
+def draw_grid(rows: Sequence[PlainRow], path: Path) -> None:
+    """Heat maps over λ1 and λ2 on dev: score and accuracy with all neurons; the chosen pair framed."""
+    from matplotlib import pyplot as plt
+
+    figure, both = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")
+    scores = find(rows, study="lambda_search", metric="score")
+    accuracies = find(rows, study="lambda_search", metric="accuracy", set="all", split="dev")
+    for axes, found, title in zip(both, (scores, accuracies), ("score S", "accuracy, all neurons"), strict=True):
+        _heat_map(axes, found, title)
+    figure.savefig(path, dpi=150)
+    plt.close(figure)
+
+
+def _heat_map(axes: Any, found: Sequence[PlainRow], title: str) -> None:
+    import numpy as np
+
+    l1, l2 = (sorted({row[name] for row in found}) for name in ("l1", "l2"))
+    cells = np.full((len(l2), len(l1)), np.nan)
+    for row in found:
+        cells[l2.index(row["l2"]), l1.index(row["l1"])] = row["value"]
+    axes.imshow(cells, origin="lower", cmap="cividis", aspect="auto")
+    middle = np.nanmean([np.nanmin(cells), np.nanmax(cells)]) if found else 0
+    for row in found:
+        x, y = l1.index(row["l1"]), l2.index(row["l2"])
+        color = "white" if row["value"] < middle else "black"
+        axes.text(x, y, f"{row['value']:.3f}".replace("0.", "."), ha="center", va="center", fontsize=7, color=color)
+        if row["chosen"]:
+            axes.add_patch(
+                mpl.patches.Rectangle((x - 0.5, y - 0.5), 1, 1, fill=False, edgecolor="#c4501b", linewidth=2.5)
+            )
+    axes.set_xticks(range(len(l1)), [f"{value:g}" for value in l1], fontsize=8)
+    axes.set_yticks(range(len(l2)), [f"{value:g}" for value in l2], fontsize=8)
+    axes.set(xlabel="λ1", ylabel="λ2", title=f"{title} on dev")
 
 
 def _line(axes: Any, rows: Sequence[PlainRow], study: str, name: str) -> None:

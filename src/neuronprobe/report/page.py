@@ -6,9 +6,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from neuronprobe.report.figures import draw_accuracy, draw_layers
+from neuronprobe.report.figures import draw_accuracy, draw_grid, draw_layers
 from neuronprobe.report.lookup import PlainRow, find, first, n_neurons, neuron_name, notes, percent, sizes
+from neuronprobe.report.sections import sections
 from neuronprobe.report.summary import SETS, lambda_text, subset_row
+
+REACHED = ("objective", "kkt_residual", "exact_zeros")
+"""How far training came: objective on train, largest violation of the optimum's conditions, share of zero weights."""
 
 
 def write_report(folder: Path, results: dict[str, Any], title: str) -> Path:
@@ -16,6 +20,7 @@ def write_report(folder: Path, results: dict[str, Any], title: str) -> Path:
     rows = results["rows"]
     draw_layers(rows, folder / "salient_neurons_per_layer.png")
     draw_accuracy(rows, folder / "accuracy_by_neurons_kept.png")
+    draw_grid(rows, folder / "lambda_grid.png")
     path = folder / "report.md"
     path.write_text("\n".join(_page(results, rows, title)) + "\n", encoding="utf-8")
     return path
@@ -30,9 +35,13 @@ def _page(results: dict[str, Any], rows: Sequence[PlainRow], title: str) -> Iter
     yield "## Corpus and baselines\n"
     yield from _corpus(rows)
     yield f"\n## λ search\n\nλ1, λ2 = {lambda_text(rows)}. Top and bottom are kept in the trained probe, on dev.\n"
+    yield "![the grid of λ](lambda_grid.png)\n"
     yield from _grid(rows)
     yield "\n## Oracle and subsets, on test\n"
     yield from _subsets(rows)
+    for heading, header, body in sections(rows, results["config"]):
+        yield f"\n## {heading}\n"
+        yield from _table(header, body)
     yield "\n## Most salient neurons\n"
     yield from _neurons(rows)
     yield "\n## Labels\n"
@@ -70,8 +79,21 @@ def _grid(rows: Sequence[PlainRow]) -> Iterator[str]:
             first(rows, **pair, set="all", split="test"),
         ]
         mark = " ← chosen" if score["chosen"] else ""
-        body.append([f"{score['l1']:g}", f"{score['l2']:g}", *map(percent, cells), f"{score['value']:.3f}{mark}"])
-    yield from _table(("λ1", "λ2", "all (dev)", "top (dev)", "bottom (dev)", "all (test)", "S"), body)
+        reached = [first(rows, study="lambda_search", l1=score["l1"], l2=score["l2"], metric=m) for m in REACHED]
+        cells_reached = ["-" if row is None else f"{row['value']:.2g}" for row in reached]
+        place = f"{score['l1']:g}", f"{score['l2']:g}"
+        body.append([*place, *map(percent, cells), f"{score['value']:.3f}{mark}", *cells_reached])
+    header = (
+        "λ1",
+        "λ2",
+        "all (dev)",
+        "top (dev)",
+        "bottom (dev)",
+        "all (test)",
+        "S",
+        *(m.replace("_", " ") for m in REACHED),
+    )
+    yield from _table(header, body)
 
 
 def _subsets(rows: Sequence[PlainRow]) -> Iterator[str]:
