@@ -208,7 +208,14 @@ def test_two_processes_extract_the_same_and_train_the_same(
 ) -> None:
     """Uneven batches must not hang: a killed process is a failed test."""
     files = [f"corpus.{split}={path}" for split, path in small_treebank.items()]
-    settings = ["probe.epochs=2", "probe.l1=1e-3", "probe.l2=1e-3", "probe.batch_size=31", "callbacks=none"]
+    settings = [
+        "probe.epochs=2",
+        "probe.l1=1e-3",
+        "probe.l2=1e-3",
+        "probe.batch_size=31",
+        "callbacks=none",
+        "search=dev",
+    ]
     for name, more in (("one", []), ("two", ["trainer.devices=2", "trainer.strategy=ddp"])):
         where = [f"activations.folder={tmp_path / name / 'store'}", f"hydra.run.dir={tmp_path / name / 'job'}"]
         command = ["timeout", "-k", "5", "150", sys.executable, "train.py", "corpus=conllu", *files, "model=hf"]
@@ -324,7 +331,26 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "allow string": ({"allow_targets": "os."}, r"allow_targets must be a list of packages, got 'os\.'"),
     "unwritable store": ({"activations__folder": "/proc/x"}, r"activations\.folder must be writable, got '/proc/x'"),
     "NaN": ({"probe__l1": "nan"}, r"probe\.l1 must be a number of at least 0, got nan"),
-    "overflow": ({"probe__l1": 1e300}, r"keep weights finite, got NaN or infinity at l1=1e\+300"),
+    "overflow": ({"probe__l1": 1e300, "search": "dev"}, r"keep weights finite, got NaN or infinity at l1=1e\+300"),
+    "one pair": ({"probe__l1": 1e-3}, r"at least 2 pairs to choose from by score, got 1 .*l1=0\.001.*search=dev"),
+    "search by": ({"search__by": "luck"}, r"search\.by must be one of score, retrained_score, dev, got 'luck'"),
+    "fill": ({"callbacks__ablation__fill": "noise"}, r"callbacks\.ablation\.fill must be one of zero, mean"),
+    "tolerance": (
+        {"callbacks": "full", "callbacks__minimal_set__tolerances": "[0.01,2]"},
+        r"tolerances must be fractions of accuracy between 0 and 1, got 2; one point is 0\.01",
+    ),
+    "minimal set search": (
+        {"callbacks": "full", "callbacks__minimal_set__search": "luck"},
+        r"callbacks\.minimal_set\.search must be one of bank, bisection, got 'luck'",
+    ),
+    "control draws": (
+        {"callbacks": "full", "callbacks__selectivity__draws": 2},
+        r"callbacks\.selectivity\.draws must be a whole number of at least 3, got 2",
+    ),
+    "no minimal set": (
+        {"callbacks": "full", "callbacks__minimal_set": "null"},
+        r"callbacks must hold MinimalSet before Selectivity",
+    ),
     "no ranking": ({"callbacks__ranking": "null"}, r"callbacks must hold NeuronRanking before Ablation"),
     "search share": ({"search__share": 2}, r"search\.share must be a number from 1e-06 to 1, got 2"),
 }  # fmt: skip
