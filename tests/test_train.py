@@ -79,7 +79,16 @@ def test_the_main_job_writes_all_that_it_promises(run: Run, tmp_path: Path, caps
     assert set(found["fingerprint"]) == {"train", "dev", "test"}
     assert {"corpus", "activations", "training", "lambda_search", "ablation", "retraining"} <= set(found["seconds"])
     studies = {row["study"] for row in found["rows"]}
-    assert studies == {"corpus", "baseline", "lambda_search", "oracle", "ranking", "ablation", "retraining"}
+    assert studies == {
+        "corpus",
+        "baseline",
+        "lambda_search",
+        "oracle",
+        "ranking",
+        "ablation",
+        "ablation_curve",
+        "retraining",
+    }
 
     ranking = list(csv.DictReader((job / "ranking.csv").open()))
     assert list(ranking[0]) == ["rank", "site", "layer", "neuron", "role", "score"]
@@ -123,6 +132,32 @@ def test_the_main_job_writes_all_that_it_promises(run: Run, tmp_path: Path, caps
     assert any("dev/accuracy" in column for column in curves[0])
     for expected in ("oracle (all neurons)", "λ1, λ2 chosen on dev", "most salient", "beat", str(job), "10% (10) kept"):
         assert expected in shown.replace("\n", "")
+
+
+def test_all_studies_run_in_one_job(run: Run, tmp_path: Path) -> None:
+    assert run(callbacks="full", search="retrained_score", callbacks__ablation__fill="mean") == 0
+    found = results(tmp_path / "job")
+    rows, n_train = found["rows"], 96
+    assert {"minimal_set", "redundancy", "selectivity", "ablation_curve"} <= {row["study"] for row in rows}
+    assert {row["fill"] for row in rows if row["study"] == "ablation"} == {"mean"}
+    assert {row["by"] for row in rows if row["study"] == "lambda_search"} == {"retrained_score"}
+    sizes = {row["tolerance"]: row["k"] for row in rows if (row["study"], row["metric"]) == ("minimal_set", "neurons")}
+    assert list(sizes) == [0.005, 0.01, 0.02]
+    assert all(k is None or 1 <= k <= n_train for k in sizes.values())
+    selective = [row for row in rows if row["metric"] == "selectivity" and row["split"] == "test"]
+    assert [(row["set"], row.get("tolerance"), row["k"]) for row in selective] == [
+        ("all", None, n_train),
+        *(("top", tolerance, k) for tolerance, k in sizes.items()),
+    ]
+    oracle = next(r for r in rows if r["study"] == "oracle" and r["split"] == "test" and r["metric"] == "accuracy")
+    control = next(r for r in rows if r["study"] == "selectivity" and r["metric"] == "mean_accuracy" and r["k"] == 96
+                   and r["split"] == "test")  # fmt: skip
+    assert selective[0]["value"] == pytest.approx(oracle["value"] - control["value"])
+    with np.load(tmp_path / "job" / "predictions.npz", allow_pickle=False) as predictions:
+        share = predictions["selectivity/all-2"].sum() / predictions["units"].sum()
+    draw = next(r for r in rows if r["study"] == "selectivity" and r["draw"] == 2 and r["k"] == 96
+                and r["split"] == "test")  # fmt: skip
+    assert share == pytest.approx(draw["value"])
 
 
 def test_every_number_on_the_page_is_a_row(run: Run, tmp_path: Path) -> None:
@@ -316,7 +351,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "alpha": ({"search__alpha": -1}, r"search\.alpha must be a number of at least 0, got -1"),
     "no such ranking": ({"ranking": "best"}, r"Could not find 'ranking/best'.*lca"),
     "ranking target": ({"ranking___target_": "neuronprobe.rankings.best"}, r"ranking can't be .*rankings\.best"),
-    "no such callbacks": ({"callbacks": "all"}, r"Could not find 'callbacks/all'.*default, none"),
+    "no such callbacks": ({"callbacks": "all"}, r"Could not find 'callbacks/all'.*default, full, none"),
     "draws": ({"callbacks__ablation__draws": 0}, r"callbacks\.ablation\.draws must be a whole number of at least 1"),
     "sizes": ({"callbacks__retraining__sizes": 0.1}, r"callbacks\.retraining\.sizes must be a list of counts"),
     "salient": ({"callbacks__ranking__salient": 97}, r"callbacks\.ranking\.salient must be a count from 1 to 96"),

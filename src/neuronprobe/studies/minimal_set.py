@@ -108,7 +108,7 @@ def bank_search(trained: TopSets, tolerances: Sequence[float]) -> None:
     """All sizes up to 20 % in one bank; only if a tolerance asks for more, every fifth percent up to all neurons, and
     then, in a third bank, the sizes between the first that suffices and the one before it.
     """
-    first = [k for k in trained.sizes if k <= FIRST_SHARE * trained.n_neurons]
+    first = [k for k in trained.sizes if k <= size("share", FIRST_SHARE, trained.n_neurons)]
     trained.retrain(first)
     more = [t for t in tolerances if trained.smallest(t) is None]
     if not more:
