@@ -10,6 +10,7 @@ import torch
 from scipy.stats import binomtest
 
 from neuronprobe.activations import Split
+from neuronprobe.callbacks import LambdaSearch
 from neuronprobe.errors import InputError
 from neuronprobe.neurons import bottom, random, top
 from neuronprobe.probes import Fit, Member, Probe, score
@@ -22,6 +23,7 @@ from neuronprobe.types import Ranking, Row, Units
 from tests.conftest import MakeSplit
 
 FIT = Fit(l1=[0.0, 1e-3, 1e-1], l2=1e-4, epochs=6, batch_size=64, lr=0.01)
+QUICK = Fit(l1=[0.0, 1e-3, 1e-1], l2=1e-4, epochs=4, batch_size=300, lr=0.05)
 
 
 @pytest.fixture
@@ -109,11 +111,122 @@ def test_ablation_keeps_planted_neurons_and_reports_every_draw(trained: tuple[Pr
     draws = [value(result.rows, metric="accuracy", set="random", k=4, draw=d) for d in range(3)]
     assert value(result.rows, metric="mean_accuracy", set="random", k=4) == pytest.approx(np.mean(draws))
     gain = [row for row in result.rows if row.metric == "accuracy_difference" and row.k == 4]
-    assert {row.flags["against"] for row in gain} == {"random", "layer_matched"}
-    assert all(row.low is not None and 0 < row.low < row.value < row.high for row in gain)
+    assert {row.flags["against"] for row in gain} == {"random", "layer_matched", "magnitude"}
+    earned = [row for row in gain if row.flags["against"] != "magnitude"]  # both find the planted neurons
+    assert all(row.low is not None and 0 < row.low < row.value < row.high for row in earned)
     by_hand = score([probe.keep(random(40, 4, seed=1))], planted).accuracy
     assert draws[0] == pytest.approx(float(by_hand))
     assert int(result.correct["ablation/top-4"].sum()) == round(above * len(planted))
+
+
+def test_the_rest_is_zero_or_the_mean_of_train(trained: tuple[Probe, Ranking], planted: Split) -> None:
+    probe, ranking = trained
+    activations, means = planted.batch(torch.arange(len(planted))).activations, planted.standardisation.mean
+    for fill, constant in (("zero", torch.zeros(40)), ("mean", means)):
+        given = means if fill == "mean" else None
+        rows = ablation(probe, ranking, {"test": planted}, [4, 20], 2, 0, "adam", given).rows
+        assert {row.flags["fill"] for row in rows} == {fill}
+        for name, order in (("top", ranking.order), ("bottom", ranking.order.flip(0))):
+            seen = constant.repeat(len(activations), 1)
+            seen[:, order[:20]] = activations[:, order[:20]]
+            by_hand = ((seen @ probe.weights.T + probe.bias).argmax(1) == planted.units.labels).double().mean()
+            assert value(rows, metric="accuracy", set=name, k=20) == pytest.approx(float(by_hand))
+
+
+def test_magnitude_is_the_mean_weight_over_labels_and_not_the_ranking(planted: Split) -> None:
+    weights = torch.zeros(4, 40)
+    weights[:, 0] = 0.9  # heavy for every label, the heaviest of none
+    weights[torch.arange(4), torch.tensor([7, 18, 25, 31])] = 1.0
+    weights[:, 5] = -0.6
+    probe = Probe(weights, torch.zeros(4))
+    rows = ablation(probe, lca(weights), {"test": planted}, [1, 2], 1, 0, "adam").rows
+    for k in (1, 2):
+        by_hand = float(score([probe.keep(torch.tensor([0, 5][:k]))], planted).accuracy)
+        assert value(rows, metric="accuracy", set="magnitude", k=k) == pytest.approx(by_hand)
+    overlap = next(row.flags["overlap_with_top"] for row in rows if row.set == "magnitude" and row.k == 2)
+    assert overlap == 0
+    above = value(rows, metric="accuracy", set="top", k=2) - value(rows, metric="accuracy", set="magnitude", k=2)
+    assert value(rows, metric="accuracy_difference", against="magnitude", k=2) == pytest.approx(above)
+
+
+def test_the_area_is_numpys_trapezoid_over_the_range_of_shares(trained: tuple[Probe, Ranking], planted: Split) -> None:
+    sizes = [20, 2, 4, 10]
+    rows = ablation(*trained, {"dev": planted, "test": planted}, sizes, draws=3, seed=0, solver="adam").rows
+    shares = np.array(sorted(sizes)) / 40
+    areas = {}
+    for name in ("top", "random", "layer_matched", "magnitude", "bottom"):
+        metric = "mean_accuracy" if name in ("random", "layer_matched") else "accuracy"
+        heights = [value(rows, study="ablation", metric=metric, set=name, k=k, split="dev") for k in sorted(sizes)]
+        areas[name] = np.trapezoid(heights, shares) / (shares[-1] - shares[0])
+        for split in ("dev", "test"):
+            assert value(rows, metric="area", set=name, split=split) == pytest.approx(areas[name])
+    for rival in ("random", "layer_matched", "magnitude"):
+        gain = value(rows, metric="area_difference", against=rival, split="test")
+        assert gain == pytest.approx(areas["top"] - areas[rival])
+    area = next(row for row in rows if row.metric == "area" and row.split == "test" and row.set == "top")
+    assert (area.k, area.flags["from_share"], area.flags["to_share"], area.flags["n_sizes"]) == (None, 0.05, 0.5, 4)
+    order = trained[1].order
+    kept = score([trained[0].keep(top(order, k)) for k in sorted(sizes)], planted)
+    resampled = Bootstrap(kept.units, 0).accuracies(kept.correct).numpy()
+    ends = np.quantile(np.trapezoid(resampled, shares, axis=1) / (shares[-1] - shares[0]), [0.025, 0.975])
+    assert [area.low, area.high] == pytest.approx(ends.tolist())
+    one_size = ablation(*trained, {"test": planted}, [4], draws=2, seed=0, solver="adam").rows
+    assert not [row for row in one_size if "area" in row.metric]
+
+
+def test_a_search_by_retraining_is_algorithm_2_of_jmlr(planted: Split) -> None:
+    grid = QUICK.grid()[:3]
+    probes = QUICK(grid, planted)
+    pairs = [(m.l1, m.l2) for m in grid]
+    found = lambda_search(
+        probes, pairs, lca, planted, planted, "adam", alpha=0.7, beta=0.2, share=0.1,
+        by="retrained_score", retrain=lambda members: QUICK(members, planted),
+    )  # fmt: skip
+    activations = planted.batch(torch.arange(len(planted))).activations
+    scores = []
+    for member, probe in zip(grid, probes, strict=True):
+        order, accuracy = lca(probe.weights).order, []
+        for chosen in (order[:4], order[-4:]):  # as printed: matrices of zeros but for the chosen columns
+            masked = torch.zeros_like(activations)
+            masked[:, chosen] = activations[:, chosen]
+            twin = replace(member, neurons=chosen)
+            narrow = QUICK([twin], planted)[0]
+            outputs = masked[:, chosen] @ narrow.weights.T + narrow.bias
+            accuracy.append(float((outputs.argmax(1) == planted.units.labels).double().mean()))
+        whole = [float(score([p], planted).accuracy) for p in (probes[0], probe)]
+        scores.append(0.7 * (accuracy[0] - accuracy[1]) - 0.2 * (whole[0] - whole[1]))
+        about = {"l1": member.l1, "l2": member.l2}
+        assert value(found.rows, metric="accuracy", set="bottom", mode="retrained", **about) == pytest.approx(
+            accuracy[1]
+        )
+        assert value(found.rows, metric="score", **about) == pytest.approx(scores[-1])
+    assert found.chosen == int(np.argmax(scores))
+
+
+def test_a_search_by_dev_takes_the_most_accurate_and_reports_the_score(planted: Split, make_split: MakeSplit) -> None:
+    weak, strong = Probe(torch.zeros(4, 40), torch.zeros(4), l1=0.0), FIT([Member(1e-3, 1e-4)], planted)[0]
+    test = make_split(torch.zeros(8, 40), torch.zeros(8, dtype=torch.long), n_labels=4)  # weak is right in all of it
+    probes = [weak, replace(strong, l1=1e-3), replace(strong, l1=1e-2)]
+    pairs = [(probe.l1, probe.l2) for probe in probes]
+    ablated = lambda_search(probes, pairs, lca, planted, test, "adam", share=0.1)
+    found = lambda_search(probes, pairs, lca, planted, test, "adam", share=0.1, by="dev")
+    assert found.chosen == 1  # of equals the least regularised
+    assert [r.value for r in found.rows if r.metric == "score"] == [
+        r.value for r in ablated.rows if r.metric == "score"
+    ]
+    assert {row.flags["by"] for row in found.rows} == {"dev"}
+    low = replace(strong, l1=1e-1, weights=strong.weights.roll(1, dims=1))
+    only = lambda_search([weak, low, strong], [(1e-1, 1e-4)], lca, planted, test, "adam", share=0.1, by="dev")
+    assert only.chosen == 1  # (0, 0) and what is no candidate can't be chosen
+
+
+def test_a_score_needs_a_choice_and_dev_takes_a_single_pair() -> None:
+    alone = Fit(l1=1e-3, l2=1e-4)
+    for by in ("score", "retrained_score"):
+        with pytest.raises(InputError, match=f"at least 2 pairs to choose from by {by}, got 1 .*search=dev"):
+            LambdaSearch(lca, alone, by=by)
+    LambdaSearch(lca, alone, by="dev")
+    LambdaSearch(lca, Fit(l1=[0.0, 1e-3], l2=0.0), by="score")
 
 
 def test_draws_differ_and_layer_matched_sets_have_the_layers_of_the_top(planted: Split) -> None:
@@ -169,7 +282,7 @@ def test_sets_inside_the_first_block_and_among_zero_weights_say_so(planted: Spli
     rows = ablation(probe, lca(weights), {"test": planted}, [3, 10], draws=1, seed=0, solver="adam").rows
     tops = [row for row in rows if row.set == "top" and row.metric == "accuracy"]
     assert [row.flags.get("inside_first_block") for row in tops] == [True, None]
-    assert [row.flags["weightless"] for row in rows if row.set == "bottom"] == [3, 10]
+    assert [row.flags["weightless"] for row in rows if row.set == "bottom" and row.k] == [3, 10]
 
 
 def test_retraining_on_planted_neurons_loses_nothing(trained: tuple[Probe, Ranking], planted: Split) -> None:

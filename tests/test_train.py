@@ -79,7 +79,16 @@ def test_the_main_job_writes_all_that_it_promises(run: Run, tmp_path: Path, caps
     assert set(found["fingerprint"]) == {"train", "dev", "test"}
     assert {"corpus", "activations", "training", "lambda_search", "ablation", "retraining"} <= set(found["seconds"])
     studies = {row["study"] for row in found["rows"]}
-    assert studies == {"corpus", "baseline", "lambda_search", "oracle", "ranking", "ablation", "retraining"}
+    assert studies == {
+        "corpus",
+        "baseline",
+        "lambda_search",
+        "oracle",
+        "ranking",
+        "ablation",
+        "ablation_curve",
+        "retraining",
+    }
 
     ranking = list(csv.DictReader((job / "ranking.csv").open()))
     assert list(ranking[0]) == ["rank", "site", "layer", "neuron", "role", "score"]
@@ -123,6 +132,32 @@ def test_the_main_job_writes_all_that_it_promises(run: Run, tmp_path: Path, caps
     assert any("dev/accuracy" in column for column in curves[0])
     for expected in ("oracle (all neurons)", "λ1, λ2 chosen on dev", "most salient", "beat", str(job), "10% (10) kept"):
         assert expected in shown.replace("\n", "")
+
+
+def test_all_studies_run_in_one_job(run: Run, tmp_path: Path) -> None:
+    assert run(callbacks="full", search="retrained_score", callbacks__ablation__fill="mean") == 0
+    found = results(tmp_path / "job")
+    rows, n_train = found["rows"], 96
+    assert {"minimal_set", "redundancy", "selectivity", "ablation_curve"} <= {row["study"] for row in rows}
+    assert {row["fill"] for row in rows if row["study"] == "ablation"} == {"mean"}
+    assert {row["by"] for row in rows if row["study"] == "lambda_search"} == {"retrained_score"}
+    sizes = {row["tolerance"]: row["k"] for row in rows if (row["study"], row["metric"]) == ("minimal_set", "neurons")}
+    assert list(sizes) == [0.005, 0.01, 0.02]
+    assert all(k is None or 1 <= k <= n_train for k in sizes.values())
+    selective = [row for row in rows if row["metric"] == "selectivity" and row["split"] == "test"]
+    assert [(row["set"], row.get("tolerance"), row["k"]) for row in selective] == [
+        ("all", None, n_train),
+        *(("top", tolerance, k) for tolerance, k in sizes.items()),
+    ]
+    oracle = next(r for r in rows if r["study"] == "oracle" and r["split"] == "test" and r["metric"] == "accuracy")
+    control = next(r for r in rows if r["study"] == "selectivity" and r["metric"] == "mean_accuracy" and r["k"] == 96
+                   and r["split"] == "test")  # fmt: skip
+    assert selective[0]["value"] == pytest.approx(oracle["value"] - control["value"])
+    with np.load(tmp_path / "job" / "predictions.npz", allow_pickle=False) as predictions:
+        share = predictions["selectivity/all-2"].sum() / predictions["units"].sum()
+    draw = next(r for r in rows if r["study"] == "selectivity" and r["draw"] == 2 and r["k"] == 96
+                and r["split"] == "test")  # fmt: skip
+    assert share == pytest.approx(draw["value"])
 
 
 def test_every_number_on_the_page_is_a_row(run: Run, tmp_path: Path) -> None:
@@ -208,7 +243,14 @@ def test_two_processes_extract_the_same_and_train_the_same(
 ) -> None:
     """Uneven batches must not hang: a killed process is a failed test."""
     files = [f"corpus.{split}={path}" for split, path in small_treebank.items()]
-    settings = ["probe.epochs=2", "probe.l1=1e-3", "probe.l2=1e-3", "probe.batch_size=31", "callbacks=none"]
+    settings = [
+        "probe.epochs=2",
+        "probe.l1=1e-3",
+        "probe.l2=1e-3",
+        "probe.batch_size=31",
+        "callbacks=none",
+        "search=dev",
+    ]
     for name, more in (("one", []), ("two", ["trainer.devices=2", "trainer.strategy=ddp"])):
         where = [f"activations.folder={tmp_path / name / 'store'}", f"hydra.run.dir={tmp_path / name / 'job'}"]
         command = ["timeout", "-k", "5", "150", sys.executable, "train.py", "corpus=conllu", *files, "model=hf"]
@@ -309,7 +351,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "alpha": ({"search__alpha": -1}, r"search\.alpha must be a number of at least 0, got -1"),
     "no such ranking": ({"ranking": "best"}, r"Could not find 'ranking/best'.*lca"),
     "ranking target": ({"ranking___target_": "neuronprobe.rankings.best"}, r"ranking can't be .*rankings\.best"),
-    "no such callbacks": ({"callbacks": "all"}, r"Could not find 'callbacks/all'.*default, none"),
+    "no such callbacks": ({"callbacks": "all"}, r"Could not find 'callbacks/all'.*default, full, none"),
     "draws": ({"callbacks__ablation__draws": 0}, r"callbacks\.ablation\.draws must be a whole number of at least 1"),
     "sizes": ({"callbacks__retraining__sizes": 0.1}, r"callbacks\.retraining\.sizes must be a list of counts"),
     "salient": ({"callbacks__ranking__salient": 97}, r"callbacks\.ranking\.salient must be a count from 1 to 96"),
@@ -324,7 +366,26 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "allow string": ({"allow_targets": "os."}, r"allow_targets must be a list of packages, got 'os\.'"),
     "unwritable store": ({"activations__folder": "/proc/x"}, r"activations\.folder must be writable, got '/proc/x'"),
     "NaN": ({"probe__l1": "nan"}, r"probe\.l1 must be a number of at least 0, got nan"),
-    "overflow": ({"probe__l1": 1e300}, r"keep weights finite, got NaN or infinity at l1=1e\+300"),
+    "overflow": ({"probe__l1": 1e300, "search": "dev"}, r"keep weights finite, got NaN or infinity at l1=1e\+300"),
+    "one pair": ({"probe__l1": 1e-3}, r"at least 2 pairs to choose from by score, got 1 .*l1=0\.001.*search=dev"),
+    "search by": ({"search__by": "luck"}, r"search\.by must be one of score, retrained_score, dev, got 'luck'"),
+    "fill": ({"callbacks__ablation__fill": "noise"}, r"callbacks\.ablation\.fill must be one of zero, mean"),
+    "tolerance": (
+        {"callbacks": "full", "callbacks__minimal_set__tolerances": "[0.01,2]"},
+        r"tolerances must be fractions of accuracy between 0 and 1, got 2; one point is 0\.01",
+    ),
+    "minimal set search": (
+        {"callbacks": "full", "callbacks__minimal_set__search": "luck"},
+        r"callbacks\.minimal_set\.search must be one of bank, bisection, got 'luck'",
+    ),
+    "control draws": (
+        {"callbacks": "full", "callbacks__selectivity__draws": 2},
+        r"callbacks\.selectivity\.draws must be a whole number of at least 3, got 2",
+    ),
+    "no minimal set": (
+        {"callbacks": "full", "callbacks__minimal_set": "null"},
+        r"callbacks must hold MinimalSet before Selectivity",
+    ),
     "no ranking": ({"callbacks__ranking": "null"}, r"callbacks must hold NeuronRanking before Ablation"),
     "search share": ({"search__share": 2}, r"search\.share must be a number from 1e-06 to 1, got 2"),
 }  # fmt: skip

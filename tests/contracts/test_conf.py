@@ -12,6 +12,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from neuronprobe.build import construct
+from neuronprobe.callbacks import StudyCallback
 from neuronprobe.corpora import SPLITS
 from neuronprobe.types import Ranking, Sentence
 
@@ -84,6 +85,8 @@ def check(group: str, made: Any) -> None:
         assert isinstance(ranking, Ranking) and sorted(ranking.order.tolist()) == [0, 1, 2]
     elif group == "probe":
         assert (0.0, 0.0) in {(member.l1, member.l2) for member in made.grid()} and len(made.grid()) <= 25
+    elif group == "search":
+        assert isinstance(made, StudyCallback) and made.name == "lambda_search"
     elif group == "callbacks":
         assert all(hasattr(callback, "study") for callback in (made or {}).values())
 

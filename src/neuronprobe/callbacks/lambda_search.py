@@ -5,23 +5,36 @@ from __future__ import annotations
 import pytorch_lightning as pl
 
 from neuronprobe.callbacks.study import StudyCallback
-from neuronprobe.errors import number
+from neuronprobe.errors import InputError, choice, number
 from neuronprobe.probes import Fit, Probe, ProbeBank
 from neuronprobe.studies import lambda_search, oracle
-from neuronprobe.studies.lambda_search import Rank
+from neuronprobe.studies.lambda_search import BY, Rank
 from neuronprobe.types import Result
 
 
 class LambdaSearch(StudyCallback):
-    """λ by S = α(top − bottom) − β(unregularised − this) on dev."""
+    """λ by S = α(top − bottom) − β(unregularised − this) on dev, ablated or retrained; or by accuracy on dev."""
 
     name = "lambda_search"
     chosen: Probe
 
-    def __init__(self, rank: Rank, fit: Fit, alpha: float = 0.5, beta: float = 0.5, share: float = 0.2) -> None:
-        """`alpha` and `beta` weigh separation and lost accuracy; `share` of the neurons is kept as top and bottom."""
+    def __init__(
+        self, rank: Rank, fit: Fit, alpha: float = 0.5, beta: float = 0.5, share: float = 0.2, by: str = "score"
+    ) -> None:
+        """`by` is score, retrained_score or dev; `alpha` and `beta` weigh separation and lost accuracy in S.
+
+        `share` of the neurons is top and bottom. Raises InputError if a score has only one (λ1, λ2) to choose from.
+        """
         super().__init__()
         self._rank, self._fit = rank, fit
+        self._by = choice("search.by", by, BY)
+        if by != "dev" and len(fit.pairs) < 2:
+            ((l1, l2),) = fit.pairs
+            raise InputError(
+                f"probe.l1 and probe.l2 must give at least 2 pairs to choose from by {by}, "
+                f"got 1 (l1={l1:g}, l2={l2:g}); "
+                "give lists (probe.l1=[0.0,1e-3]), or search=dev, which takes a single pair as it is."
+            )
         self._settings = {
             "alpha": number("search.alpha", alpha, 0),
             "beta": number("search.beta", beta, 0),
@@ -35,8 +48,9 @@ class LambdaSearch(StudyCallback):
         probes = self._fit.trained(bank, train) + (self._fit(rest, train) if rest else [])
         splits = {name: data.split(name) for name in ("dev", "test")}
         found = lambda_search(
-            probes, self._fit.pairs, self._rank, splits["dev"], splits["test"], self._fit.solver, **self._settings
-        )
+            probes, self._fit.pairs, self._rank, splits["dev"], splits["test"], self._fit.solver, **self._settings,
+            by=self._by, retrain=lambda members: self._fit(members, train),
+        )  # fmt: skip
         self.chosen = probes[found.chosen]
         all_neurons = oracle(self.chosen, splits, self._fit.seed, self._fit.solver)
         return Result((*found.rows, *all_neurons.rows), all_neurons.correct)

@@ -60,11 +60,12 @@ def earlier(trainer: pl.Trainer, kind: type[Other]) -> Other:
 
 
 def _scalars(rows: tuple[Row, ...]) -> dict[str, float]:
-    """Test accuracies of the chosen probe's sets, by a readable name."""
+    """Test accuracies of the chosen probe's sets, areas and selectivities, by a readable name."""
     found = {}
     for row in rows:
         is_headline = row.split == "test" and row.draw is None and row.study != "lambda_search"
-        if is_headline and row.value is not None and "accuracy" in row.metric:
+        is_shown = "accuracy" in row.metric or row.metric in ("area", "area_difference", "selectivity")
+        if is_headline and is_shown and row.value is not None:
             parts = (row.split, row.study, row.set, row.k, row.metric, row.flags.get("against"))
             found["/".join(str(part) for part in parts if part is not None)] = row.value
     return found

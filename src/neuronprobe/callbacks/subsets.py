@@ -9,7 +9,7 @@ import pytorch_lightning as pl
 from neuronprobe.callbacks.lambda_search import LambdaSearch
 from neuronprobe.callbacks.neuron_ranking import NeuronRanking
 from neuronprobe.callbacks.study import StudyCallback, earlier
-from neuronprobe.errors import InputError, whole_number
+from neuronprobe.errors import InputError, choice, whole_number
 from neuronprobe.probes import Fit, ProbeBank
 from neuronprobe.studies import ablation, retraining
 from neuronprobe.types import Result
@@ -30,9 +30,20 @@ class _Subsets(StudyCallback):
 
 
 class Ablation(_Subsets):
-    """Keeps top, random, layer-matched random or bottom neurons in the trained probe; the rest is zero."""
+    """Keeps top, random, layer-matched random, bottom or heaviest neurons in the trained probe."""
 
     name = "ablation"
+
+    def __init__(
+        self,
+        fit: Fit,
+        sizes: Sequence[int | float] = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5),
+        draws: int = 5,
+        fill: str = "zero",
+    ) -> None:
+        """What is not kept is 0 in the raw activation, or with `fill` mean its mean over train."""
+        super().__init__(fit, sizes, draws)
+        self._fill = choice("callbacks.ablation.fill", fill, ("zero", "mean"))
 
     def study(self, trainer: pl.Trainer, bank: ProbeBank) -> Result:
         """Ablate the chosen probe on dev and test."""
@@ -40,7 +51,8 @@ class Ablation(_Subsets):
         probe = earlier(trainer, LambdaSearch).chosen
         ranking = earlier(trainer, NeuronRanking).ranking
         splits = {name: data.split(name) for name in ("dev", "test")}
-        return ablation(probe, ranking, splits, self.sizes, self._draws, self._fit.seed, self._fit.solver)
+        means = data.split("train").standardisation.mean.cpu() if self._fill == "mean" else None
+        return ablation(probe, ranking, splits, self.sizes, self._draws, self._fit.seed, self._fit.solver, means)
 
 
 class TopKRetraining(_Subsets):

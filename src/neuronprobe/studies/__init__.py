@@ -3,17 +3,23 @@
 from neuronprobe.studies.ablation import ablation
 from neuronprobe.studies.baselines import baselines, corpus_summary
 from neuronprobe.studies.lambda_search import LambdaChoice, lambda_search
+from neuronprobe.studies.minimal_set import MinimalSets, Minimum, minimal_set
 from neuronprobe.studies.oracle import oracle
 from neuronprobe.studies.ranking import ranking_rows
 from neuronprobe.studies.retraining import retraining
+from neuronprobe.studies.selectivity import selectivity
 
 __all__ = [
     "LambdaChoice",
+    "MinimalSets",
+    "Minimum",
     "ablation",
     "baselines",
     "corpus_summary",
     "lambda_search",
+    "minimal_set",
     "oracle",
     "ranking_rows",
     "retraining",
+    "selectivity",
 ]

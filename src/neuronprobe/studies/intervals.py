@@ -29,6 +29,12 @@ class Bootstrap:
         """Low and high end for each probe."""
         return _ends(self.accuracies(correct))
 
+    def combined(
+        self, correct: Int[Tensor, "probe sentence"], weights: Float[Tensor, "number probe"]
+    ) -> Float[Tensor, "number 2"]:
+        """Low and high end of each Σ weight · accuracy over the probes (a mean, a difference, an area)."""
+        return _ends(self.accuracies(correct) @ weights.T)
+
     def difference(self, first: Int[Tensor, " sentence"], others: Int[Tensor, "draw sentence"]) -> Float[Tensor, " 2"]:
         """Low and high end of accuracy(first) − mean accuracy(others), paired."""
         difference = self.accuracies(first[None])[:, 0] - self.accuracies(others).mean(1)

@@ -1,8 +1,11 @@
-"""λ search by the papers' score S = α(top − bottom) − β(unregularised − this) (EMNLP 2020 section 3.2), ablating."""
+"""λ search by the papers' score S = α(top − bottom) − β(unregularised − this), or by accuracy alone.
+
+EMNLP 2020 section 3.2 (and JMLR 2023 in prose) keeps top and bottom in the trained probe; JMLR's algorithm 2 retrains.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,67 +13,94 @@ from jaxtyping import Float
 from torch import Tensor
 
 from neuronprobe.activations import Split
-from neuronprobe.neurons import bottom, size, top
-from neuronprobe.probes import Probe, score
+from neuronprobe.neurons import Neurons, bottom, size, top
+from neuronprobe.probes import Member, Probe, score
 from neuronprobe.types import Ranking, Row
 
+BY = ("score", "retrained_score", "dev")
+"""What a search can choose by: S with ablation, S with retraining, accuracy on dev."""
 Rank = Callable[[Float[Tensor, "label neuron"]], Ranking]
+Retrain = Callable[[Sequence[Member]], list[Probe]]
+Accuracies = Float[Tensor, " probe"]
 
 
 @dataclass(frozen=True)
 class LambdaChoice:
-    """Which probe of the grid S chose, and the rows of the whole grid."""
+    """Which probe of the grid was chosen, and the rows of the whole grid."""
 
     chosen: int
     rows: tuple[Row, ...]
 
 
 def lambda_search(
-    probes: Sequence[Probe],
-    pairs: Collection[tuple[float, float]],
-    rank: Rank,
-    dev: Split,
-    test: Split,
-    solver: str,
-    alpha: float = 0.5,
-    beta: float = 0.5,
-    share: float = 0.2,
-) -> LambdaChoice:
-    """Score every probe on dev with its top and bottom `share` kept and the rest zeroed in the trained probe.
+    probes: Sequence[Probe], pairs: Collection[tuple[float, float]], rank: Rank, dev: Split, test: Split, solver: str,
+    alpha: float = 0.5, beta: float = 0.5, share: float = 0.2, by: str = "score", retrain: Retrain | None = None,
+) -> LambdaChoice:  # fmt: skip
+    """Choose `by` S on dev, with the top and bottom `share` of each probe's ranking kept and the rest zeroed.
 
-    `pairs` are the (λ1, λ2) to choose from; the probe of (0, 0) must be there as the unregularised one. Test
-    accuracy is reported for every pair and chooses nothing.
+    By retrained_score, `retrain` trains new probes that read these neurons alone (JMLR 2023 algorithm 2: columns of
+    zeros teach nothing). By dev the most accurate probe is chosen, of equals the least regularised, and S is only
+    reported. `pairs` are the (λ1, λ2) to choose from; the probe of (0, 0) must be there as the unregularised one.
+    Test accuracy is reported for every pair and chooses nothing.
     """
     k = size("search.share", float(share), len(dev.neurons))
     orders = [rank(probe.trained_weights).order for probe in probes]
-    kept = [probe.keep(top(order, k)) for probe, order in zip(probes, orders, strict=True)]
-    kept += [probe.keep(bottom(order, k)) for probe, order in zip(probes, orders, strict=True)]
+    sets = [side(order, k) for side in (top, bottom) for order in orders]
     accuracy = score(probes, dev).accuracy
-    tops, bottoms = score(kept, dev).accuracy.split(len(probes))
+    subsets = _subsets([*probes, *probes], sets, retrain if by == "retrained_score" else None)
+    tops, bottoms = score(subsets, dev).accuracy.split(len(probes))
     free = next(i for i, probe in enumerate(probes) if (probe.l1, probe.l2) == (0.0, 0.0))
     scores = alpha * (tops - bottoms) - beta * (accuracy[free] - accuracy)
     candidates = [i for i, probe in enumerate(probes) if (probe.l1, probe.l2) in pairs]
-    chosen = max(candidates, key=lambda i: float(scores[i]))
-    tests = score(probes, test).accuracy
+    chosen = max(candidates, key=lambda i: float((accuracy if by == "dev" else scores)[i]))
+    found = _Grid(probes, accuracy, tops, bottoms, scores, score(probes, test).accuracy)
+    given_up = {
+        "accuracy_given_up": accuracy[candidates].max() - accuracy[chosen],
+        "accuracy_given_up_to_unregularised": accuracy[free] - accuracy[chosen],
+    }
+    return LambdaChoice(chosen, tuple(found.rows(chosen, by, k, share, solver, given_up)))
 
-    def row(i: int, metric: str, value: Tensor | float, unique: bool | None = None, **place: Any) -> Row:
-        flags = {"chosen": i == chosen} | ({} if unique is None else {"unique": unique})
-        pair: dict[str, Any] = {"l1": probes[i].l1, "l2": probes[i].l2, "seed": probes[i].seed}
-        common: dict[str, Any] = {"solver": solver, "task": "property", "flags": flags}
-        return Row("lambda_search", metric, float(value), **common, **pair, **place)
 
-    rows = []
-    for i in range(len(probes)):
-        rows.append(row(i, "accuracy", accuracy[i], set="all", mode="trained", split="dev"))
-        rows.append(row(i, "accuracy", tests[i], set="all", mode="trained", split="test"))
-        rows.append(row(i, "accuracy", tops[i], set="top", mode="ablated", split="dev", k=k, share=share))
-        rows.append(row(i, "accuracy", bottoms[i], set="bottom", mode="ablated", split="dev", k=k, share=share))
-        rows.append(row(i, "score", scores[i], split="dev", k=k, share=share))
-        if (reached := probes[i].optimality) is not None:
-            rows.append(row(i, "objective", reached.objective, split="train"))
-            rows.append(row(i, "kkt_residual", reached.residual, split="train", unique=reached.unique))
-            rows.append(row(i, "exact_zeros", reached.zeros))
-    given_up = accuracy[candidates].max() - accuracy[chosen]
-    rows.append(row(chosen, "accuracy_given_up", given_up, split="dev"))
-    rows.append(row(chosen, "accuracy_given_up_to_unregularised", accuracy[free] - accuracy[chosen], split="dev"))
-    return LambdaChoice(chosen, tuple(rows))
+def _subsets(probes: Sequence[Probe], sets: Sequence[Neurons], retrain: Retrain | None) -> list[Probe]:
+    """Each probe with its set kept, or trained anew on it with the same λ and seed."""
+    pairs = zip(probes, sets, strict=True)
+    if retrain is None:
+        return [probe.keep(chosen) for probe, chosen in pairs]
+    return retrain([Member(probe.l1, probe.l2, probe.seed, chosen) for probe, chosen in pairs])
+
+
+@dataclass(frozen=True)
+class _Grid:
+    """What was measured of each probe: accuracies on dev (all neurons, top, bottom), S, and accuracy on test."""
+
+    probes: Sequence[Probe]
+    accuracy: Accuracies
+    tops: Accuracies
+    bottoms: Accuracies
+    scores: Accuracies
+    tests: Accuracies
+
+    def rows(
+        self, chosen: int, by: str, k: int, share: float, solver: str, given_up: dict[str, Tensor]
+    ) -> Iterator[Row]:
+        mode = "retrained" if by == "retrained_score" else "ablated"
+
+        def row(i: int, metric: str, value: Tensor | float, unique: bool | None = None, **place: Any) -> Row:
+            flags = {"chosen": i == chosen, "by": by} | ({} if unique is None else {"unique": unique})
+            probe = self.probes[i]
+            pair: dict[str, Any] = {"l1": probe.l1, "l2": probe.l2, "seed": probe.seed}
+            common: dict[str, Any] = {"solver": solver, "task": "property", "flags": flags}
+            return Row("lambda_search", metric, float(value), **common, **pair, **place)
+
+        for i, probe in enumerate(self.probes):
+            yield row(i, "accuracy", self.accuracy[i], set="all", mode="trained", split="dev")
+            yield row(i, "accuracy", self.tests[i], set="all", mode="trained", split="test")
+            yield row(i, "accuracy", self.tops[i], set="top", mode=mode, split="dev", k=k, share=share)
+            yield row(i, "accuracy", self.bottoms[i], set="bottom", mode=mode, split="dev", k=k, share=share)
+            yield row(i, "score", self.scores[i], mode=mode, split="dev", k=k, share=share)
+            if (reached := probe.optimality) is not None:
+                yield row(i, "objective", reached.objective, split="train")
+                yield row(i, "kkt_residual", reached.residual, split="train", unique=reached.unique)
+                yield row(i, "exact_zeros", reached.zeros)
+        for metric, value in given_up.items():
+            yield row(chosen, metric, value, split="dev")

@@ -1,0 +1,172 @@
+"""The minimal neuron set (EMNLP 2020 section 3.3, table 2; JMLR 2023 algorithm 4) and redundancy (JMLR section 5.3).
+
+The papers take the top 1 %, 2 % … of the ranking, retrain, and stop when the accuracy is within a tolerance of the
+oracle's; random and bottom neurons of the same number, retrained, tell how redundant the network is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from neuronprobe.activations import Split
+from neuronprobe.neurons import size, top
+from neuronprobe.probes import Member, Probe, score
+from neuronprobe.studies.comparison import compare, neuron_sets
+from neuronprobe.studies.retraining import FitBank
+from neuronprobe.types import Ranking, Result, Row
+
+FIRST_SHARE = 0.2
+"""All sizes up to this share are trained in the first bank; the papers' minimal sets hold 4 to 15 % of BERT."""
+COARSE = 5
+"""Beyond it only every fifth percent is trained, then what lies before the first that suffices."""
+
+
+@dataclass(frozen=True)
+class Minimum:
+    """The retrained probe of the smallest top set within a tolerance; None if even all neurons are not."""
+
+    tolerance: float
+    probe: Probe | None
+
+    @property
+    def k(self) -> int | None:
+        """How many neurons the set holds."""
+        return None if self.probe is None else self.probe.weights.shape[1]
+
+
+@dataclass(frozen=True)
+class MinimalSets:
+    """One minimum for each tolerance, and the rows."""
+
+    minima: tuple[Minimum, ...]
+    result: Result
+
+
+def minimal_set(
+    oracle: Probe, ranking: Ranking, train: Split, splits: dict[str, Split], fit: FitBank,
+    tolerances: Sequence[float], draws: int, seed: int, solver: str, search: str = "bank",
+) -> MinimalSets:  # fmt: skip
+    """The smallest top set, in steps of 1 % of the neurons, with oracle − accuracy < tolerance on dev, for each.
+
+    Tolerances are fractions of accuracy. `search` bank trains all sizes up to 20 % at once and goes on if it must;
+    bisection trains few sizes and takes accuracy to rise with size. Dev decides; test is only reported.
+    """
+    trained = TopSets(oracle, ranking, train, splits["dev"], fit)
+    SEARCHES[search](trained, tolerances)
+    minima = tuple(Minimum(t, trained.smallest(t)) for t in tolerances)
+    about: dict[str, Any] = {
+        "ranking": ranking.name, "solver": solver, "task": "property", "mode": "retrained",
+        "set": "top", "split": "dev", "seed": oracle.seed, "l1": oracle.l1, "l2": oracle.l2,
+    }  # fmt: skip
+    rows = [Row("minimal_set", "searched_accuracy", a, k=k, share=k / trained.n_neurons, **about)
+            for k, a in sorted(trained.accuracy.items())]  # fmt: skip
+    rows += [_size_row(minimum, trained, search, about) for minimum in minima]
+    beside = _beside(minima, trained, splits, draws, seed, solver)
+    return MinimalSets(minima, replace(beside, rows=(*rows, *beside.rows)))
+
+
+class TopSets:
+    """Probes retrained on the top of the ranking, and how they do on dev, by size."""
+
+    def __init__(self, oracle: Probe, ranking: Ranking, train: Split, dev: Split, fit: FitBank) -> None:
+        self.oracle, self.ranking, self.train, self.dev, self.fit = oracle, ranking, train, dev, fit
+        self.n_neurons = len(train.neurons)
+        self.sizes = sorted({size("share", percent / 100, self.n_neurons) for percent in range(1, 101)})
+        self.probes: dict[int, Probe] = {}
+        self.accuracy: dict[int, float] = {}
+        self._lost: dict[int, int] = {}
+        found = score([oracle], dev)
+        self._units, self._correct = int(found.units.sum()), int(found.correct.sum())
+
+    def retrain(self, sizes: Iterable[int]) -> None:
+        """Train and score what is not trained yet, as one bank."""
+        new = sorted(set(sizes) - self.probes.keys())
+        if not new:
+            return
+        l1, l2, seed = self.oracle.l1, self.oracle.l2, self.oracle.seed
+        probes = self.fit([Member(l1, l2, seed, top(self.ranking.order, k)) for k in new], self.train)
+        for k, probe, correct in zip(new, probes, score(probes, self.dev).correct.sum(1).tolist(), strict=True):
+            self.probes[k], self.accuracy[k], self._lost[k] = probe, correct / self._units, self._correct - correct
+
+    def is_within(self, k: int, tolerance: float) -> bool:
+        """Whether a trained size loses less than the tolerance."""
+        return self._lost[k] / self._units < tolerance
+
+    def smallest(self, tolerance: float) -> Probe | None:
+        """The probe of the smallest trained size within the tolerance."""
+        return next((self.probes[k] for k in sorted(self.probes) if self.is_within(k, tolerance)), None)
+
+    @property
+    def least_lost(self) -> float:
+        """What the best trained size loses against the oracle on dev."""
+        return min(self._lost.values()) / self._units
+
+
+def bank_search(trained: TopSets, tolerances: Sequence[float]) -> None:
+    """All sizes up to 20 % in one bank; only if a tolerance asks for more, every fifth percent up to all neurons, and
+    then, in a third bank, the sizes between the first that suffices and the one before it.
+    """
+    first = [k for k in trained.sizes if k <= size("share", FIRST_SHARE, trained.n_neurons)]
+    trained.retrain(first)
+    more = [t for t in tolerances if trained.smallest(t) is None]
+    if not more:
+        return
+    rest = trained.sizes[len(first) :]
+    trained.retrain([*rest[COARSE - 1 :: COARSE], rest[-1]])
+    between: set[int] = set()
+    for minimum in (Minimum(t, trained.smallest(t)) for t in more):
+        if minimum.k is not None:
+            before = max((k for k in trained.probes if k < minimum.k), default=0)
+            between |= {k for k in trained.sizes if before < k < minimum.k}
+    trained.retrain(between)
+
+
+def bisection(trained: TopSets, tolerances: Sequence[float]) -> None:
+    """Halve the sizes that come into question, for all tolerances in the same bank: at most 7 banks."""
+    ends = {t: (0, len(trained.sizes)) for t in tolerances}
+    while middles := {t: (low + high) // 2 for t, (low, high) in ends.items() if low < high}:
+        trained.retrain(trained.sizes[middle] for middle in middles.values())
+        for t, middle in middles.items():
+            low, high = ends[t]
+            ends[t] = (low, middle) if trained.is_within(trained.sizes[middle], t) else (middle + 1, high)
+
+
+SEARCHES: dict[str, Callable[[TopSets, Sequence[float]], None]] = {"bank": bank_search, "bisection": bisection}
+
+
+def _size_row(minimum: Minimum, trained: TopSets, search: str, about: dict[str, Any]) -> Row:
+    """How many neurons a minimal set holds; None, and the least loss, if no set is within the tolerance."""
+    flags: dict[str, Any] = {"tolerance": minimum.tolerance, "search": search, "n_trained": len(trained.probes)}
+    flags["within_tolerance"] = minimum.k is not None
+    if minimum.k is None:
+        return Row("minimal_set", "neurons", None, flags={**flags, "least_lost": trained.least_lost}, **about)
+    share = minimum.k / trained.n_neurons
+    return Row("minimal_set", "neurons", float(minimum.k), k=minimum.k, share=share, flags=flags, **about)
+
+
+def _beside(
+    minima: Sequence[Minimum], trained: TopSets, splits: dict[str, Split], draws: int, seed: int, solver: str
+) -> Result:
+    """The minimal sets, and as many random and bottom neurons retrained in one bank, against the oracle."""
+    sizes = sorted({minimum.k for minimum in minima if minimum.k is not None})
+    if not sizes:
+        return Result(())
+    oracle, ranking = trained.oracle, trained.ranking
+    sets = neuron_sets(ranking, trained.train.neurons, sizes, ("top", "random", "bottom"), draws, seed)
+    members = [Member(oracle.l1, oracle.l2, oracle.seed, s.neurons) for s in sets if s.name != "top"]
+    others = iter(trained.fit(members, trained.train))
+    probes = [trained.probes[s.k] if s.name == "top" else next(others) for s in sets]
+    found = compare("redundancy", "retrained", sets, probes, splits, ranking, seed, solver, oracle)
+    rows = [
+        replace(row, study=_study(row), flags={**row.flags, "tolerance": minimum.tolerance})
+        for minimum in minima if minimum.k is not None for row in found.rows if row.k == minimum.k
+    ]  # fmt: skip
+    correct = {name.replace("redundancy/top", "minimal_set/top"): counts for name, counts in found.correct.items()}
+    return Result(tuple(rows), correct)
+
+
+def _study(row: Row) -> str:
+    """The set itself is one study, what stands beside it the other."""
+    return "minimal_set" if row.set == "top" and row.metric != "accuracy_difference" else "redundancy"

@@ -1,0 +1,104 @@
+"""Selectivity (Hewitt & Liang 2019; EMNLP 2020 table 2): accuracy − that of a task which only memory solves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from neuronprobe.activations import Split
+from neuronprobe.probes import Member, Probe, Score, score
+from neuronprobe.properties import control_labels
+from neuronprobe.studies.intervals import Bootstrap
+from neuronprobe.studies.minimal_set import Minimum
+from neuronprobe.studies.retraining import FitBank
+from neuronprobe.types import Ranking, Result, Row
+
+
+def selectivity(
+    oracle: Probe, minima: Sequence[Minimum], ranking: Ranking, train: Split, splits: dict[str, Split],
+    fit: FitBank, draws: int, seed: int, solver: str,
+) -> Result:  # fmt: skip
+    """Of all neurons, and of the minimal set of each tolerance: one row per draw of the control task, and their mean.
+
+    Every control probe has the λ, the first weights, the neurons and the batches of its property probe; all of them are
+    one bank. Intervals are paired, over test sentences.
+    """
+    sizes = {m.k: m.probe for m in minima if m.probe is not None}
+    probes = {"all": oracle, **{f"top-{k}": probe for k, probe in sizes.items()}}
+    seeds = [seed * 1009 + draw + 1 for draw in range(draws)]
+    controls = _control_probes(list(probes.values()), train, fit, seeds)
+    rows: list[Row] = []
+    correct: dict[str, Tensor] = {}
+    for name, split in splits.items():
+        memorised = [score(drawn, _control(split, train, s)) for drawn, s in zip(controls, seeds, strict=True)]
+        about: dict[str, Any] = {"solver": solver, "split": name, "l1": oracle.l1, "l2": oracle.l2, "seed": oracle.seed}
+        reading = _Reading(score(list(probes.values()), split), memorised, seed, about)
+        rows += reading.rows(0, {"set": "all", "k": len(train.neurons), "share": 1.0, "mode": "trained"})
+        for minimum in minima:
+            place: dict[str, Any] = {"set": "top", "k": minimum.k, "mode": "retrained", "ranking": ranking.name}
+            flags = {"tolerance": minimum.tolerance, "within_tolerance": minimum.k is not None}
+            if minimum.k is None:
+                rows.append(Row("selectivity", "selectivity", None, task="control", flags=flags, **place, **about))
+                continue
+            share = minimum.k / len(train.neurons)
+            rows += reading.rows(list(probes).index(f"top-{minimum.k}"), {**place, "share": share}, flags)
+        rows.append(_known_types(split, train, name))
+        if name == "test":
+            correct = {f"selectivity/{probe}-{draw}": found.correct[i] for draw, found in enumerate(memorised)
+                       for i, probe in enumerate(probes)}  # fmt: skip
+    return Result(tuple(rows), correct)
+
+
+def _control_probes(probes: Sequence[Probe], train: Split, fit: FitBank, seeds: Sequence[int]) -> list[list[Probe]]:
+    """For each draw of the control task the twins of `probes` that learn it; one bank."""
+    labels = [_control(train, train, seed).units.labels for seed in seeds]
+    trained = fit([Member(p.l1, p.l2, p.seed, p.neurons, own) for own in labels for p in probes], train)
+    return [trained[draw * len(probes) : (draw + 1) * len(probes)] for draw in range(len(seeds))]
+
+
+def _control(split: Split, train: Split, seed: int) -> Split:
+    """The split with the labels of one draw of the control task."""
+    return split.relabelled(control_labels(split.units, train.units, train.n_labels, seed))
+
+
+def _known_types(split: Split, train: Split, name: str) -> Row:
+    """The share of units whose type train has: beyond it, a control task can only be guessed."""
+    known = set(train.units.types)
+    share = sum(kind in known for kind in split.units.types) / max(1, len(split))
+    return Row("selectivity", "known_types", share, task="control", split=name)
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """Scores of the same probes on one split: `found` for the property, `memorised` for each draw of its control."""
+
+    found: Score
+    memorised: Sequence[Score]
+    seed: int
+    about: dict[str, Any]
+
+    def rows(self, i: int, place: dict[str, Any], flags: Mapping[str, Any] | None = None) -> list[Row]:
+        """What the i-th probe's control accuracy is in each draw and in the mean, and its selectivity."""
+        drawn = torch.stack([found.accuracy[i] for found in self.memorised])
+        deviation = float(drawn.std()) if len(drawn) > 1 else None
+        flags = dict(flags or {})
+        summary = {**flags, "n_draws": len(drawn), "deviation": deviation}
+        place = {"task": "control", **place, **self.about}
+        low, high = self._interval(i)
+        rows = [Row("selectivity", "accuracy", float(accuracy), draw=draw, flags=flags, **place)
+                for draw, accuracy in enumerate(drawn)]  # fmt: skip
+        rows.append(Row("selectivity", "mean_accuracy", float(drawn.mean()), flags=summary, **place))
+        gain = float(self.found.accuracy[i] - drawn.mean())
+        return [*rows, Row("selectivity", "selectivity", gain, low=low, high=high, flags=summary, **place)]
+
+    def _interval(self, i: int) -> tuple[float | None, float | None]:
+        """Over test sentences, paired: both tasks have the same units."""
+        if self.about["split"] != "test":
+            return None, None
+        counts = torch.stack([self.found.correct[i], *(found.correct[i] for found in self.memorised)])
+        low, high = Bootstrap(self.found.units, self.seed).difference(counts[0], counts[1:]).tolist()
+        return low, high

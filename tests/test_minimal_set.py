@@ -1,0 +1,211 @@
+"""The minimal neuron set on planted neurons; the papers' loop as witness."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+import torch
+
+from neuronprobe.activations import Split
+from neuronprobe.callbacks import MinimalSet
+from neuronprobe.errors import InputError
+from neuronprobe.neurons import bottom, random
+from neuronprobe.probes import Fit, Member, Probe, score
+from neuronprobe.rankings import lca
+from neuronprobe.studies import MinimalSets, minimal_set
+from neuronprobe.studies.intervals import Bootstrap
+from neuronprobe.types import Ranking, Row
+from tests.conftest import MakeSplit
+
+FIT = Fit(l1=1e-3, l2=1e-4, epochs=8, batch_size=250, lr=0.05)
+PLANTED = {7, 18, 25, 31}
+Planted = tuple[Split, dict[str, Split], Probe, Ranking]
+
+
+@pytest.fixture
+def task(make_split: MakeSplit) -> Planted:
+    """Train, dev and test with the same planted neurons, a probe on all neurons and its ranking."""
+    torch.set_num_threads(1)
+
+    def draw(n: int, seed: int) -> Split:
+        generator = torch.Generator().manual_seed(seed)
+        labels = torch.randint(4, (n,), generator=generator)
+        activations = torch.randn(n, 40, generator=generator)
+        for label, neuron in enumerate(sorted(PLANTED)):
+            activations[:, neuron] += 3.0 * (labels == label)
+        return make_split(activations, labels, layers=4)
+
+    train = draw(1000, 1)
+    probe = FIT([Member(1e-3, 1e-4)], train)[0]
+    return train, {"dev": draw(800, 2), "test": draw(700, 3)}, probe, lca(probe.weights)
+
+
+def study(
+    task: Planted, tolerances: list[float], fit: object = FIT, search: str = "bank", draws: int = 3
+) -> MinimalSets:
+    train, splits, probe, ranking = task
+    return minimal_set(probe, ranking, train, splits, fit, tolerances, draws, 0, "adam", search)
+
+
+def rows_of(found: MinimalSets, **wanted: object) -> list[Row]:
+    return [r for r in found.result.rows if all(r.as_dict().get(key) == value for key, value in wanted.items())]
+
+
+def one(found: MinimalSets, **wanted: object) -> Row:
+    (row,) = rows_of(found, **wanted)
+    return row
+
+
+def spy(banks: list[list[int]], fit: Callable[..., list[Probe]] = FIT) -> Callable[..., list[Probe]]:
+    """`fit` that notes how many neurons the members of each bank have."""
+
+    def noting(members: list[Member], split: Split) -> list[Probe]:
+        banks.append([len(member.neurons) for member in members if member.neurons is not None])
+        return fit(members, split)
+
+    return noting
+
+
+def papers_loop(task: Planted, tolerance: float) -> int | None:
+    """JMLR 2023 algorithm 4, one probe at a time, with the misprinted first condition set right."""
+    train, splits, probe, ranking = task
+    oracle = float(score([probe], splits["dev"]).accuracy)
+    for k in range(1, 41):
+        retrained = FIT([Member(probe.l1, probe.l2, probe.seed, ranking.order[:k])], train)
+        if round(oracle - float(score(retrained, splits["dev"]).accuracy), 9) < tolerance:
+            return k
+    return None
+
+
+def test_the_minimal_set_is_the_planted_neurons(task: Planted) -> None:
+    found = study(task, [0.02])
+    (minimum,) = found.minima
+    assert minimum.probe is not None and set(minimum.probe.neurons.tolist()) == PLANTED
+    row = one(found, study="minimal_set", metric="neurons")
+    assert (row.value, row.k, row.share, row.flags["tolerance"]) == (4.0, 4, 0.1, 0.02)
+
+
+@pytest.mark.parametrize("search", ["bank", "bisection"])
+def test_both_searches_agree_with_the_papers_loop(task: Planted, search: str) -> None:
+    tolerances = [0.02, 0.2, 0.4]
+    found = study(task, tolerances, search=search, draws=1)
+    assert [minimum.k for minimum in found.minima] == [papers_loop(task, t) for t in tolerances]
+    assert found.minima[0].k != found.minima[2].k
+
+
+def test_dev_decides_and_test_is_only_reported(task: Planted, make_split: MakeSplit) -> None:
+    train, splits, probe, ranking = task
+    noise = make_split(torch.randn(300, 40, generator=torch.Generator().manual_seed(8)), torch.arange(300) % 4)
+    found = study((train, {"dev": splits["dev"], "test": noise}, probe, ranking), [0.02])
+    assert found.minima[0].k == 4
+    assert one(found, study="minimal_set", metric="accuracy", split="test").value < 0.4
+    assert {row.split for row in rows_of(found, metric="searched_accuracy")} == {"dev"}
+    swapped = study((train, {"dev": noise, "test": splits["dev"]}, probe, ranking), [0.02])
+    assert swapped.minima[0].k != 4
+
+
+def line(make_split: MakeSplit, rise: Callable[[int], float]) -> tuple[Planted, Callable[..., list[Probe]]]:
+    """A dev of 200 units, all of label 0, where a probe on k neurons is right in rise(k) of them; the oracle in all."""
+    n = 200
+    activations = torch.zeros(n, 100)
+    activations[:, 99] = torch.arange(n) / n
+    split = make_split(activations, torch.zeros(n, dtype=torch.long), n_labels=2)
+    order = torch.cat([torch.tensor([99]), torch.arange(99)])
+
+    def fit(members: list[Member], _: Split) -> list[Probe]:
+        found = []
+        for member in members:
+            weights = torch.zeros(2, len(member.neurons))
+            weights[1, member.neurons == 99] = 1.0
+            found.append(Probe(weights, torch.tensor([rise(len(member.neurons)) - 1e-4, 0.0]), member.neurons))
+        return found
+
+    ranking = replace(lca(torch.ones(2, 100)), order=order)
+    oracle = Probe(torch.zeros(2, 100), torch.tensor([1.0, 0.0]))
+    return (split, {"dev": split, "test": split}, oracle, ranking), fit
+
+
+def test_the_line_of_the_fake_is_what_it_promises(make_split: MakeSplit) -> None:
+    (split, _, _, ranking), fit = line(make_split, lambda k: k / 100)
+    found = score(fit([Member(neurons=ranking.order[:k]) for k in (1, 50, 100)], split), split).accuracy
+    assert found.tolist() == [0.01, 0.5, 1.0]
+
+
+def test_the_bank_goes_beyond_a_fifth_only_if_it_must_and_still_finds_the_percent(make_split: MakeSplit) -> None:
+    task, fit = line(make_split, lambda k: k / 100)
+    banks: list[list[int]] = []
+    found = study(task, [0.85, 0.395, 0.025], spy(banks, fit), draws=1)
+    assert [minimum.k for minimum in found.minima] == [16, 61, 98]  # 84 points lost by 16 %, 39 by 61 %, 2 by 98 %
+    assert banks[0] == list(range(1, 21))
+    assert banks[1] == list(range(25, 101, 5))
+    assert banks[2] == [61, 62, 63, 64, 96, 97, 98, 99]
+    assert banks[3] == [16, 16, 61, 61, 98, 98]  # random and bottom; the top was trained before
+    banks.clear()
+    study(task, [0.85], spy(banks, fit), draws=1)
+    assert banks == [list(range(1, 21)), [16, 16]]
+
+
+def test_bisection_trains_few_sizes_and_finds_the_same(make_split: MakeSplit) -> None:
+    task, fit = line(make_split, lambda k: k / 100)
+    banks: list[list[int]] = []
+    found = study(task, [0.85, 0.395, 0.025], spy(banks, fit), "bisection", draws=1)
+    assert [minimum.k for minimum in found.minima] == [16, 61, 98]
+    assert len(banks) <= 8 and sum(map(len, banks[:-1])) <= 20
+
+
+def test_a_loss_of_exactly_the_tolerance_is_too_much(make_split: MakeSplit) -> None:
+    task, fit = line(make_split, lambda k: k / 100)
+    assert study(task, [0.9], fit, draws=1).minima[0].k == 11
+
+
+@pytest.mark.parametrize("search", ["bank", "bisection"])
+def test_if_even_all_neurons_are_not_within_a_row_says_so(make_split: MakeSplit, search: str) -> None:
+    task, fit = line(make_split, lambda k: 0.9 * k / 100)
+    found = study(task, [0.05, 0.5], fit, search, draws=1)
+    assert [minimum.k for minimum in found.minima] == [None, 56]
+    row = one(found, study="minimal_set", metric="neurons", tolerance=0.05)
+    assert row.value is None and row.k is None and row.flags["within_tolerance"] is False
+    assert row.flags["least_lost"] == pytest.approx(0.1)
+    assert rows_of(found, study="redundancy", tolerance=0.05) == []
+    alone = study(task, [0.05], fit, search, draws=1)
+    assert one(alone, metric="neurons").value is None and alone.result.correct == {}
+
+
+def test_random_and_bottom_of_the_same_size_stand_beside_it(task: Planted) -> None:
+    train, splits, probe, ranking = task
+    found = study(task, [0.02, 0.5], draws=3)
+    k = found.minima[0].k
+    for name, draw, neurons in (("bottom", None, bottom(ranking.order, k)), ("random", 1, random(40, k, seed=2))):
+        by_hand = FIT([Member(probe.l1, probe.l2, probe.seed, neurons)], train)
+        row = one(found, study="redundancy", metric="accuracy", set=name, draw=draw, split="test", tolerance=0.02)
+        assert row.value == pytest.approx(float(score(by_hand, splits["test"]).accuracy))
+        assert (row.k, row.mode, row.l1, row.l2) == (k, "retrained", 1e-3, 1e-4) and row.low <= row.value <= row.high
+    mean = one(found, study="redundancy", metric="mean_accuracy", set="random", split="test", tolerance=0.02)
+    draws = rows_of(found, study="redundancy", metric="accuracy", set="random", split="test", tolerance=0.02)
+    assert len(draws) == 3 and mean.value == pytest.approx(sum(row.value for row in draws) / 3)
+    gain = one(found, study="redundancy", metric="accuracy_difference", against="random", tolerance=0.02)
+    assert gain.value > 0.3 and gain.low > 0
+    assert {row.flags["tolerance"] for row in rows_of(found, study="redundancy")} == {0.02, 0.5}
+
+
+def test_what_is_lost_against_the_oracle_is_paired(task: Planted) -> None:
+    _, splits, probe, _ = task
+    found = study(task, [0.02])
+    minimum = found.minima[0].probe
+    row = one(found, study="minimal_set", metric="accuracy_lost", set="top", split="test")
+    both = score([probe, minimum], splits["test"])
+    assert row.value == pytest.approx(float(both.accuracy[0] - both.accuracy[1]))
+    ends = Bootstrap(both.units, 0).difference(both.correct[0], both.correct[1:])
+    assert [row.low, row.high] == pytest.approx(ends.tolist())
+    assert one(found, study="redundancy", metric="accuracy_lost", set="bottom", split="dev").value > 0.3
+    assert found.result.correct["minimal_set/top-4"].tolist() == both.correct[1].tolist()
+
+
+@pytest.mark.parametrize("bad", [0, 1, 1.5, -0.01, "one", True, [0.01, 1.0], [], float("nan")])
+def test_a_tolerance_that_is_no_fraction_is_refused(bad: object) -> None:
+    with pytest.raises(
+        InputError, match=r"tolerances must be fractions of accuracy between 0 and 1.*one point is 0\.01"
+    ):
+        MinimalSet(FIT, bad)
