@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from neuronprobe.build import construct
+from neuronprobe.build import build, construct
 from neuronprobe.callbacks import StudyCallback
 from neuronprobe.corpora import SPLITS
 from neuronprobe.types import Ranking, Sentence
@@ -39,7 +40,10 @@ def files(small_treebank: dict[str, str], small_columns: Files) -> Files:
 
 def needs(group: str, name: str, files: Files, tiny_bert: Path) -> list[str]:
     """Overrides for what a YAML leaves to the user."""
-    corpus = name if group == "corpus" else "conllu" if group == "experiment" else ""
+    corpus = name if group == "corpus" else ""
+    if group == "experiment":  # it may choose its corpus
+        chosen = re.search(r"override /corpus: (\w+)", (CONF / group / f"{name}.yaml").read_text(encoding="utf-8"))
+        corpus = chosen[1] if chosen else ""
     return [f"corpus.{split}={path}" for split, path in files.get(corpus, {}).items()] + (
         [f"model.name={tiny_bert}"] if (group, name) == ("model", "hf") else []
     )
@@ -56,6 +60,9 @@ def test_a_yaml_constructs_what_its_group_promises(
         pytest.skip("this machine has no GPU")
     config = configuration(tmp_path, f"{group}={name}", *needs(group, name, files, tiny_bert))
     if group == "experiment":
+        request.getfixturevalue("minilm")
+        job = build(config)
+        assert job.studies[0].name == "lambda_search" and (config.paper is None or config.paper in name)
         return
     check(group, construct(config, group) if group != "activations" else config)
 

@@ -1,0 +1,89 @@
+"""The papers' figures as data, and what the report puts beside them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from neuronprobe.report.papers import beside_paper, paper_lines
+from neuronprobe.report.sections import sections
+
+EXPERIMENTS = sorted(path.stem for path in (Path(__file__).parents[1] / "conf" / "experiment").glob("*_table*.yaml"))
+
+
+@pytest.mark.parametrize("paper", EXPERIMENTS)
+def test_every_experiment_of_a_paper_has_its_figures(paper: str) -> None:
+    lines = paper_lines(paper, "xpos")
+    assert lines and all(float(line["value"]) > 0 for line in lines)
+    assert all(float(line["value"]) < 1 for line in lines if line["metric"] != "neurons")
+
+
+@pytest.mark.parametrize(
+    ("paper", "prop", "model", "place", "value"),
+    [
+        ("emnlp2020_table1", "xpos", "BERT", ("ablation", "top", "0.2", "", "accuracy"), 0.9016),
+        ("emnlp2020_table1", "ccg", "ELMo", ("ablation", "bottom", "0.2", "", "accuracy"), 0.3032),
+        ("emnlp2020_table2", "sem", "T-ELMo", ("minimal_set", "top", "0.10", "0.005", "neurons"), 716),
+        ("emnlp2020_table2", "chunk", "XLNet", ("selectivity", "top", "", "0.005", "selectivity"), 0.2842),
+        ("emnlp2020_table3", "ccg", "BERT", ("minimal_set", "top", "", "0.02", "accuracy"), 0.9173),
+        ("jmlr2023_table2", "sem", "RoBERTa", ("ablation", "magnitude", "0.2", "", "accuracy"), 0.6479),
+        ("jmlr2023_table3", "xpos", "XLNet", ("redundancy", "bottom", "", "0.01", "accuracy"), 0.9120),
+        ("aaai2019_table2", "xpos", "NLM DE", ("ablation", "top", "0.15", "", "accuracy"), 0.5170),
+        ("aaai2019_table4", "sem", "NMT EN", ("retraining", "bottom", "0.1", "", "accuracy"), 0.7340),
+    ],
+)
+def test_figures_are_as_printed(paper: str, prop: str, model: str, place: tuple[str, ...], value: float) -> None:
+    names = ("study", "set", "share", "tolerance", "metric")
+    found = [
+        line for line in paper_lines(paper, prop)
+        if line["model"] == model and tuple(line[name] for name in names) == place
+    ]  # fmt: skip
+    assert [float(line["value"]) for line in found] == [value]
+
+
+def row(study: str, which: str, metric: str, value: float, **more: object) -> dict[str, object]:
+    return {"study": study, "set": which, "metric": metric, "value": value, "split": "test", "share": None, **more}
+
+
+def test_ours_stand_beside_the_papers_by_size_and_tolerance() -> None:
+    rows = [
+        row("ablation", "top", "accuracy", 0.5, share=0.1),
+        row("ablation", "top", "accuracy", 0.75, share=0.2001),
+        row("ablation", "random", "mean_accuracy", 0.25, share=0.2001),
+        row("oracle", "all", "accuracy", 0.9, share=1.0),
+    ]
+    header, *lines = beside_paper(rows, "emnlp2020_table1", "xpos")
+    assert header == ["", "ours", "BERT", "XLNet", "T-ELMo", "ELMo"]
+    assert lines[0][:3] == ["oracle: all", "90.0", "96.0"]
+    assert lines[1][:4] == ["ablation: top 20%", "75.0", "90.2", "92.3"]
+    assert lines[2][:3] == ["ablation: random 20%", "25.0", "28.4"]
+    assert lines[3][1] == "-", "what did not run is not filled in"
+
+
+def test_a_table_of_another_task_or_none_gives_no_section() -> None:
+    assert list(beside_paper([], "emnlp2020_table1", "deprel")) == []
+    assert list(sections([], {"paper": None, "property": {"name": "xpos"}})) == []
+
+
+def test_minimal_sets_are_matched_by_tolerance() -> None:
+    rows = [
+        row("minimal_set", "top", "neurons", 134.0, share=0.05, split="dev", tolerance=0.005, k=134),
+        row("minimal_set", "top", "neurons", 27.0, share=0.01, split="dev", tolerance=0.02, k=27),
+        row("minimal_set", "top", "accuracy", 0.93, share=0.05, tolerance=0.005, k=134),
+        row("selectivity", "all", "selectivity", 0.2, k=2688),
+        row("selectivity", "all", "mean_accuracy", 0.7, k=2688),
+    ]
+    lines = {line[0]: line[1] for line in beside_paper(rows, "emnlp2020_table2", "xpos")}
+    assert lines["minimal set: top, tolerance 0.005, neurons"] == "134 (5%)"
+    assert lines["minimal set: top, tolerance 0.005"] == "93.0"
+    assert lines["selectivity: all, selectivity"] == "20.0"
+    headings = [
+        section.heading.split(":")[0]
+        for section in sections(rows, {"paper": "emnlp2020_table2", "property": {"name": "xpos"}})
+    ]
+    assert (
+        headings[0] == "Minimal neuron sets"
+        and headings[1] == "Selectivity"
+        and headings[2].startswith("Beside the paper")
+    )
