@@ -68,6 +68,8 @@ def _run(config: DictConfig, folder: Path, plain: Any, seconds: dict[str, float]
     quiet()
     pl.seed_everything(whole_number("seed", config.seed, 0, 2**32 - 1), verbose=False)
     job = build(config, [checkpoint_callback(folder)])
+    for logger in job.trainer.loggers:
+        _ = logger.experiment  # a key or a network that fails is said now, not after the extraction
     for name in OUTPUTS:
         (folder / name).unlink(missing_ok=True)  # of an earlier run in this folder
     with _clock(seconds, "corpus"):
