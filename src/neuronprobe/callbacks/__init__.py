@@ -1,8 +1,22 @@
 """Thin Lightning callbacks: one study each, when the bank is trained."""
 
 from neuronprobe.callbacks.lambda_search import LambdaSearch
+from neuronprobe.callbacks.layers import LayerProbes
 from neuronprobe.callbacks.neuron_ranking import NeuronRanking
+from neuronprobe.callbacks.spread import Spread
+from neuronprobe.callbacks.stability import Stability
+from neuronprobe.callbacks.stable_lambda import StableLambdaSearch
 from neuronprobe.callbacks.study import StudyCallback
 from neuronprobe.callbacks.subsets import Ablation, TopKRetraining
 
-__all__ = ["Ablation", "LambdaSearch", "NeuronRanking", "StudyCallback", "TopKRetraining"]
+__all__ = [
+    "Ablation",
+    "LambdaSearch",
+    "LayerProbes",
+    "NeuronRanking",
+    "Spread",
+    "Stability",
+    "StableLambdaSearch",
+    "StudyCallback",
+    "TopKRetraining",
+]

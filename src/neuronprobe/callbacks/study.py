@@ -65,6 +65,6 @@ def _scalars(rows: tuple[Row, ...]) -> dict[str, float]:
     for row in rows:
         is_headline = row.split == "test" and row.draw is None and row.study != "lambda_search"
         if is_headline and row.value is not None and "accuracy" in row.metric:
-            parts = (row.split, row.study, row.set, row.k, row.metric, row.flags.get("against"))
+            parts = (row.split, row.study, row.set, row.layer, row.k, row.metric, row.flags.get("against"))
             found["/".join(str(part) for part in parts if part is not None)] = row.value
     return found
