@@ -65,7 +65,10 @@ def _read(job: Path) -> Mapping[str, Tensor]:
     if not path.is_file():
         raise InputError(f"JOB must be a job's folder with predictions.npz, got {str(job)!r}, which has none.")
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        archive = np.load(path, allow_pickle=False)
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise ValueError("one array, no archive of several")
+        with archive:
             arrays = {name: archive[name] for name in archive.files}
     except BROKEN as error:
         raise InputError(f"{path} must be the predictions of a job, got a broken file: {one_line(error)}") from error

@@ -99,10 +99,17 @@ def read_results(path: Path) -> dict[str, Any]:
         raise InputError(f"{path} must be a job's results.json with {', '.join(wanted)}, got something else.")
     if found["schema"] != SCHEMA:
         raise InputError(f"{path} must have schema {SCHEMA}, got {found['schema']}; use the version that wrote it.")
-    if not all(isinstance(row, dict) and {f.name for f in fields(Row) if f.name != "flags"} <= set(row)
-               for row in found["rows"]):  # fmt: skip
+    if not all(_is_row(row) for row in found["rows"]):
         raise InputError(f"{path} must have rows with study, metric, value and the like, got others.")
     return found
+
+
+def _is_row(row: Any) -> bool:
+    columns = {f.name for f in fields(Row) if f.name != "flags"}
+    if not isinstance(row, dict) or not columns <= set(row) or not isinstance(row["study"], str):
+        return False
+    is_number = all(isinstance(row[name], int | float | None) for name in ("value", "low", "high", "share"))
+    return is_number and isinstance(row["k"], int if row["study"] == "oracle" else int | None)
 
 
 def versions() -> dict[str, str]:

@@ -139,7 +139,7 @@ class _Reading:
         low, high = float(found.pairs.min()), float(found.pairs.max())
         return self._row("overlap", float(found.pairs.mean()), low=low, high=high, flags=flags, **place)
 
-    def _row(self, metric: str, value: float, **place: Any) -> Row:
+    def _row(self, metric: str, value: int | float, **place: Any) -> Row:
         return Row(
             "stability", metric, float(value), ranking=self.ranking.name, solver=self.solver, task="property",
             seed=self.probe.seed, l1=self.probe.l1, l2=self.probe.l2, **place,
