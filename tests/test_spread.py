@@ -90,7 +90,7 @@ def test_label_sets_are_those_of_the_papers_loop(seed: int, k: int) -> None:
 
 def test_planted_labels_have_their_own_neurons_and_share_none(planted: Split) -> None:
     torch.set_num_threads(1)
-    probe = Fit(1e-2, 1e-4, epochs=8, batch_size=64, lr=0.01, solver="proximal")([Member(1e-2, 1e-4)], planted)[0]
+    probe = Fit(1e-2, 1e-4, epochs=15, batch_size=64, lr=0.01, solver="proximal")([Member(1e-2, 1e-4)], planted)[0]
     rows = spread(
         lca(probe.trained_weights), probe, planted.neurons, ["a", "b", "c", "d"], planted.units, 4, "proximal"
     )

@@ -212,7 +212,7 @@ def test_confidence_is_a_column_of_the_ranking(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
-GRID = Fit([0.0, 1e-3], 1e-4, epochs=2, batch_size=64, lr=0.01)
+GRID = Fit([0.0, 1e-3, 1e-2], 0.0, epochs=2, batch_size=64, lr=0.01)
 
 
 def test_the_most_stable_of_the_accurate_pairs_is_chosen(planted: Split) -> None:
@@ -246,9 +246,9 @@ def test_pairs_beyond_the_tolerance_or_outside_the_grid_are_not_trained(planted:
             return super().__call__(members, train)
 
     fit = Spy(0.0, 0.0, epochs=1, batch_size=512)
-    pairs = [(1.0, 0.0), (1e-3, 0.0), (1e-3, 1e-4)]
+    pairs = [(1.0, 0.0), (1e-3, 0.0), (1e-2, 0.0)]
     found = stable_lambda(probes, pairs, lca, fit, planted, planted, tolerance=0.05, share=0.1, n_resamples=2)
-    assert trained == {(1e-3, 0.0): 2, (1e-3, 1e-4): 2}
+    assert trained == {(1e-3, 0.0): 2, (1e-2, 0.0): 2}
     assert (probes[found.chosen].l1, probes[found.chosen].l2) in trained
     grid = lambda_search(probes, pairs, lca, planted, planted, "adam").rows
     marked = rechosen(grid, probes[0])
