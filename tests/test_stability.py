@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import logging
-from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,14 +15,13 @@ from neuronprobe.activations import Split
 from neuronprobe.callbacks import Stability, StableLambdaSearch
 from neuronprobe.errors import InputError
 from neuronprobe.neurons import NeuronTable, Segment, layer_matched, random
-from neuronprobe.probes import Fit, Member, Probe, score
+from neuronprobe.probes import Fit, Member, Probe
 from neuronprobe.rankings import lca
 from neuronprobe.report.results import write_ranking
-from neuronprobe.studies import lambda_search, stability, stable_lambda
+from neuronprobe.studies import stability
 from neuronprobe.studies.overlap import first_blocks, overlap, top_sets
 from neuronprobe.studies.resamples import resampled, resamples, supported, supported_weights
 from neuronprobe.studies.stability import by_resample, by_seed
-from neuronprobe.studies.stable_lambda import rechosen
 from neuronprobe.types import Row, Units
 from tests.conftest import MakeSplit
 
@@ -134,7 +132,9 @@ def test_planted_neurons_are_found_by_every_seed_and_resample(probe: Probe, plan
     found = stability(probe, ranking, lca, FIT, planted, NAMES, [4, 0.25, 2], seeds=2, n_resamples=5)
     confidence = found.confidence[4]
     assert {n for n in range(40) if confidence[n] == 1} == PLANTED and float(confidence.sum()) == 4
-    assert 1 > float(found.confidence[10].std()) > 0 and float(found.confidence[10].sum()) == pytest.approx(10)
+    fifths = 5 * found.confidence[10]
+    assert torch.equal(fifths.round(), fifths) and bool(((fifths > 0) & (fifths < 5)).any())
+    assert float(found.confidence[10].sum()) == pytest.approx(10)
     for over, pairs in (("seeds", 3), ("resamples", 10)):
         (planted_top,) = select(found.rows, metric="overlap", over=over, k=4, set="top")
         assert (planted_top.value, planted_top.low, planted_top.high) == (1, 1, 1)
@@ -210,50 +210,6 @@ def test_confidence_is_a_column_of_the_ranking(tmp_path: Path) -> None:
     assert [(row["neuron"], row["confidence_top_1"], row["confidence_top_2"]) for row in rows] == [
         ("1", "0.75", "1"), ("2", "0.25", "1"), ("0", "0", "1"),
     ]  # fmt: skip
-
-
-GRID = Fit([0.0, 1e-3, 1e-2], 0.0, epochs=2, batch_size=64, lr=0.01)
-
-
-def test_the_most_stable_of_the_accurate_pairs_is_chosen(planted: Split) -> None:
-    torch.set_num_threads(1)
-    probes = GRID(GRID.grid(), planted)
-    accuracy = score(probes, planted).accuracy
-    found = stable_lambda(probes, GRID.pairs, lca, GRID, planted, planted, tolerance=1.0, share=0.25, n_resamples=3)
-    compared = select(found.rows, metric="overlap")
-    assert [(row.l1, row.l2) for row in compared] == GRID.pairs
-    weights = resamples(planted.units, 3, GRID.seed)
-    by_hand = []
-    for probe in probes:  # trained alone, read as sets
-        tops = [set(lca(one.weights).order[:10].tolist()) for one in GRID(resampled(probe, weights), planted)]
-        by_hand.append(np.mean([len(tops[a] & tops[b]) / 10 for a, b in ((0, 1), (0, 2), (1, 2))]))
-    assert [row.value for row in compared] == pytest.approx(by_hand)
-    assert len(set(by_hand)) > 1
-    best = max(range(len(probes)), key=lambda i: (by_hand[i], float(accuracy[i])))
-    assert found.chosen == best and [row.flags["chosen"] for row in compared] == [i == best for i in range(len(probes))]
-    (given_up,) = select(found.rows, metric="accuracy_given_up")
-    assert given_up.value == pytest.approx(float(accuracy.max() - accuracy[best]))
-
-
-def test_pairs_beyond_the_tolerance_or_outside_the_grid_are_not_trained(planted: Split) -> None:
-    torch.set_num_threads(1)
-    probes = [Probe(torch.zeros(4, 40), torch.zeros(4), l1=1.0), *GRID(GRID.grid(), planted)]
-    trained: Counter[tuple[float, float]] = Counter()
-
-    class Spy(Fit):
-        def __call__(self, members: list[Member], train: Split) -> list[Probe]:
-            trained.update((m.l1, m.l2) for m in members)
-            return super().__call__(members, train)
-
-    fit = Spy(0.0, 0.0, epochs=1, batch_size=512)
-    pairs = [(1.0, 0.0), (1e-3, 0.0), (1e-2, 0.0)]
-    found = stable_lambda(probes, pairs, lca, fit, planted, planted, tolerance=0.05, share=0.1, n_resamples=2)
-    assert trained == {(1e-3, 0.0): 2, (1e-2, 0.0): 2}
-    assert (probes[found.chosen].l1, probes[found.chosen].l2) in trained
-    grid = lambda_search(probes, pairs, lca, planted, planted, "adam").rows
-    marked = rechosen(grid, probes[0])
-    assert {(row.l1, row.l2) for row in marked if row.flags["chosen"]} == {(1.0, 0.0)}
-    assert not select(marked, metric="accuracy_given_up") and len(marked) == len(grid) - 2
 
 
 @pytest.mark.parametrize(
