@@ -6,7 +6,7 @@ import logging
 import sys
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,10 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
+from torch import Tensor
 
 from neuronprobe.build import Job, build
-from neuronprobe.callbacks import LambdaSearch, NeuronRanking
+from neuronprobe.callbacks import LambdaSearch, NeuronRanking, Stability
 from neuronprobe.errors import InputError, whole_number
 from neuronprobe.probes import ProbeBank, save_probe
 from neuronprobe.report.page import write_report
@@ -68,8 +69,8 @@ def _run(config: DictConfig, folder: Path, plain: Any, seconds: dict[str, float]
     quiet()
     pl.seed_everything(whole_number("seed", config.seed, 0, 2**32 - 1), verbose=False)
     job = build(config, [checkpoint_callback(folder)])
-    for logger in job.trainer.loggers:
-        _ = logger.experiment  # a key or a network that fails is said now, not after the extraction
+    for logger in job.trainer.loggers:  # a key or a network that fails is said now, not after the extraction
+        _ = logger.experiment  # type: ignore[attr-defined]
     for name in OUTPUTS:
         (folder / name).unlink(missing_ok=True)  # of an earlier run in this folder
     with _clock(seconds, "corpus"):
@@ -129,7 +130,7 @@ def _write(job: Job, folder: Path, plain: Any, rows: list[Row], seconds: dict[st
         if isinstance(study, LambdaSearch):
             save_probe(folder / "probe.safetensors", study.chosen, data.labels.names, table.as_list())
         if isinstance(study, NeuronRanking):
-            write_ranking(folder, study.ranking, table, data.labels.names, LABEL_MASS)
+            write_ranking(folder, study.ranking, table, data.labels.names, LABEL_MASS, _confidence(job))
     text = verdict([row.as_dict() for row in rows])
     about = {"fingerprint": _fingerprint(job), "seconds": seconds, "verdict": text}
     results = assemble("ok", plain, rows, **about)
@@ -138,6 +139,10 @@ def _write(job: Job, folder: Path, plain: Any, rows: list[Row], seconds: dict[st
     clear_checkpoints(folder)
     where = [f"results, ranking, probe and report: {folder}", f"activations: {data.folder.resolve()}"]
     print_summary(console, results["rows"], text, where)
+
+
+def _confidence(job: Job) -> Mapping[int, Tensor] | None:
+    return next((study.confidence for study in job.studies if isinstance(study, Stability)), None)
 
 
 @contextmanager

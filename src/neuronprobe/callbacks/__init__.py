@@ -1,18 +1,26 @@
 """Thin Lightning callbacks: one study each, when the bank is trained."""
 
 from neuronprobe.callbacks.lambda_search import LambdaSearch
+from neuronprobe.callbacks.layers import LayerProbes
 from neuronprobe.callbacks.minimal_set import MinimalSet
 from neuronprobe.callbacks.neuron_ranking import NeuronRanking
 from neuronprobe.callbacks.selectivity import Selectivity
+from neuronprobe.callbacks.spread import Spread
+from neuronprobe.callbacks.stability import Stability
+from neuronprobe.callbacks.stable_lambda import StableLambdaSearch
 from neuronprobe.callbacks.study import StudyCallback
 from neuronprobe.callbacks.subsets import Ablation, TopKRetraining
 
 __all__ = [
     "Ablation",
     "LambdaSearch",
+    "LayerProbes",
     "MinimalSet",
     "NeuronRanking",
     "Selectivity",
+    "Spread",
+    "Stability",
+    "StableLambdaSearch",
     "StudyCallback",
     "TopKRetraining",
 ]

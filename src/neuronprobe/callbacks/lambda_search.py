@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytorch_lightning as pl
 
 from neuronprobe.callbacks.study import StudyCallback
@@ -35,7 +37,7 @@ class LambdaSearch(StudyCallback):
                 f"got 1 (l1={l1:g}, l2={l2:g}); "
                 "give lists (probe.l1=[0.0,1e-3]), or search=dev, which takes a single pair as it is."
             )
-        self._settings = {
+        self._settings: dict[str, Any] = {
             "alpha": number("search.alpha", alpha, 0),
             "beta": number("search.beta", beta, 0),
             "share": number("search.share", share, 1e-6, 1),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from copy import copy
 from dataclasses import replace
 from itertools import product
-from typing import Any
+from typing import Any, Self
 
 import pytorch_lightning as pl
 import torch
@@ -93,6 +94,12 @@ class Fit:
     def grid(self) -> list[Member]:
         """A member for each pair, and for (0, 0): the score S of λ search needs the unregularised probe."""
         return [Member(l1, l2, self.seed) for l1, l2 in sorted({(0.0, 0.0), *self.pairs})]
+
+    def with_seed(self, seed: int) -> Self:
+        """The same fit with another data order (the corpus's, where nothing is shuffled); it trains other banks."""
+        other = copy(self)
+        other.seed, other.order_seed = seed, None if self.order_seed is None else seed
+        return other
 
     def bank(self, members: Sequence[Member], train: Split, dev: Split | None = None) -> ProbeBank:
         """An untrained bank over the neurons and labels of a split."""

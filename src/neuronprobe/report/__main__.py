@@ -1,27 +1,51 @@
-"""`python -m neuronprobe.report DIR`: join the jobs below a folder into one table (jobs.csv) and print it."""
+"""Reports over jobs.
+
+`python -m neuronprobe.report DIR` joins the jobs below a folder into one table (jobs.csv) and prints it;
+`python -m neuronprobe.report compare JOB_A JOB_B` compares two jobs on the same test sentences.
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from rich.console import Console
 
 from neuronprobe.errors import InputError
+from neuronprobe.report.compare import compare
 from neuronprobe.report.join import join
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message}; see {self.prog} --help.")
+
+
 def main() -> int:
-    """Join and print; 2 on bad input."""
-    parser = argparse.ArgumentParser(prog="python -m neuronprobe.report", description=__doc__)
-    parser.add_argument("folder", type=Path, metavar="DIR", help="a job's folder, or any folder above several")
+    """Join or compare, and print; 2 on bad input, with one line that begins with `error: `."""
     try:
-        join(parser.parse_args().folder, Console())
+        _run(sys.argv[1:], Console())
     except InputError as error:
-        print(error, file=sys.stderr)
+        print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
+
+
+def _run(words: list[str], console: Console) -> None:
+    name = "python -m neuronprobe.report"
+    if words[:1] == ["compare"]:
+        parser = _Parser(prog=f"{name} compare", description="Paired differences of two jobs on the same sentences.")
+        for which in ("JOB_A", "JOB_B"):
+            parser.add_argument(which, type=Path, help="a job's folder, with predictions.npz")
+        jobs = vars(parser.parse_args(words[1:]))
+        compare(jobs["JOB_A"], jobs["JOB_B"], console)
+        return
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = _Parser(prog=name, description=__doc__, formatter_class=raw)
+    parser.add_argument("folder", type=Path, metavar="DIR", help="a job's folder, or any folder above several")
+    join(parser.parse_args(words).folder, console)
 
 
 if __name__ == "__main__":

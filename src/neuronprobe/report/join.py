@@ -37,7 +37,9 @@ def join(folder: Path, console: Console) -> Path:
 
 
 def _name(config: dict[str, Any], group: str) -> str:
-    settings = config.get(group) or {}
+    settings = config.get(group)
+    if not isinstance(settings, dict):
+        return str(settings or "")
     return str(settings.get("name") or settings.get("package") or settings.get("_target_", "").rpartition(".")[2])
 
 

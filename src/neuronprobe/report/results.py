@@ -7,14 +7,16 @@ import json
 import math
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
+from neuronprobe.errors import InputError, one_line
 from neuronprobe.neurons import NeuronTable
 from neuronprobe.types import Ranking, Row
 
@@ -52,14 +54,21 @@ def write_results(folder: Path, results: Mapping[str, Any]) -> Path:
     return _in_one_step(folder / "results.json", text.encode())
 
 
-def write_ranking(folder: Path, ranking: Ranking, table: NeuronTable, labels: Sequence[str], mass: float) -> None:
-    """Write ranking.csv (all neurons), and for each label the neurons that hold `mass` of its weights."""
+def write_ranking(
+    folder: Path, ranking: Ranking, table: NeuronTable, labels: Sequence[str], mass: float,
+    confidence: Mapping[int, Float[Tensor, " neuron"]] | None = None,
+) -> None:  # fmt: skip
+    """Write ranking.csv (all neurons), and for each label the neurons that hold `mass` of its weights.
+
+    `confidence[k]` is the share of resamples in which a neuron is in the top k: one column for each k.
+    """
+    columns = confidence or {}
     overall = [
-        (rank, *_place(table, flat), f"{ranking.score[flat]:.8g}")
+        (rank, *_place(table, flat), f"{ranking.score[flat]:.8g}", *(f"{c[flat]:.4g}" for c in columns.values()))
         for rank, flat in enumerate(ranking.order.tolist(), 1)
     ]
     header = ("rank", "site", "layer", "neuron", "role", "score")
-    _in_one_step(folder / "ranking.csv", _csv(header, overall))
+    _in_one_step(folder / "ranking.csv", _csv((*header, *(f"confidence_top_{k}" for k in columns)), overall))
     by_label = []
     for label, name in enumerate(labels):
         for rank, flat in enumerate(ranking.by_label[label].tolist(), 1):
@@ -80,8 +89,27 @@ def write_predictions(folder: Path, correct: Mapping[str, Int[Tensor, " sentence
 
 
 def read_results(path: Path) -> dict[str, Any]:
-    """A results.json as plain data."""
-    return dict(json.loads(path.read_text(encoding="utf-8")))
+    """A results.json as plain data. Raises InputError unless a job of this schema wrote it."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} must be a job's results.json, got {one_line(error)}") from error
+    wanted = {"schema": int, "status": str, "config": dict, "rows": list}
+    if not isinstance(found, dict) or not all(isinstance(found.get(key), kind) for key, kind in wanted.items()):
+        raise InputError(f"{path} must be a job's results.json with {', '.join(wanted)}, got something else.")
+    if found["schema"] != SCHEMA:
+        raise InputError(f"{path} must have schema {SCHEMA}, got {found['schema']}; use the version that wrote it.")
+    if not all(_is_row(row) for row in found["rows"]):
+        raise InputError(f"{path} must have rows with study, metric, value and the like, got others.")
+    return found
+
+
+def _is_row(row: Any) -> bool:
+    columns = {f.name for f in fields(Row) if f.name != "flags"}
+    if not isinstance(row, dict) or not columns <= set(row) or not isinstance(row["study"], str):
+        return False
+    is_number = all(isinstance(row[name], int | float | None) for name in ("value", "low", "high", "share"))
+    return is_number and isinstance(row["k"], int if row["study"] == "oracle" else int | None)
 
 
 def versions() -> dict[str, str]:

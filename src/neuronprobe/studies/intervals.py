@@ -37,7 +37,13 @@ class Bootstrap:
 
     def difference(self, first: Int[Tensor, " sentence"], others: Int[Tensor, "draw sentence"]) -> Float[Tensor, " 2"]:
         """Low and high end of accuracy(first) − mean accuracy(others), paired."""
-        difference = self.accuracies(first[None])[:, 0] - self.accuracies(others).mean(1)
+        return self.mean_difference(first[None], others)
+
+    def mean_difference(
+        self, first: Int[Tensor, "draw sentence"], others: Int[Tensor, "other sentence"]
+    ) -> Float[Tensor, " 2"]:
+        """Low and high end of mean accuracy(first) − mean accuracy(others), paired."""
+        difference = self.accuracies(first).mean(1) - self.accuracies(others).mean(1)
         return _ends(difference[:, None])[0]
 
 

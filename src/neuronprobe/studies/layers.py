@@ -1,0 +1,73 @@
+"""Layer-wise probes, and probes on the concatenation of layers 0..i (TRANS 2021 section 4; RED 2020 section 5.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from neuronprobe.activations import Split
+from neuronprobe.neurons import Neurons, NeuronTable
+from neuronprobe.probes import Member, Probe, Score, score
+from neuronprobe.studies.intervals import Bootstrap
+from neuronprobe.types import Result, Row
+
+FitBank = Callable[[Sequence[Member], Split], list[Probe]]
+
+
+@dataclass(frozen=True)
+class LayerSet:
+    """The neurons of one layer (`one_layer`) or of all layers up to it (`layers_up_to`), all roles and sites."""
+
+    name: str
+    layer: int
+    neurons: Neurons
+
+    def __str__(self) -> str:
+        return f"{self.name}-{self.layer}"
+
+
+def layer_sets(table: NeuronTable) -> list[LayerSet]:
+    """Both sets for each layer, lowest first."""
+    layer_of = torch.tensor([segment.layer for segment in table.segments])[table.segment_of]
+    layers = layer_of.unique().tolist()
+    alone = [LayerSet("one_layer", layer, (layer_of == layer).nonzero().flatten()) for layer in layers]
+    return alone + [LayerSet("layers_up_to", layer, (layer_of <= layer).nonzero().flatten()) for layer in layers]
+
+
+def layers(probe: Probe, train: Split, splits: Mapping[str, Split], fit: FitBank, seed: int, solver: str) -> Result:
+    """Accuracy of every layer alone and of every concatenation, with the λ of `probe`; one bank for each kind.
+
+    `accuracy_difference` is against all layers (the last concatenation), paired.
+    """
+    sets = layer_sets(train.neurons)
+    half = len(sets) // 2
+    members = [Member(probe.l1, probe.l2, probe.seed, chosen.neurons) for chosen in sets]
+    probes = fit(members[:half], train) + fit(members[half:], train)
+    rows, correct = [], {}
+    for name, split in splits.items():
+        found = score(probes, split)
+        about: dict[str, Any] = {"solver": solver, "task": "property", "mode": "retrained", "split": name}
+        about |= {"seed": probe.seed, "l1": probe.l1, "l2": probe.l2}
+        rows += _rows(sets, found, Bootstrap(found.units, seed), len(train.neurons), about)
+        if name == "test":
+            correct = {f"layers/{chosen}": found.correct[i] for i, chosen in enumerate(sets)}
+    return Result(tuple(rows), correct)
+
+
+def _rows(
+    sets: Sequence[LayerSet], found: Score, bootstrap: Bootstrap, n_neurons: int, about: Mapping[str, Any]
+) -> list[Row]:
+    rows = []
+    whole = len(sets) - 1
+    for i, (chosen, ends) in enumerate(zip(sets, bootstrap.accuracy(found.correct).tolist(), strict=True)):
+        k = len(chosen.neurons)
+        place: dict[str, Any] = {**about, "set": chosen.name, "layer": chosen.layer, "k": k, "share": k / n_neurons}
+        rows.append(Row("layers", "accuracy", float(found.accuracy[i]), low=ends[0], high=ends[1], **place))
+        if i != whole:
+            low, high = bootstrap.difference(found.correct[i], found.correct[whole:]).tolist()
+            gain, flags = float(found.accuracy[i] - found.accuracy[whole]), {"against": "all layers"}
+            rows.append(Row("layers", "accuracy_difference", gain, low=low, high=high, flags=flags, **place))
+    return rows

@@ -1,0 +1,42 @@
+"""Bootstrap resamples of the training sentences, as weights of units: many resamples are members of one bank.
+
+Units of a sentence are not independent, so whole sentences are drawn, with replacement.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from neuronprobe.probes import Member, Probe
+from neuronprobe.types import Units
+
+
+def resamples(units: Units, n: int, seed: int) -> Float[Tensor, "resample unit"]:
+    """Weights of `n` resamples: how often a unit's sentence was drawn, scaled to mean 1 over the units of each."""
+    present, sentence = units.sentences.unique(return_inverse=True)
+    generator = torch.Generator().manual_seed(seed)
+    drawn = torch.randint(len(present), (n, len(present)), generator=generator)
+    times = torch.zeros(n, len(present)).scatter_add_(1, drawn, torch.ones(drawn.shape))
+    weights = times[:, sentence]
+    return weights / weights.mean(1, keepdim=True)
+
+
+def resampled(probe: Probe, weights: Float[Tensor, "resample unit"]) -> list[Member]:
+    """A member per resample, with the λ of `probe` and an initialisation of its own.
+
+    A start that all resamples share would remain in the weights of neurons that say nothing, and pass for stability.
+    """
+    return [Member(probe.l1, probe.l2, probe.seed + 1 + i, weights=own) for i, own in enumerate(weights)]
+
+
+def supported(units: Units, n_labels: int, weights: Float[Tensor, "resample unit"]) -> Bool[Tensor, "resample label"]:
+    """Which labels occur in each resample."""
+    found = torch.zeros(len(weights), n_labels).index_add_(1, units.labels, weights)
+    return found > 0
+
+
+def supported_weights(probe: Probe, labels: Bool[Tensor, " label"]) -> Float[Tensor, "label neuron"]:
+    """θ as trained, with 0 for labels that the resample lacks: a ranking then counts them as without mass."""
+    return torch.where(labels[:, None], probe.trained_weights, 0.0)

@@ -1,0 +1,143 @@
+"""Where salient neurons lie and for what (EMNLP 2020 figures 1-5; JMLR 2023 figures 8-14; AAAI 2019 footnote 8)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+from neuronprobe.neurons import Neurons, NeuronTable, size, top
+from neuronprobe.probes import Probe
+from neuronprobe.studies.ranking import LABEL_MASS, label_neurons
+from neuronprobe.types import Ranking, Row, Units
+
+FEW_LABELS = 60
+"""Up to so many labels every pair has its row; beyond, the pairs that share most."""
+MOST_PAIRS = 2000
+RARE = 20
+"""With fewer units in train a label's set says little about the label."""
+
+
+@dataclass(frozen=True)
+class LabelSets:
+    """Of the salient neurons S, those of each label: `served[label, i]` for the neuron `neurons[i]`."""
+
+    neurons: Neurons
+    served: Bool[Tensor, "label k"]
+    mass: float
+
+    @classmethod
+    def of(cls, ranking: Ranking, k: int) -> LabelSets:
+        """L_t = S ∩ (the label's heaviest neurons that hold the mass at which all labels' sets together cover S)."""
+        chosen = top(ranking.order, k)
+        entry = ranking.entry[:, chosen]
+        mass = float(entry.min(0).values.max())
+        served = (entry <= mass) & (entry < 1) & ~ranking.massless[:, None]
+        return cls(chosen, served, mass)
+
+    @cached_property
+    def times(self) -> Int[Tensor, " k"]:
+        """How many labels each neuron serves."""
+        return self.served.sum(0)
+
+    @cached_property
+    def shared(self) -> Int[Tensor, "label other"]:
+        """Neurons that two labels share; a label's own count on the diagonal."""
+        served = self.served.double()
+        return (served @ served.T).long()
+
+
+def spread(
+    ranking: Ranking, probe: Probe, table: NeuronTable, labels: Sequence[str], train: Units, salient: int | float,
+    solver: str,
+) -> list[Row]:  # fmt: skip
+    """Salient neurons per layer and label, dominant layers, and what labels share; `salient` is a count or share."""
+    k = size("callbacks.spread.size", salient, len(table))
+    support = torch.bincount(train.labels, minlength=len(labels)).tolist()
+    reading = _Reading(ranking, probe, table, labels, support, LabelSets.of(ranking, k), solver)
+    return [*reading.layers(), *reading.labels_own(), *reading.pairs(), *reading.focus()]
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """Rows of one ranking."""
+
+    ranking: Ranking
+    probe: Probe
+    table: NeuronTable
+    names: Sequence[str]
+    support: Sequence[int]
+    sets: LabelSets
+    solver: str
+
+    def layers(self) -> Iterator[Row]:
+        """Salient neurons of each layer, and how many of them serve one label only."""
+        counts = self.table.counts(self.sets.neurons).tolist()
+        focused = self.table.counts(self.sets.neurons[self.sets.times == 1]).tolist()
+        for segment, count, own in zip(self.table.segments, counts, focused, strict=True):
+            place: dict[str, Any] = {"site": segment.site, "layer": segment.layer}
+            yield self._row("salient_neurons", count, flags={"role": segment.role, "focused": own}, **place)
+
+    def labels_own(self) -> Iterator[Row]:
+        """For each label its number, its dominant layer and its 25 % set, each with its support in train."""
+        for label, name in enumerate(self.names):
+            own = self.sets.neurons[self.sets.served[label]]
+            about: dict[str, Any] = {"support": self.support[label]}
+            if self.support[label] < RARE:
+                about["rare"] = True
+            yield self._row("label_neurons", len(own), label=name, flags={**about, "mass": self.sets.mass})
+            yield self._dominant(name, own, about)
+            quarter = label_neurons(self.ranking, label, LABEL_MASS)
+            yield self._row("mass_neurons", quarter, label=name, flags={**about, "mass": LABEL_MASS})
+
+    def pairs(self) -> Iterator[Row]:
+        """Neurons that two labels share, with the share of the smaller set and of both together (Jaccard)."""
+        first, second = torch.triu_indices(len(self.names), len(self.names), offset=1)
+        shared = self.sets.shared[first, second]
+        sharing = int((shared > 0).sum())
+        keep = torch.arange(len(shared))
+        if len(self.names) > FEW_LABELS:
+            keep = shared.argsort(descending=True, stable=True)[: min(sharing, MOST_PAIRS)]
+        yield self._row("pairs_that_share", sharing, flags={"pairs": len(shared), "shown": len(keep)})
+        for a, b in zip(first[keep].tolist(), second[keep].tolist(), strict=True):
+            both, sizes = int(self.sets.shared[a, b]), (int(self.sets.shared[a, a]), int(self.sets.shared[b, b]))
+            flags = {
+                "other": self.names[b],
+                "jaccard": both / max(1, sum(sizes) - both),
+                "of_smaller": both / max(1, min(sizes)),
+            }
+            yield self._row("shared_neurons", both, label=self.names[a], flags=flags)
+
+    def focus(self) -> Iterator[Row]:
+        """How many neurons serve no, one, two, … labels."""
+        for times, count in sorted(Counter(self.sets.times.tolist()).items()):
+            yield self._row("neurons_by_labels_served", count, flags={"labels_served": times})
+        yield self._row("focused_neurons", int((self.sets.times == 1).sum()))
+        yield self._row("several_labels_neurons", int((self.sets.times > 1).sum()))
+
+    def _dominant(self, name: str, own: Neurons, about: dict[str, Any]) -> Row:
+        """The layer with most of a label's neurons, over roles; ties go to the lowest and are marked."""
+        counts: Counter[tuple[str, int]] = Counter()
+        for segment, count in zip(self.table.segments, self.table.counts(own).tolist(), strict=True):
+            counts[segment.site, segment.layer] += count
+        most = max(counts.values())
+        site, layer = min((place for place in counts if counts[place] == most), key=lambda place: place[1])
+        if not most:
+            return self._row("dominant_layer_neurons", 0, label=name, flags=about)
+        tied = {"tied": True} if list(counts.values()).count(most) > 1 else {}
+        flags = {**about, "of": len(own), **tied}
+        return self._row("dominant_layer_neurons", most, label=name, site=site, layer=layer, flags=flags)
+
+    def _row(self, metric: str, value: int, **place: Any) -> Row:
+        k = len(self.sets.neurons)
+        return Row(
+            "spread", metric, float(value), ranking=self.ranking.name, solver=self.solver, task="property",
+            set="top", k=k, share=k / len(self.table), seed=self.probe.seed, l1=self.probe.l1, l2=self.probe.l2,
+            **place,
+        )  # fmt: skip

@@ -1,0 +1,89 @@
+"""λ search by stability: of the pairs that are about as accurate as the best, the one whose top is found again."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from neuronprobe.activations import Split
+from neuronprobe.neurons import size
+from neuronprobe.probes import Fit, Probe, score
+from neuronprobe.studies.lambda_search import Rank
+from neuronprobe.studies.overlap import Overlap, overlap, top_sets
+from neuronprobe.studies.resamples import resampled, resamples, supported, supported_weights
+from neuronprobe.types import Row
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class StableChoice:
+    """Which probe of the grid is the most stable of the accurate ones, and rows of what was compared."""
+
+    chosen: int
+    rows: tuple[Row, ...]
+
+
+def stable_lambda(
+    probes: Sequence[Probe], pairs: Collection[tuple[float, float]], rank: Rank, fit: Fit, train: Split, dev: Split,
+    tolerance: float, share: float, n_resamples: int,
+) -> StableChoice:  # fmt: skip
+    """Of `pairs` within `tolerance` of the best accuracy on dev: most overlap of the top `share` between resamples.
+
+    Costs `n_resamples` probes for each pair that is within the tolerance, trained as one bank. Equal overlaps are
+    decided by accuracy on dev.
+    """
+    accuracy = score(probes, dev).accuracy
+    candidates = [i for i, probe in enumerate(probes) if (probe.l1, probe.l2) in pairs]
+    best = float(accuracy[candidates].max())
+    near = [i for i in candidates if float(accuracy[i]) >= best - tolerance]
+    log.info("λ search by stability trains %d x %d probes more.", len(near), n_resamples)
+    k = size("search.share", float(share), len(train.neurons))
+    found = _overlaps([probes[i] for i in near], rank, fit, train, k, n_resamples)
+    stable = {i: float(one.pairs.mean()) for i, one in zip(near, found, strict=True)}
+    chosen = max(near, key=lambda i: (stable[i], float(accuracy[i])))
+    rows = [_row(probes[i], one, i == chosen, k, share, fit.solver) for i, one in zip(near, found, strict=True)]
+    free = next((i for i, probe in enumerate(probes) if (probe.l1, probe.l2) == (0.0, 0.0)), chosen)
+    for metric, given_up in (
+        ("accuracy_given_up", best - float(accuracy[chosen])),
+        ("accuracy_given_up_to_unregularised", float(accuracy[free] - accuracy[chosen])),
+    ):
+        flags = {"chosen": True, "tolerance": tolerance, "pairs_within_tolerance": len(near)}
+        rows.append(_row(probes[chosen], None, True, None, None, fit.solver, metric, given_up, flags))
+    return StableChoice(chosen, tuple(rows))
+
+
+def rechosen(rows: Sequence[Row], probe: Probe) -> list[Row]:
+    """The rows of a grid without what its own choice gave up, marked with the choice of `probe`."""
+    kept = [row for row in rows if not row.metric.startswith("accuracy_given_up")]
+    pair = (probe.l1, probe.l2)
+    return [replace(row, flags={**row.flags, "chosen": (row.l1, row.l2) == pair}) for row in kept]
+
+
+def _overlaps(probes: Sequence[Probe], rank: Rank, fit: Fit, train: Split, k: int, n_resamples: int) -> list[Overlap]:
+    """Overlap of the top k between resamples, for the λ of each probe; all of them share the resamples."""
+    weights = resamples(train.units, n_resamples, fit.seed)
+    labels = supported(train.units, train.n_labels, weights)
+    trained = iter(fit([member for probe in probes for member in resampled(probe, weights)], train))
+    found = []
+    for _ in probes:
+        rankings = [rank(supported_weights(next(trained), seen)) for seen in labels]
+        found.append(overlap(top_sets(rankings, k), train.neurons))
+    return found
+
+
+def _row(
+    probe: Probe, found: Overlap | None, chosen: bool, k: int | None, share: float | None, solver: str,
+    metric: str = "overlap", value: float = 0.0, flags: dict[str, Any] | None = None,
+) -> Row:  # fmt: skip
+    place: dict[str, Any] = {"split": "dev", "flags": flags or {}}
+    if found is not None:
+        value = float(found.pairs.mean())
+        place = {"low": float(found.pairs.min()), "high": float(found.pairs.max()), "set": "top", "k": k}
+        place |= {"share": share, "split": "train", "flags": {"chosen": chosen, "over": "resamples", **found.about()}}
+    return Row(
+        "lambda_search", metric, value, solver=solver, task="property",
+        seed=probe.seed, l1=probe.l1, l2=probe.l2, **place,
+    )  # fmt: skip

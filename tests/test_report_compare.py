@@ -1,0 +1,159 @@
+"""Two runs compared pairwise: against the bootstrap by hand; broken and foreign files end in one line."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from neuronprobe.report.__main__ import main
+from neuronprobe.report.compare import compare
+from neuronprobe.report.results import assemble, write_results
+from neuronprobe.types import Row
+
+UNITS = np.random.default_rng(0).integers(1, 12, 150).astype(np.int32)
+Job = Callable[..., Path]
+
+
+def correct(rate: float, seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).binomial(UNITS, rate).astype(np.int32)
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Job:
+    """Writes a job's folder with predictions and, with `forms`, a results.json."""
+
+    def make(name: str, forms: str | None = None, **arrays: np.ndarray) -> Path:
+        folder = tmp_path / name
+        folder.mkdir()
+        np.savez_compressed(folder / "predictions.npz", **arrays)
+        if forms is not None:
+            about: dict[str, Any] = {"fingerprint": {"test": {"forms": forms}}}
+            write_results(folder, assemble("ok", {"seed": 0}, [Row("oracle", "accuracy", 0.5, k=96)], **about))
+        return folder
+
+    return make
+
+
+def report(*words: object) -> int:
+    sys.argv = ["report", *map(str, words)]
+    return main()
+
+
+def test_differences_are_paired_over_the_test_sentences(job: Job, capsys: pytest.CaptureFixture[str]) -> None:
+    base = correct(0.8, 1)
+    better = np.minimum(UNITS, base + (np.arange(150) % 3 == 0)).astype(np.int32)
+    noise = [correct(0.5, seed) for seed in range(4)]
+    one = job("one", units=UNITS, oracle=better, **{"ablation/top-9": noise[0], "retraining/top-9": noise[0]},
+              **{f"ablation/random-9-{d}": noise[d] for d in (0, 1)})  # fmt: skip
+    two = job("two", units=UNITS, oracle=base, **{"ablation/top-9": noise[0], "layers/one_layer-0": noise[0]},
+              **{f"ablation/random-9-{d}": noise[d] for d in (1, 2, 3)})  # fmt: skip
+    found = {row.probe: row for row in compare(one, two, Console())}
+    assert list(found) == ["oracle", "ablation/top-9", "ablation/random-9"]
+    oracle = found["oracle"]
+    assert oracle.value == pytest.approx((better - base).sum() / UNITS.sum()) and oracle.value > 0
+    assert oracle.first == pytest.approx(better.sum() / UNITS.sum())
+    rng = np.random.default_rng(7)
+    drawn = rng.integers(150, size=(4000, 150))
+    by_hand = np.quantile((better - base)[drawn].sum(1) / UNITS[drawn].sum(1), [0.025, 0.975])
+    assert (oracle.low, oracle.high) == pytest.approx(tuple(by_hand), abs=0.004)
+    unpaired = np.quantile(better[drawn].sum(1) / UNITS[drawn].sum(1), [0.025, 0.975])
+    assert oracle.high - oracle.low < 0.5 * (unpaired[1] - unpaired[0])
+    assert (found["ablation/top-9"].value, found["ablation/top-9"].low, found["ablation/top-9"].high) == (0, 0, 0)
+    means = [np.mean([noise[d].sum() for d in draws]) / UNITS.sum() for draws in ((0, 1), (1, 2, 3))]
+    random = found["ablation/random-9"]
+    assert (random.first, random.second) == pytest.approx(tuple(means))
+    assert random.value == pytest.approx(means[0] - means[1]) and random.low < random.value < random.high
+    assert report("compare", one, two) == 0
+    shown = capsys.readouterr().out
+    line = next(line for line in shown.splitlines() if "oracle" in line)
+    assert f"{100 * oracle.value:+.1f} [{100 * oracle.low:+.1f}, {100 * oracle.high:+.1f}]" in line and "apart" in line
+    assert "2 probes are in one job only" in shown
+
+
+GOOD = {"units": UNITS, "oracle": correct(0.8, 0)}
+BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
+    "no predictions": (lambda path: path.unlink(), "predictions.npz, got .*which has none"),
+    "empty": (lambda path: path.write_bytes(b""), "broken file"),
+    "no archive": (lambda path: path.write_bytes(b"hello"), "broken file"),
+    "cut short": (lambda path: path.write_bytes(path.read_bytes()[:300]), "broken file"),
+    "damaged": (lambda path: path.write_bytes(path.read_bytes()[:90] + b"x" * 40 + path.read_bytes()[130:]), "broken"),
+    "one array": (lambda path: np.save(path.open("wb"), UNITS), "broken file"),
+    "pickled": (lambda path: np.savez(path, units=np.array([{}], dtype=object)), "broken file.*pickle"),
+    "no units": (lambda path: np.savez(path, oracle=UNITS), "units of each test sentence"),
+    "float units": (lambda path: np.savez(path, units=UNITS * 1.0), "units of each test sentence"),
+    "no sentence": (lambda path: np.savez(path, units=UNITS[:0]), "units of each test sentence"),
+    "short probe": (lambda path: np.savez(path, units=UNITS, oracle=UNITS[:3]), "oracle does not"),
+    "too many correct": (lambda path: np.savez(path, units=UNITS, oracle=UNITS + 1), "oracle does not"),
+    "other sentences": (lambda path: np.savez(path, units=UNITS[::-1], oracle=0 * UNITS), "same test sentences"),
+    "fewer sentences": (lambda path: np.savez(path, units=UNITS[1:], oracle=0 * UNITS[1:]), "149 with"),
+    "other probes": (lambda path: np.savez(path, units=UNITS, ridge=UNITS), "probe in common"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_what_cannot_be_compared_ends_in_one_line(kind: str, job: Job, capsys: pytest.CaptureFixture[str]) -> None:
+    one, two = job("one", **GOOD), job("two", **GOOD)
+    breaks, message = BROKEN[kind]
+    breaks(two / "predictions.npz")
+    assert report("compare", one, two) == 2
+    assert_one_line(capsys, message)
+
+
+def test_other_words_are_refused_even_with_equal_units(job: Job, capsys: pytest.CaptureFixture[str]) -> None:
+    one, same, other = job("one", "a", **GOOD), job("same", "a", **GOOD), job("other", "b", **GOOD)
+    assert report("compare", one, same) == 0
+    capsys.readouterr()
+    assert report("compare", one, other) == 2
+    assert_one_line(capsys, "other words in")
+
+
+FOREIGN = {
+    "text": "hello",
+    "list": "[]",
+    "empty": "{}",
+    "no rows": json.dumps({"schema": 1, "status": "ok", "config": {}}),
+    "rows of numbers": json.dumps({"schema": 1, "status": "ok", "config": {}, "rows": [1]}),
+    "rows of others": json.dumps({"schema": 1, "status": "ok", "config": {}, "rows": [{"study": "oracle"}]}),
+    "words for numbers": json.dumps(
+        {"schema": 1, "status": "ok", "config": {}, "rows": [{**Row("oracle", "accuracy", 0.5).as_dict(), "k": "all"}]}
+    ),
+    "later schema": json.dumps({"schema": 2, "status": "ok", "config": {}, "rows": []}),
+    "other config": json.dumps({"schema": 1, "status": "ok", "config": "x", "rows": []}),
+}
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_a_foreign_results_file_ends_in_one_line(kind: str, job: Job, capsys: pytest.CaptureFixture[str]) -> None:
+    one, two = job("one", "a", **GOOD), job("two", "a", **GOOD)
+    (two / "results.json").write_text(FOREIGN[kind])
+    for words in ((two,), ("compare", one, two)):
+        assert report(*words) == 2
+        assert_one_line(capsys, "results.json must")
+
+
+def test_foreign_settings_in_a_good_file_do_not_stop_the_join(job: Job, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = job("one", "a", **GOOD)
+    content = json.loads((folder / "results.json").read_text())
+    (folder / "results.json").write_text(json.dumps({**content, "config": {"corpus": "mine", "model": [1]}}))
+    assert report(folder) == 0
+
+
+@pytest.mark.parametrize("words", [(), ("compare",), ("compare", "a"), ("a", "b"), ("--no-such",)])
+def test_wrong_arguments_end_in_one_line(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    assert report(*words) == 2
+    assert_one_line(capsys, "")
+
+
+def assert_one_line(capsys: pytest.CaptureFixture[str], message: str) -> None:
+    import re
+
+    said = capsys.readouterr().err.strip().splitlines()
+    assert len(said) == 1 and said[0].startswith("error: "), said
+    assert re.search(message, said[0]), said[0]

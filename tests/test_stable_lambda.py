@@ -1,0 +1,65 @@
+"""λ search by stability: the choice by hand, and what it trains."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+
+from neuronprobe.activations import Split
+from neuronprobe.probes import Fit, Member, Probe, score
+from neuronprobe.rankings import lca
+from neuronprobe.studies import lambda_search, stable_lambda
+from neuronprobe.studies.resamples import resampled, resamples
+from neuronprobe.studies.stable_lambda import rechosen
+from neuronprobe.types import Row
+
+
+def select(rows: tuple[Row, ...] | list[Row], **wanted: object) -> list[Row]:
+    return [row for row in rows if all(row.as_dict().get(k) == v for k, v in wanted.items())]
+
+
+GRID = Fit([0.0, 1e-3, 1e-2], 0.0, epochs=2, batch_size=64, lr=0.01)
+
+
+def test_the_most_stable_of_the_accurate_pairs_is_chosen(planted: Split) -> None:
+    torch.set_num_threads(1)
+    probes = GRID(GRID.grid(), planted)
+    accuracy = score(probes, planted).accuracy
+    found = stable_lambda(probes, GRID.pairs, lca, GRID, planted, planted, tolerance=1.0, share=0.25, n_resamples=3)
+    compared = select(found.rows, metric="overlap")
+    assert [(row.l1, row.l2) for row in compared] == GRID.pairs
+    weights = resamples(planted.units, 3, GRID.seed)
+    by_hand = []
+    for probe in probes:  # trained alone, read as sets
+        tops = [set(lca(one.weights).order[:10].tolist()) for one in GRID(resampled(probe, weights), planted)]
+        by_hand.append(np.mean([len(tops[a] & tops[b]) / 10 for a, b in ((0, 1), (0, 2), (1, 2))]))
+    assert [row.value for row in compared] == pytest.approx(by_hand)
+    assert len(set(by_hand)) > 1
+    best = max(range(len(probes)), key=lambda i: (by_hand[i], float(accuracy[i])))
+    assert found.chosen == best and [row.flags["chosen"] for row in compared] == [i == best for i in range(len(probes))]
+    (given_up,) = select(found.rows, metric="accuracy_given_up")
+    assert given_up.value == pytest.approx(float(accuracy.max() - accuracy[best]))
+
+
+def test_pairs_beyond_the_tolerance_or_outside_the_grid_are_not_trained(planted: Split) -> None:
+    torch.set_num_threads(1)
+    probes = [Probe(torch.zeros(4, 40), torch.zeros(4), l1=1.0), *GRID(GRID.grid(), planted)]
+    trained: Counter[tuple[float, float]] = Counter()
+
+    class Spy(Fit):
+        def __call__(self, members: list[Member], train: Split) -> list[Probe]:
+            trained.update((m.l1, m.l2) for m in members)
+            return super().__call__(members, train)
+
+    fit = Spy(0.0, 0.0, epochs=1, batch_size=512)
+    pairs = [(1.0, 0.0), (1e-3, 0.0), (1e-2, 0.0)]
+    found = stable_lambda(probes, pairs, lca, fit, planted, planted, tolerance=0.05, share=0.1, n_resamples=2)
+    assert trained == {(1e-3, 0.0): 2, (1e-2, 0.0): 2}
+    assert (probes[found.chosen].l1, probes[found.chosen].l2) in trained
+    grid = lambda_search(probes, pairs, lca, planted, planted, "adam").rows
+    marked = rechosen(grid, probes[0])
+    assert {(row.l1, row.l2) for row in marked if row.flags["chosen"]} == {(1.0, 0.0)}
+    assert not select(marked, metric="accuracy_given_up") and len(marked) == len(grid) - 2
