@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 from neuronprobe.report.lookup import PlainRow, find, first, percent
 from neuronprobe.report.papers import beside_paper
 
+MOST_PAIRS = 10
+
 
 class Section(NamedTuple):
     """A heading and a table."""
@@ -19,8 +21,55 @@ class Section(NamedTuple):
 
 def sections(rows: Sequence[PlainRow], config: Mapping[str, Any]) -> Iterator[Section]:
     """The sections of the studies that these rows hold."""
-    found = [_minimal_set(rows), _selectivity(rows), _beside_paper(rows, config)]
+    found = [_stability(rows), _minimal_set(rows), _selectivity(rows), _layers(rows), _labels(rows), _sharing(rows)]
+    found.append(_beside_paper(rows, config))
     yield from (section for section in found if section.body)
+
+
+def _stability(rows: Sequence[PlainRow]) -> Section:
+    body = []
+    for row in find(rows, study="stability", metric="overlap"):
+        size = "first block" if row["set"] == "first_block" else f"top {100 * row['share']:.3g} %"
+        mark = " (inside the first block)" if row.get("inside_first_block") else ""
+        certain = first(rows, study="stability", metric="certain_neurons", k=row["k"], set=row["set"])
+        shown = "-" if certain is None or row["over"] == "seeds" else f"{certain['value']:.0f}"
+        cells = (percent(row), f"{100 * row['chance']:.1f}", shown)
+        body.append([row["over"], f"{size} ({row['k']:,}){mark}", *cells])
+    heading = "Stability: how much of the top two trainings share, %, mean [least, most] over pairs"
+    header = ("over", "neurons", "overlap", "by chance", "neurons in ≥ 90 % of the resampled tops")
+    return Section(heading, header, body)
+
+
+def _layers(rows: Sequence[PlainRow]) -> Section:
+    body = []
+    for row in find(rows, study="layers", metric="accuracy", set="one_layer", split="test"):
+        up_to = first(rows, study="layers", metric="accuracy", set="layers_up_to", split="test", layer=row["layer"])
+        body.append([str(row["layer"]), percent(row), percent(up_to)])
+    return Section("Layers: probes on one layer, and on all layers up to it, on test", ("layer", "alone", "0..i"), body)
+
+
+def _labels(rows: Sequence[PlainRow]) -> Section:
+    body = []
+    for row in find(rows, study="spread", metric="label_neurons"):
+        layer = first(rows, study="spread", metric="dominant_layer_neurons", label=row["label"])
+        quarter = first(rows, study="spread", metric="mass_neurons", label=row["label"])
+        support = f"{row['support']:,}" + (" (rare)" if row.get("rare") else "")
+        place = f"{layer['layer']} ({layer['value']:.0f})" if layer and layer["value"] else "-"
+        number = f"{quarter['value']:.0f}" if quarter else "-"
+        body.append([row["label"], support, f"{row['value']:.0f}", number, place])
+    k = next((row["k"] for row in find(rows, study="spread")), 0)
+    header = ("label", "units in train", "its neurons", "neurons of 25 % of its mass", "dominant layer (its neurons)")
+    return Section(f"Labels: whose neurons the {k:,} salient ones are", header, body)
+
+
+def _sharing(rows: Sequence[PlainRow]) -> Section:
+    pairs = find(rows, study="spread", metric="shared_neurons")
+    most = sorted((row for row in pairs if row["value"]), key=lambda row: -row["jaccard"])[:MOST_PAIRS]
+    body = [[f"{row['label']}, {row['other']}", f"{row['value']:.0f}", f"{row['jaccard']:.2f}"] for row in most]
+    focused = first(rows, study="spread", metric="focused_neurons")
+    several = first(rows, study="spread", metric="several_labels_neurons")
+    counts = f": {focused['value']:.0f} serve one label, {several['value']:.0f} several" if focused and several else ""
+    return Section(f"Shared neurons{counts}; the pairs that share most", ("labels", "shared", "Jaccard"), body)
 
 
 def _minimal_set(rows: Sequence[PlainRow]) -> Section:
