@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
 from neuronprobe.activations import Split
+from neuronprobe.callbacks import StableLambdaSearch
 from neuronprobe.probes import Fit, Member, Probe, score
 from neuronprobe.rankings import lca
-from neuronprobe.studies import lambda_search, stable_lambda
+from neuronprobe.studies import StableChoice, lambda_search, stable_lambda
 from neuronprobe.studies.resamples import resampled, resamples
 from neuronprobe.studies.stable_lambda import rechosen
 from neuronprobe.types import Row
@@ -63,3 +65,18 @@ def test_pairs_beyond_the_tolerance_or_outside_the_grid_are_not_trained(planted:
     marked = rechosen(grid, probes[0])
     assert {(row.l1, row.l2) for row in marked if row.flags["chosen"]} == {(1.0, 0.0)}
     assert not select(marked, metric="accuracy_given_up") and len(marked) == len(grid) - 2
+
+
+@pytest.mark.parametrize("choice", [0, 1, 2])
+def test_the_callback_keeps_the_stable_probe_whatever_s_prefers(
+    choice: int, planted: Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.set_num_threads(1)
+    where = "neuronprobe.callbacks.stable_lambda.stable_lambda"
+    monkeypatch.setattr(where, lambda *_: StableChoice(choice, ()))
+    trainer = SimpleNamespace(datamodule=SimpleNamespace(split=lambda _: planted))
+    search = StableLambdaSearch(lca, GRID)
+    rows = search.study(trainer, GRID.bank(GRID.grid(), planted)).rows
+    pair = GRID.pairs[choice]
+    assert (search.chosen.l1, search.chosen.l2) == pair
+    assert {(row.l1, row.l2) for row in rows if row.flags.get("chosen") or row.study == "oracle"} == {pair}
