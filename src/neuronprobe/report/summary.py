@@ -41,6 +41,8 @@ def print_summary(console: Console, rows: Sequence[PlainRow], verdict: str, wher
     subsets, remarks = _subset_table(rows)
     console.print(subsets, *remarks, sep="\n")
     console.print(f"most salient: {neurons_text(rows)}")
+    if stable := stability_text(rows):
+        console.print(stable)
     console.print(verdict)
     for line in where:
         console.print(line, soft_wrap=True)
@@ -51,7 +53,17 @@ def lambda_text(rows: Sequence[PlainRow]) -> str:
     row = first(rows, study="lambda_search", metric="accuracy_given_up")
     if row is None:
         return "-"
-    return f"{row['l1']:g}, {row['l2']:g} (gave up {100 * row['value']:.1f} points on dev for S)"
+    return f"{row['l1']:g}, {row['l2']:g} (gave up {100 * row['value']:.1f} points on dev)"
+
+
+def stability_text(rows: Sequence[PlainRow]) -> str:
+    """How much of its top the ranking keeps over seeds and resamples; empty where that was not measured."""
+    found = []
+    for over in ("seeds", "resamples"):
+        overlaps = find(rows, study="stability", metric="overlap", set="top", over=over)
+        shares = ", ".join(f"{100 * row['value']:.0f} % of the top {row['share']:.0%}" for row in overlaps)
+        found += [f"two {over} share {shares}"] if shares else []
+    return f"stability: {'; '.join(found)} (chance gives each top's own share)." if found else ""
 
 
 def neurons_text(rows: Sequence[PlainRow]) -> str:
