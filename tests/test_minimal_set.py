@@ -87,12 +87,13 @@ def test_the_minimal_set_is_the_planted_neurons(task: Planted) -> None:
     assert (row.value, row.k, row.share, row.flags["tolerance"]) == (4.0, 4, 0.1, 0.02)
 
 
-@pytest.mark.parametrize("search", ["bank", "bisection"])
-def test_both_searches_agree_with_the_papers_loop(task: Planted, search: str) -> None:
+def test_both_searches_agree_with_the_papers_loop(task: Planted) -> None:
     tolerances = [0.02, 0.2, 0.4]
-    found = study(task, tolerances, search=search, draws=1)
-    assert [minimum.k for minimum in found.minima] == [papers_loop(task, t) for t in tolerances]
-    assert found.minima[0].k != found.minima[2].k
+    by_hand = [papers_loop(task, t) for t in tolerances]
+    assert by_hand[0] != by_hand[2]
+    for search in ("bank", "bisection"):
+        found = study(task, tolerances, search=search, draws=1)
+        assert [minimum.k for minimum in found.minima] == by_hand
 
 
 def test_dev_decides_and_test_is_only_reported(task: Planted, make_split: MakeSplit) -> None:
@@ -152,7 +153,8 @@ def test_bisection_trains_few_sizes_and_finds_the_same(make_split: MakeSplit) ->
     banks: list[list[int]] = []
     found = study(task, [0.85, 0.395, 0.025], spy(banks, fit), "bisection", draws=1)
     assert [minimum.k for minimum in found.minima] == [16, 61, 98]
-    assert len(banks) <= 8 and sum(map(len, banks[:-1])) <= 20
+    tops = [k for bank in banks[:-1] for k in bank]
+    assert len(banks) <= 8 and len(tops) == len(set(tops)) <= 18  # what one tolerance trained serves the others
 
 
 def test_a_loss_of_exactly_the_tolerance_is_too_much(make_split: MakeSplit) -> None:

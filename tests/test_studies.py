@@ -135,9 +135,9 @@ def test_the_rest_is_zero_or_the_mean_of_train(trained: tuple[Probe, Ranking], p
 
 def test_magnitude_is_the_mean_weight_over_labels_and_not_the_ranking(planted: Split) -> None:
     weights = torch.zeros(4, 40)
-    weights[:, 0] = 0.9  # heavy for every label, the heaviest of none
+    weights[:, 0] = torch.tensor([0.9, -0.9, 0.9, -0.9])  # heavy for every label, the heaviest of none
     weights[torch.arange(4), torch.tensor([7, 18, 25, 31])] = 1.0
-    weights[:, 5] = -0.6
+    weights[:, 5] = torch.tensor([-0.6, 0.6, 0.6, -0.6])
     probe = Probe(weights, torch.zeros(4))
     rows = ablation(probe, lca(weights), {"test": planted}, [1, 2], 1, 0, "adam").rows
     for k in (1, 2):
@@ -211,6 +211,11 @@ def test_a_search_by_dev_takes_the_most_accurate_and_reports_the_score(planted: 
     ablated = lambda_search(probes, pairs, lca, planted, test, "adam", share=0.1)
     found = lambda_search(probes, pairs, lca, planted, test, "adam", share=0.1, by="dev")
     assert found.chosen == 1  # of equals the least regularised
+    chosen = {
+        by: lambda_search(probes, pairs, lca, planted, test, "adam", 0.0, 0.0, 0.1, by).chosen
+        for by in ("score", "dev")
+    }
+    assert chosen == {"score": 0, "dev": 1}  # a score that weighs nothing is the same for all
     assert [r.value for r in found.rows if r.metric == "score"] == [
         r.value for r in ablated.rows if r.metric == "score"
     ]

@@ -135,7 +135,7 @@ def test_the_main_job_writes_all_that_it_promises(run: Run, tmp_path: Path, caps
 
 
 def test_all_studies_run_in_one_job(run: Run, tmp_path: Path) -> None:
-    assert run(callbacks="full", search="retrained_score", callbacks__ablation__fill="mean") == 0
+    assert run(callbacks="full", search="retrained_score", callbacks__ablation__fill="mean", probe__epochs=1) == 0
     found = results(tmp_path / "job")
     rows, n_train = found["rows"], 96
     assert {"minimal_set", "redundancy", "selectivity", "ablation_curve"} <= {row["study"] for row in rows}

@@ -81,8 +81,8 @@ class TopSets:
         self._units, self._correct = int(found.units.sum()), int(found.correct.sum())
 
     def retrain(self, sizes: Iterable[int]) -> None:
-        """Train and score what is not trained yet, as one bank."""
-        new = sorted(set(sizes) - self.probes.keys())
+        """Train and score new sizes as one bank."""
+        new = sorted(set(sizes))
         if not new:
             return
         l1, l2, seed = self.oracle.l1, self.oracle.l2, self.oracle.seed
