@@ -18,6 +18,7 @@ STYLE = {
     "random": ("#5f6368", "s", "random (mean and range of draws)"),
     "layer_matched": ("#9aa0a6", "D", "random, same layers"),
     "bottom": ("#c4501b", "v", "bottom"),
+    "magnitude": ("#3c8c5a", "x", "by mean weight"),
 }
 
 

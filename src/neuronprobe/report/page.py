@@ -11,6 +11,7 @@ from neuronprobe.report.lookup import PlainRow, find, first, n_neurons, neuron_n
 from neuronprobe.report.sections import sections
 from neuronprobe.report.summary import SETS, lambda_text, subset_row
 
+SHOWN = (*SETS, "magnitude")
 REACHED = ("objective", "kkt_residual", "exact_zeros")
 """How far training came: objective on train, largest violation of the optimum's conditions, share of zero weights."""
 
@@ -104,10 +105,19 @@ def _subsets(rows: Sequence[PlainRow]) -> Iterator[str]:
     body = []
     for study, how in (("ablation", "kept, rest zeroed"), ("retraining", "retrained")):
         for k in sizes(rows, study):
-            cells = [percent(subset_row(rows, study, name, k)) for name in SETS]
+            cells = [percent(subset_row(rows, study, name, k)) for name in SHOWN]
             gain = first(rows, study=study, metric="accuracy_difference", against="random", k=k, split="test")
             body.append([f"{how}, {100 * k / total:.3g} % ({k:,})", *cells, percent(gain)])
-    yield from _table(("neurons", "top", "random", "random, same layers", "bottom", "top − random"), body)
+    yield from _table(
+        ("neurons", "top", "random", "random, same layers", "bottom", "by mean weight", "top − random"), body
+    )
+    areas = [
+        first(rows, study="ablation_curve", metric="area", set=name, split="test") for name in (*SETS, "magnitude")
+    ]
+    if any(areas):
+        body.append(["kept, mean over the shares (area)", *map(percent, areas), "-"])
+    header = ("neurons", "top", "random", "random, same layers", "bottom", "by mean weight", "top − random")
+    yield from _table(header, body)
     yield from (f"\n{note}" for note in notes(find(rows, split="test")))
 
 
