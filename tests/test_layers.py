@@ -109,10 +109,10 @@ def test_two_banks_with_the_chosen_lambda(halves: tuple[Split, Split, torch.Tens
     assert {(m.l1, m.l2, m.seed) for bank in banks for m in bank} == {(0.5, 0.25, 9)}
 
 
-def test_a_job_with_all_studies_of_trust(run: Run, tmp_path: Path) -> None:  # noqa: F811
+def test_a_job_with_all_studies(run: Run, tmp_path: Path) -> None:  # noqa: F811
     small = {"callbacks.stability.resamples": 3, "callbacks.stability.seeds": 1, "callbacks.spread.size": 0.1}
     code = run(
-        callbacks="trust", search="stability", search__resamples=2, search__tolerance=1.0,
+        callbacks="full", search="stability", search__resamples=2, search__tolerance=1.0,
         **{key.replace(".", "__"): value for key, value in small.items()},
     )  # fmt: skip
     assert code == 0
@@ -131,6 +131,10 @@ def test_a_job_with_all_studies_of_trust(run: Run, tmp_path: Path) -> None:  # n
     ranking = list(csv.DictReader((job / "ranking.csv").open()))
     columns = [f"confidence_top_{k}" for k in (1, 5, 19)]
     assert list(ranking[0])[-3:] == columns
+    page = (job / "report.md").read_text(encoding="utf-8")
+    for heading in ("Stability", "Minimal neuron sets", "Selectivity", "Layers", "Labels"):
+        assert f"\n## {heading}: " in page
+    assert "\n## Shared neurons" in page and "kept, mean over the shares (area)" in page
     for row in [r for r in rows if r["study"] == "stability" and r["metric"] == "confidence"]:
         line = ranking[row["rank"] - 1]
         assert (int(line["layer"]), int(line["neuron"])) == (row["layer"], row["neuron"])
@@ -146,6 +150,6 @@ def test_a_job_with_all_studies_of_trust(run: Run, tmp_path: Path) -> None:  # n
 def test_a_size_beyond_the_neurons_is_refused(
     run: Run, capsys: pytest.CaptureFixture[str]  # noqa: F811
 ) -> None:  # fmt: skip
-    assert run(callbacks="trust", callbacks__spread__size=97) != 0
+    assert run(callbacks="full", callbacks__spread__size=97) != 0
     (said,) = capsys.readouterr().err.strip().splitlines()
     assert said.startswith("error: callbacks.spread.size must be a count from 1 to 96")

@@ -226,4 +226,4 @@ def test_confidence_is_a_column_of_the_ranking(tmp_path: Path) -> None:
 )
 def test_bad_settings_are_refused_in_one_line(kind: type, settings: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        kind(lca, FIT, **settings)
+        kind(lca, Fit(l1=[0.0, 1e-3], l2=0.0), **settings)

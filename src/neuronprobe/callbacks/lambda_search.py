@@ -33,7 +33,7 @@ class LambdaSearch(StudyCallback):
         if by != "dev" and len(fit.pairs) < 2:
             ((l1, l2),) = fit.pairs
             raise InputError(
-                f"probe.l1 and probe.l2 must give at least 2 pairs to choose from by {by}, "
+                "probe.l1 and probe.l2 must give at least 2 pairs to choose from, "
                 f"got 1 (l1={l1:g}, l2={l2:g}); "
                 "give lists (probe.l1=[0.0,1e-3]), or search=dev, which takes a single pair as it is."
             )

@@ -108,12 +108,7 @@ def _subsets(rows: Sequence[PlainRow]) -> Iterator[str]:
             cells = [percent(subset_row(rows, study, name, k)) for name in SHOWN]
             gain = first(rows, study=study, metric="accuracy_difference", against="random", k=k, split="test")
             body.append([f"{how}, {100 * k / total:.3g} % ({k:,})", *cells, percent(gain)])
-    yield from _table(
-        ("neurons", "top", "random", "random, same layers", "bottom", "by mean weight", "top − random"), body
-    )
-    areas = [
-        first(rows, study="ablation_curve", metric="area", set=name, split="test") for name in (*SETS, "magnitude")
-    ]
+    areas = [first(rows, study="ablation_curve", metric="area", set=name, split="test") for name in SHOWN]
     if any(areas):
         body.append(["kept, mean over the shares (area)", *map(percent, areas), "-"])
     header = ("neurons", "top", "random", "random, same layers", "bottom", "by mean weight", "top − random")
