@@ -228,7 +228,7 @@ def test_a_search_by_dev_takes_the_most_accurate_and_reports_the_score(planted: 
 def test_a_score_needs_a_choice_and_dev_takes_a_single_pair() -> None:
     alone = Fit(l1=1e-3, l2=1e-4)
     for by in ("score", "retrained_score"):
-        with pytest.raises(InputError, match="at least 2 pairs to choose from, got 1 .*search=dev"):
+        with pytest.raises(InputError, match=r"at least 2 pairs to choose from, got 1 .*search=dev"):
             LambdaSearch(lca, alone, by=by)
     LambdaSearch(lca, alone, by="dev")
     LambdaSearch(lca, Fit(l1=[0.0, 1e-3], l2=0.0), by="score")
