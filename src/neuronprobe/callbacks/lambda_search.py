@@ -35,8 +35,9 @@ class LambdaSearch(StudyCallback):
         probes = self._fit.trained(bank, train) + (self._fit(rest, train) if rest else [])
         splits = {name: data.split(name) for name in ("dev", "test")}
         found = lambda_search(
-            probes, self._fit.pairs, self._rank, splits["dev"], splits["test"], self._fit.solver, **self._settings
-        )
+            probes, self._fit.pairs, self._rank, splits["dev"], splits["test"], self._fit.solver,
+            reference=self._fit.reference, **self._settings,
+        )  # fmt: skip
         self.chosen = probes[found.chosen]
         all_neurons = oracle(self.chosen, splits, self._fit.seed, self._fit.solver)
         return Result((*found.rows, *all_neurons.rows), all_neurons.correct)

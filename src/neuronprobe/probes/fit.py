@@ -94,8 +94,7 @@ class Fit:
         """An untrained bank over the neurons and labels of a split."""
         n_sentences = dev.units.n_sentences if dev is not None else 0
         standardisation = train.standardisation if self.standardise == "zscore" else None
-        if self.class_weights == "balanced":
-            members = [_balanced(member, train) for member in members]
+        members = self._weighted(members, train)
         return ProbeBank(members, len(train.neurons), train.n_labels, self._steps, n_sentences, standardisation)
 
     def parts(self, members: Sequence[Member], train: Split) -> list[list[Member]]:
@@ -109,8 +108,13 @@ class Fit:
         """Optimizer steps of one fit."""
         return self.epochs * len(BatchStream(train, self.batch_size))
 
-    def warn_if_short(self, train: Split) -> None:
-        """Say so when λ can't bind."""
+    @property
+    def reference(self) -> tuple[float, float]:
+        """The (λ1, λ2) of the probe that stands for the unregularised one in λ search's score."""
+        return (0.0, 0.0)
+
+    def prepare(self, train: Split) -> None:
+        """Look at train before the grid is made: say so when λ can't bind."""
         if self.steps(train) < FEWEST_STEPS:
             log.warning(
                 "probe training takes %d optimizer steps, fewer than %d: λ hardly binds and the ranking says little; "
@@ -134,6 +138,10 @@ class Fit:
         """The probes of a trained bank with how far each came."""
         found = zip(bank.probes(), optimality(bank, train), strict=True)
         return [replace(probe, optimality=reached) for probe, reached in found]
+
+    def _weighted(self, members: Sequence[Member], train: Split) -> list[Member]:
+        """With the class weights in the weights of their units."""
+        return [_balanced(m, train) for m in members] if self.class_weights == "balanced" else list(members)
 
 
 class _TrainOnly(pl.LightningDataModule):
