@@ -62,6 +62,7 @@ class ExactFit(Fit):
             standardise=standardise, class_weights=class_weights, accelerator=accelerator, precision=_plain(precision),
         )  # fmt: skip
         self.solver = "exact"
+        self._trainer = {"reload_dataloaders_every_n_epochs": 0}  # the order is always the same
         self.shares = self.l1 if self._is_relative else None
         self.tolerance = number("probe.tolerance", tolerance, 1e-12, 1.0)
         self.start = choice("probe.start", start, ("zeros", "random"))

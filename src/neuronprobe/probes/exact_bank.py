@@ -19,8 +19,8 @@ from neuronprobe.probes.probe import Probe
 from neuronprobe.probes.walk import Walk
 from neuronprobe.types import Batch
 
-FEW = 0.5
-"""Passes read the neurons in use alone where those are at most this share of all."""
+FEW = 0.8
+"""Passes read the neurons in use alone where those are at most this share of what they read before."""
 MOST_HELD = 1 << 28
 """Activations of the neurons in use that are held together in memory, at most (1 GiB)."""
 VALIDATE_EVERY = 50
@@ -144,13 +144,13 @@ class ExactBank(ProbeBank):
         return [self._place[m] for m in range(len(self.members))]
 
     def _choose_columns(self, is_whole: bool) -> None:
-        """After a pass over all neurons, those in use; they stay until the next such pass."""
+        """Those in use, where they are few; they become fewer until the next pass over all neurons."""
         if is_whole or self.places != [list(range(len(self.members)))] or self.neurons_0 is not None:
             self._columns, self._held = None, {}
-        elif self._columns is None:
-            used = self.walk.columns().nonzero().flatten()
-            if len(used) <= FEW * self._n_neurons:
-                self._columns = used
+            return
+        used = self.walk.columns().nonzero().flatten()
+        if len(used) <= FEW * (self._n_neurons if self._columns is None else len(self._columns)):
+            self._columns, self._held = used, {}
 
     def _read(self, batch: Batch, index: int) -> Float[Tensor, "unit column"]:
         if self._columns is None:

@@ -74,6 +74,7 @@ class Fit:
             choice("probe.objective", objective, ("papers", "neurox")) == "papers",
         )
         self._machine = {"accelerator": accelerator, "precision": precision}
+        self._trainer: dict[str, Any] = {}
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -128,7 +129,7 @@ class Fit:
         probes: list[Probe] = []
         for part in self.parts(members, train):
             bank = self.bank(part, train)
-            quiet_trainer(self.epochs, **self._machine).fit(
+            quiet_trainer(self.epochs, **self._machine, **self._trainer).fit(
                 bank, datamodule=_TrainOnly(train, self.batch_size, self.order_seed)
             )
             probes += self.trained(bank, train)
@@ -165,9 +166,8 @@ def quiet_trainer(epochs: int, **options: Any) -> pl.Trainer:
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
-        reload_dataloaders_every_n_epochs=1,
         num_sanity_val_steps=0,
-        **options,
+        **{"reload_dataloaders_every_n_epochs": 1, **options},
     )
 
 
