@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -40,7 +41,7 @@ def correlated(make_split: MakeSplit) -> Split:
 
 
 def fit(l1: float = 1e-2, l2: float = 1e-3, **settings: object) -> ExactFit:
-    chosen = {"l1": l1, "l2": l2, "precision": "64-true", "tolerance": 1e-6, "batch_size": 1000, **settings}
+    chosen = {"l1": l1, "l2": l2, "precision": "64-true", "tolerance": 1e-6, "block_size": 1000, **settings}
     return ExactFit(**chosen)  # type: ignore[arg-type]
 
 
@@ -212,7 +213,7 @@ def test_most_passes_read_only_the_neurons_in_use(planted: Split, monkeypatch: p
 
 
 def test_blocks_do_not_change_the_result(correlated: Split) -> None:
-    whole, blocks = (fit(batch_size=size)([Member(2e-2, 1e-2)], correlated)[0] for size in (600, 170))
+    whole, blocks = (fit(block_size=size)([Member(2e-2, 1e-2)], correlated)[0] for size in (600, 170))
     assert_same(whole, blocks, 1e-6)
 
 
@@ -276,7 +277,7 @@ def test_no_optimum_is_promised_where_there_is_none(planted: Split) -> None:
 
 def test_shares_become_absolute_once_train_is_seen(planted: Split) -> None:
     settings = ExactFit(l2=[1e-3, 1e-2], l1_shares=[0.1, 0.5])
-    settings.prepare(planted)
+    settings.relate(planted)
     most = settings.l1_max(Member(), planted)
     assert sorted({m.l1 for m in settings.grid()}) == pytest.approx([0.1 * most, 0.5 * most])
     assert settings.reference == settings.pairs[0] == (pytest.approx(0.1 * most), 1e-3)
@@ -284,13 +285,20 @@ def test_shares_become_absolute_once_train_is_seen(planted: Split) -> None:
 
 
 @pytest.mark.parametrize(("wrong", "message"), [
-    ({"l1": None}, "l1_shares must be given"), ({"l1_shares": 0.1}, "and not both"), ({"tolerance": 0.0}, "tolerance"),
+    ({"l1": None}, "must be given"), ({"l1_shares": 0.1}, "and not both"), ({"tolerance": 0.0}, "tolerance"),
     ({"start": "ones"}, "start"), ({"precision": "bf16-true"}, "precision must be 32-true or 64-true"),
     ({"l1": -1.0}, "l1"), ({"epochs": 0}, "epochs"),
 ])  # fmt: skip
 def test_settings_that_can_not_be_used_are_refused(wrong: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         fit(**wrong)  # type: ignore[arg-type]
+
+
+def test_several_processes_are_refused(planted: Split) -> None:
+    bank = fit().bank([Member(1e-2, 1e-3)], planted)
+    bank._trainer = SimpleNamespace(world_size=2)
+    with pytest.raises(InputError, match="devices must be 1 for solver exact, got 2"):
+        bank.on_fit_start()
 
 
 def test_autocast_is_not_applied(planted: Split) -> None:

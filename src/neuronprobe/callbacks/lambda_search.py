@@ -31,6 +31,7 @@ class LambdaSearch(StudyCallback):
     def study(self, trainer: pl.Trainer, bank: ProbeBank) -> Result:
         """Search the grid, keep the chosen probe, score it with all neurons."""
         data, train = trainer.datamodule, trainer.datamodule.split("train")  # type: ignore[attr-defined]
+        self._fit.relate(train)
         rest = self._fit.grid()[len(bank.members) :]  # of a grid that would not fit in memory as one bank
         probes = self._fit.trained(bank, train) + (self._fit(rest, train) if rest else [])
         splits = {name: data.split(name) for name in ("dev", "test")}

@@ -39,7 +39,8 @@ class ExactFit(Fit):
         l1_shares: float | Sequence[float] | None = None,
         tolerance: float = 1e-5,
         epochs: int = 3000,
-        batch_size: int = 4096,
+        block_size: int = 4096,
+        batch_size: int | None = None,
         seed: int = 0,
         start: str = "zeros",
         standardise: str = "zscore",
@@ -49,16 +50,17 @@ class ExactFit(Fit):
     ) -> None:
         """Either `l1` (absolute) or `l1_shares` (of λ1_max); `tolerance`: the KKT residual at which a probe is solved.
 
-        `epochs`: most passes over train for each path; `batch_size`: units of a block.
+        `epochs`: most passes over train for each path; `block_size`: units that are read at a time, which changes
+        nothing but time and memory; `batch_size` is for the other solvers and means nothing here.
         """
         if (l1 is None) == (l1_shares is None):
             raise InputError(
-                f"probe.l1 or probe.l1_shares must be given, and not both, got {l1!r} and {l1_shares!r}; "
-                "shares are of λ1_max."
+                f"probe.l1 or probe.l1_shares (of λ1_max) must be given, and not both, got {l1!r} and {l1_shares!r}; "
+                "set the other to null."
             )
         self._is_relative = l1 is None
         super().__init__(
-            l1_shares if l1 is None else l1, l2, epochs, batch_size, seed=seed, shuffle=False,  # type: ignore[arg-type]
+            l1_shares if l1 is None else l1, l2, epochs, block_size, seed=seed, shuffle=False,  # type: ignore[arg-type]
             standardise=standardise, class_weights=class_weights, accelerator=accelerator, precision=_plain(precision),
         )  # fmt: skip
         self.solver = "exact"
@@ -84,8 +86,11 @@ class ExactFit(Fit):
         """A member for each pair."""
         return [Member(l1, l2, self.seed) for l1, l2 in self.pairs]
 
-    def prepare(self, train: Split) -> None:
-        """Turn shares of λ1_max into λ1, before the grid is made."""
+    def warn_if_short(self, train: Split) -> None:
+        """Nothing to say: the optimum is what λ makes it, however few the words are."""
+
+    def relate(self, train: Split) -> None:
+        """Turn shares of λ1_max into λ1; before it the grid is not known."""
         if self.shares is None:
             return
         most = self.l1_max(Member(), train)

@@ -114,8 +114,11 @@ class Fit:
         """The (λ1, λ2) of the probe that stands for the unregularised one in λ search's score."""
         return (0.0, 0.0)
 
-    def prepare(self, train: Split) -> None:
-        """Look at train before the grid is made: say so when λ can't bind."""
+    def relate(self, train: Split) -> None:
+        """Make the grid's λ absolute, where they are given relative to train."""
+
+    def warn_if_short(self, train: Split) -> None:
+        """Say so when λ can't bind."""
         if self.steps(train) < FEWEST_STEPS:
             log.warning(
                 "probe training takes %d optimizer steps, fewer than %d: λ hardly binds and the ranking says little; "
