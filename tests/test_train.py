@@ -189,7 +189,7 @@ def test_a_job_with_the_exact_solver_says_what_came_to_its_optimum(
     run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = {"probe__l1": "null", "probe__l1_shares": "[0.99,1e-3]", "probe__l2": "1e-2", "probe__epochs": 60}
-    assert run("probe=exact", "callbacks=none", probe__batch_size=None, **settings) == 0
+    assert run("probe=exact", probe__batch_size=None, **settings) == 0
     rows = [row for row in results(tmp_path / "job")["rows"] if row["study"] == "lambda_search"]
     residuals = [row for row in rows if row["metric"] == "kkt_residual"]
     assert [row["converged"] for row in residuals] == [False, True] and all(row["unique"] for row in residuals)
