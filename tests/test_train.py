@@ -221,6 +221,20 @@ def test_an_interrupted_job_goes_on_and_ends_with_the_same_rows(
     assert not (tmp_path / "job" / "checkpoints").exists()
 
 
+def test_a_job_with_the_exact_solver_says_what_came_to_its_optimum(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = {"probe__l1": "null", "probe__l1_shares": "[0.99,1e-3]", "probe__l2": "1e-2", "probe__epochs": 60}
+    assert run("probe=exact", probe__batch_size=None, **settings) == 0
+    rows = [row for row in results(tmp_path / "job")["rows"] if row["study"] == "lambda_search"]
+    residuals = [row for row in rows if row["metric"] == "kkt_residual"]
+    assert [row["converged"] for row in residuals] == [False, True] and all(row["unique"] for row in residuals)
+    assert residuals[0]["l1"] / residuals[1]["l1"] == pytest.approx(1e-3 / 0.99)
+    (lost,) = (row for row in rows if row["metric"] == "accuracy_given_up_to_unregularised")
+    assert (lost["reference_l1"], lost["reference_l2"]) == (residuals[0]["l1"], 1e-2)
+    assert "1 of 2 probes did not come to their optimum in 60 passes" in capsys.readouterr().out
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("change", ["setting", "labels"])
 def test_another_job_in_the_same_folder_starts_anew(

@@ -84,6 +84,7 @@ def _run(config: DictConfig, folder: Path, plain: Any, seconds: dict[str, float]
     rows = _corpus_rows(job)  # again, without the words that were dropped
     train, dev = job.data.split("train"), job.data.split("dev")
     job.fit.warn_if_short(train)
+    job.fit.relate(train)
     bank = job.fit.bank(job.fit.parts(job.fit.grid(), train)[0], train, dev)
     with _clock(seconds, "training"):
         _fit(job, bank, folder)

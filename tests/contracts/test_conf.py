@@ -91,7 +91,7 @@ def check(group: str, made: Any) -> None:
         ranking = made(torch.tensor([[1.0, -3.0, 0.5], [0.1, 0.2, 2.0]]))
         assert isinstance(ranking, Ranking) and sorted(ranking.order.tolist()) == [0, 1, 2]
     elif group == "probe":
-        assert (0.0, 0.0) in {(member.l1, member.l2) for member in made.grid()} and len(made.grid()) <= 25
+        assert made.reference in {(member.l1, member.l2) for member in made.grid()} and len(made.grid()) <= 25
     elif group == "search":
         assert isinstance(made, StudyCallback) and made.name == "lambda_search"
     elif group == "callbacks":

@@ -48,6 +48,11 @@ class Split:
             self._store.to(device)
         return self
 
+    def hold(self, most: float) -> None:
+        """Keep the activations in memory as batches have them, unless that takes more than `most` GiB."""
+        if self.fits_in_memory and len(self) * len(self.neurons) * 4 <= most * 2**30:
+            self._store.hold()
+
     @property
     def device(self) -> torch.device:
         """Where batches lie."""

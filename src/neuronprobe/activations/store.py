@@ -54,6 +54,7 @@ class Store:
         self.windows = int(index["windows"])
         self.dropped: Int[Tensor, " word"] = torch.tensor(index["dropped"], dtype=torch.long)
         self._layers = []
+        self._held: Float[Tensor, "word neuron"] | None = None
         for segment in self.neurons.segments:
             path = folder / file_name(segment)
             if not path.is_file() or file_digest(path) != index["sha256"][path.name]:
@@ -68,6 +69,12 @@ class Store:
     def to(self, device: torch.device) -> None:
         """Hold the activations on a GPU (on the CPU they stay in their files)."""
         self._layers = [layer.to(device) for layer in self._layers]
+        self._held = None if self._held is None else self._held.to(device)
+
+    def hold(self) -> None:
+        """Keep all layers side by side in memory as float32: neighbouring words are then read without a copy."""
+        if self._held is None:
+            self._held = torch.cat(self._layers, dim=1).float()
 
     @property
     def device(self) -> torch.device:
@@ -76,6 +83,8 @@ class Store:
 
     def gather(self, rows: Int[Tensor, "unit part"]) -> Float[Tensor, "unit neuron"]:
         """Activations of units as float32, the vectors of a unit's rows side by side."""
+        if self._held is not None and rows.shape[1] == 1 and _are_neighbours(rows[:, 0]):
+            return self._held[rows[0, 0] : rows[-1, 0] + 1]
         rows = rows.to(self.device)
         return torch.cat([layer[part] for part in rows.T for layer in self._layers], dim=1).float()
 
@@ -207,6 +216,10 @@ def write_json(path: Path, content: Any) -> None:
     aside = path.with_name(path.name + ".new")
     aside.write_text(json.dumps(content, indent=1, allow_nan=False), encoding="utf-8")
     aside.replace(path)
+
+
+def _are_neighbours(rows: Int[Tensor, " unit"]) -> bool:
+    return len(rows) > 0 and bool((rows.diff() == 1).all())
 
 
 def _read_json(path: Path) -> dict[str, Any]:

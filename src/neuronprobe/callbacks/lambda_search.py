@@ -46,12 +46,13 @@ class LambdaSearch(StudyCallback):
     def study(self, trainer: pl.Trainer, bank: ProbeBank) -> Result:
         """Search the grid, keep the chosen probe, score it with all neurons."""
         data, train = trainer.datamodule, trainer.datamodule.split("train")  # type: ignore[attr-defined]
+        self._fit.relate(train)
         rest = self._fit.grid()[len(bank.members) :]  # of a grid that would not fit in memory as one bank
         probes = self._fit.trained(bank, train) + (self._fit(rest, train) if rest else [])
         splits = {name: data.split(name) for name in ("dev", "test")}
         found = lambda_search(
             probes, self._fit.pairs, self._rank, splits["dev"], splits["test"], self._fit.solver, **self._settings,
-            by=self._by, retrain=lambda members: self._fit(members, train),
+            by=self._by, reference=self._fit.reference, retrain=lambda members: self._fit(members, train),
         )  # fmt: skip
         self.chosen = probes[found.chosen]
         all_neurons = oracle(self.chosen, splits, self._fit.seed, self._fit.solver)

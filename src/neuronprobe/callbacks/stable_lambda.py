@@ -33,7 +33,16 @@ class StableLambdaSearch(LambdaSearch):
         train, splits = data.split("train"), {name: data.split(name) for name in ("dev", "test")}
         rest = fit.grid()[len(bank.members) :]
         probes = fit.trained(bank, train) + (fit(rest, train) if rest else [])
-        grid = lambda_search(probes, fit.pairs, self._rank, splits["dev"], splits["test"], fit.solver, **self._settings)
+        grid = lambda_search(
+            probes,
+            fit.pairs,
+            self._rank,
+            splits["dev"],
+            splits["test"],
+            fit.solver,
+            reference=fit.reference,
+            **self._settings,
+        )
         stable = stable_lambda(
             probes, fit.pairs, self._rank, fit, train, splits["dev"], self._tolerance, self._top, self._resamples
         )

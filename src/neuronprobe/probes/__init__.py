@@ -1,8 +1,9 @@
 """The elastic-net probe bank: many probes trained in one fit on the same activations."""
 
 from neuronprobe.probes.bank import Member, ProbeBank
+from neuronprobe.probes.exact import ExactFit
 from neuronprobe.probes.fit import Fit
 from neuronprobe.probes.probe import Probe, load_probe, save_probe
 from neuronprobe.probes.score import BankScore, Score, score
 
-__all__ = ["BankScore", "Fit", "Member", "Probe", "ProbeBank", "Score", "load_probe", "save_probe", "score"]
+__all__ = ["BankScore", "ExactFit", "Fit", "Member", "Probe", "ProbeBank", "Score", "load_probe", "save_probe", "score"]

@@ -79,6 +79,7 @@ class Fit:
             "accelerator": accelerator,
             "precision": choice("trainer.precision", str(precision), precisions),
         }
+        self._trainer: dict[str, Any] = {}
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -105,8 +106,7 @@ class Fit:
         """An untrained bank over the neurons and labels of a split."""
         n_sentences = dev.units.n_sentences if dev is not None else 0
         standardisation = train.standardisation if self.standardise == "zscore" else None
-        if self.class_weights == "balanced":
-            members = [_balanced(member, train) for member in members]
+        members = self._weighted(members, train)
         return ProbeBank(members, len(train.neurons), train.n_labels, self._steps, n_sentences, standardisation)
 
     def parts(self, members: Sequence[Member], train: Split) -> list[list[Member]]:
@@ -119,6 +119,14 @@ class Fit:
     def steps(self, train: Split) -> int:
         """Optimizer steps of one fit."""
         return self.epochs * len(BatchStream(train, self.batch_size))
+
+    @property
+    def reference(self) -> tuple[float, float]:
+        """The (λ1, λ2) of the probe that stands for the unregularised one in λ search's score."""
+        return (0.0, 0.0)
+
+    def relate(self, train: Split) -> None:
+        """Make the grid's λ absolute, where they are given relative to train."""
 
     def warn_if_short(self, train: Split) -> None:
         """Say so when λ can't bind."""
@@ -135,7 +143,7 @@ class Fit:
         probes: list[Probe] = []
         for part in self.parts(members, train):
             bank = self.bank(part, train)
-            quiet_trainer(self.epochs, **self._machine).fit(
+            quiet_trainer(self.epochs, **self._machine, **self._trainer).fit(
                 bank, datamodule=_TrainOnly(train, self.batch_size, self.order_seed)
             )
             probes += self.trained(bank, train)
@@ -145,6 +153,10 @@ class Fit:
         """The probes of a trained bank with how far each came."""
         found = zip(bank.probes(), optimality(bank, train), strict=True)
         return [replace(probe, optimality=reached) for probe, reached in found]
+
+    def _weighted(self, members: Sequence[Member], train: Split) -> list[Member]:
+        """With the class weights in the weights of their units."""
+        return [_balanced(m, train) for m in members] if self.class_weights == "balanced" else list(members)
 
 
 class _TrainOnly(pl.LightningDataModule):
@@ -168,9 +180,8 @@ def quiet_trainer(epochs: int, **options: Any) -> pl.Trainer:
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
-        reload_dataloaders_every_n_epochs=1,
         num_sanity_val_steps=0,
-        **options,
+        **{"reload_dataloaders_every_n_epochs": 1, **options},
     )
 
 

@@ -22,13 +22,15 @@ from neuronprobe.neurons import Neurons
 class Optimality:
     """How far training came: the objective on train, and the largest violation of the optimum's (KKT) conditions.
 
-    `zeros` is the share of weights that are exactly zero. The optimum is unique only for λ2 > 0.
+    `zeros` is the share of weights that are exactly zero. The optimum is unique only for λ2 > 0. `converged` says
+    whether the residual came within the solver's tolerance; None where the solver has none.
     """
 
     objective: float
     residual: float
     zeros: float
     unique: bool
+    converged: bool | None = None
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ EMNLP 2020 section 3.2 (and JMLR 2023 in prose) keeps top and bottom in the trai
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,12 +35,13 @@ class LambdaChoice:
 def lambda_search(
     probes: Sequence[Probe], pairs: Collection[tuple[float, float]], rank: Rank, dev: Split, test: Split, solver: str,
     alpha: float = 0.5, beta: float = 0.5, share: float = 0.2, by: str = "score", retrain: Retrain | None = None,
+    reference: tuple[float, float] = (0.0, 0.0),
 ) -> LambdaChoice:  # fmt: skip
     """Choose `by` S on dev, with the top and bottom `share` of each probe's ranking kept and the rest zeroed.
 
     By retrained_score, `retrain` trains new probes that read these neurons alone (JMLR 2023 algorithm 2: columns of
     zeros teach nothing). By dev the most accurate probe is chosen, of equals the least regularised, and S is only
-    reported. `pairs` are the (λ1, λ2) to choose from; the probe of (0, 0) must be there as the unregularised one.
+    reported. `pairs` are the (λ1, λ2) to choose from; the probe of `reference` must be there as the unregularised one.
     Test accuracy is reported for every pair and chooses nothing.
     """
     k = size("search.share", float(share), len(dev.neurons))
@@ -49,7 +50,7 @@ def lambda_search(
     accuracy = score(probes, dev).accuracy
     subsets = _subsets([*probes, *probes], sets, retrain if by == "retrained_score" else None)
     tops, bottoms = score(subsets, dev).accuracy.split(len(probes))
-    free = next(i for i, probe in enumerate(probes) if (probe.l1, probe.l2) == (0.0, 0.0))
+    free = next(i for i, probe in enumerate(probes) if (probe.l1, probe.l2) == reference)
     scores = alpha * (tops - bottoms) - beta * (accuracy[free] - accuracy)
     candidates = [i for i, probe in enumerate(probes) if (probe.l1, probe.l2) in pairs]
     chosen = max(candidates, key=lambda i: float((accuracy if by == "dev" else scores)[i]))
@@ -58,7 +59,7 @@ def lambda_search(
         "accuracy_given_up": accuracy[candidates].max() - accuracy[chosen],
         "accuracy_given_up_to_unregularised": accuracy[free] - accuracy[chosen],
     }
-    return LambdaChoice(chosen, tuple(found.rows(chosen, by, k, share, solver, given_up)))
+    return LambdaChoice(chosen, tuple(found.rows(chosen, by, k, share, solver, given_up, reference)))
 
 
 def _subsets(probes: Sequence[Probe], sets: Sequence[Neurons], retrain: Retrain | None) -> list[Probe]:
@@ -81,12 +82,19 @@ class _Grid:
     tests: Accuracies
 
     def rows(
-        self, chosen: int, by: str, k: int, share: float, solver: str, given_up: dict[str, Tensor]
+        self,
+        chosen: int,
+        by: str,
+        k: int,
+        share: float,
+        solver: str,
+        given_up: dict[str, Tensor],
+        reference: tuple[float, float],
     ) -> Iterator[Row]:
         mode = "retrained" if by == "retrained_score" else "ablated"
 
-        def row(i: int, metric: str, value: Tensor | float, unique: bool | None = None, **place: Any) -> Row:
-            flags = {"chosen": i == chosen, "by": by} | ({} if unique is None else {"unique": unique})
+        def row(i: int, metric: str, value: Tensor | float, also: Mapping[str, Any] | None = None, **place: Any) -> Row:
+            flags = {"chosen": i == chosen, "by": by, **(also or {})}
             probe = self.probes[i]
             pair: dict[str, Any] = {"l1": probe.l1, "l2": probe.l2, "seed": probe.seed}
             common: dict[str, Any] = {"solver": solver, "task": "property", "flags": flags}
@@ -100,7 +108,8 @@ class _Grid:
             yield row(i, "score", self.scores[i], mode=mode, split="dev", k=k, share=share)
             if (reached := probe.optimality) is not None:
                 yield row(i, "objective", reached.objective, split="train")
-                yield row(i, "kkt_residual", reached.residual, split="train", unique=reached.unique)
+                ends = {"unique": reached.unique, "converged": reached.converged}
+                yield row(i, "kkt_residual", reached.residual, ends, split="train")
                 yield row(i, "exact_zeros", reached.zeros)
         for metric, value in given_up.items():
-            yield row(chosen, metric, value, split="dev")
+            yield row(chosen, metric, value, {"reference_l1": reference[0], "reference_l2": reference[1]}, split="dev")

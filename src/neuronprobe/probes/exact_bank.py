@@ -1,0 +1,210 @@
+"""The bank of solver `exact`: one epoch is one pass over train in blocks, and one step of every member in play."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from neuronprobe.activations.split import Standardisation
+from neuronprobe.errors import InputError
+from neuronprobe.probes.bank import Member, ProbeBank, Steps
+from neuronprobe.probes.descent import Point
+from neuronprobe.probes.group import Group, outputs
+from neuronprobe.probes.probe import Probe
+from neuronprobe.probes.walk import Walk
+from neuronprobe.types import Batch
+
+FEW = 0.8
+"""Passes read the neurons in use alone where those are at most this share of what they read before."""
+MOST_HELD = 1 << 28
+"""Activations of the neurons in use that are held together in memory, at most (1 GiB)."""
+VALIDATE_EVERY = 50
+"""Passes between two validations."""
+
+
+class ExactBank(ProbeBank):
+    """A bank whose members walk their λ paths; `weights` and `bias` hold the points of those that are over."""
+
+    automatic_optimization = False
+
+    def __init__(
+        self,
+        members: Sequence[Member],
+        n_neurons: int,
+        n_labels: int,
+        n_units: int,
+        passes: int,
+        tolerance: float = 1e-5,
+        start: str = "zeros",
+        n_sentences: int = 0,
+        standardisation: Standardisation | None = None,
+    ) -> None:
+        """`start` is zeros, or random by each member's seed; at most `passes` over `n_units` units."""
+        super().__init__(members, n_neurons, n_labels, Steps("exact", proximal=True), n_sentences, standardisation)
+        self.requires_grad_(False)
+        if start == "zeros":
+            for weights in self.weights:
+                weights.zero_()
+        self._n_units, self._n_neurons, self._tolerance, self._passes = n_units, n_neurons, tolerance, passes
+        self._place = {m: (g, place) for g, places in enumerate(self.places) for place, m in enumerate(places)}
+        self._walk: Walk | None = None
+        self._columns: Int[Tensor, " column"] | None = None
+        self._held: dict[int, Tensor] = {}
+        self._residual = float("inf")
+
+    @property
+    def walk(self) -> Walk:
+        """Where the members are; begun when it is first asked for, on the device of the bank."""
+        if self._walk is None:
+            starts = [torch.cat([self.weights[g][p], self.bias[g][p][:, None]], dim=1) for g, p in self._by_member()]
+            self._walk = Walk(self.members, starts, self._tolerance, self._passes)
+        return self._walk
+
+    def start_at(self, biases: Sequence[Float[Tensor, " label"]]) -> None:
+        """Where the biases of the members begin."""
+        for (g, place), bias in zip(self._by_member(), biases, strict=True):
+            self.bias[g][place] = bias
+
+    def on_fit_start(self) -> None:
+        """Raises InputError where several processes would train."""
+        if self.trainer.world_size > 1:
+            raise InputError(
+                f"trainer.devices must be 1 for solver exact, got {self.trainer.world_size}; "
+                "set it to 1 or choose probe=proximal."
+            )
+        self.walk.to(self.device)
+        self.trainer.check_val_every_n_epoch = VALIDATE_EVERY
+
+    def on_train_epoch_start(self) -> None:
+        """Lay out the points of the members in play."""
+        self._in_play, is_whole = self.walk.in_play()
+        self._choose_columns(is_whole)
+        self._together = [[m for m in places if m in self._in_play] for places in self.places]
+        self._together = [places for places in self._together if places]
+        self._order_in_play = torch.tensor([m for places in self._together for m in places]).argsort().to(self.device)
+        self._in_play = sorted(self._in_play)
+        self._groups = [self._laid_out(places) for places in self._together]
+        self._losses = torch.zeros(len(self._in_play), dtype=torch.float64, device=self.device)
+
+    def training_step(self, batch: Batch, index: int) -> None:  # type: ignore[override]
+        """Add a block's part to losses and gradients."""
+        with torch.autocast(self.device.type, enabled=False):
+            found = outputs(self._read(batch, index), self._groups, self._order_in_play)
+            labels, weights = self._targets(batch)
+            labels, weights = labels[:, self._in_play], None if weights is None else weights[:, self._in_play]
+            losses = self.loss(found, labels, weights) * (len(batch.labels) / self._n_units)
+            losses.sum().backward()
+        self._losses += losses.detach()
+
+    def on_train_batch_end(self, outputs: object, batch: Batch, batch_idx: int) -> None:
+        """After the last block every member in play takes its step."""
+        if not self.trainer.is_last_batch:
+            return
+        losses = dict(zip(self._in_play, self._losses.tolist(), strict=True))
+        with torch.no_grad():
+            gradients = self._gradients()
+            self._residual = max(self.walk.descents[m].residual(gradients[m]) for m in self._in_play)
+            for m, point in self.walk.step(losses, gradients, self._columns is None).items():
+                g, place = self._place[m]
+                self.weights[g][place], self.bias[g][place] = point[:, :-1], point[:, -1]
+        self.optimizers().step()  # type: ignore[union-attr]
+        if self.walk.is_over:
+            self.trainer.should_stop, self.trainer.check_val_every_n_epoch = True, 1
+
+    def on_train_epoch_end(self) -> None:
+        """Log how many members are still in play, and how far the farthest was."""
+        if self.trainer.loggers:
+            self.log("train/unsolved", float(len(self.members) - len(self.walk.reached)))
+            self.log("train/kkt_residual", self._residual)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """One that moves nothing: Lightning counts steps by it, and saves a checkpoint only after a step."""
+        return torch.optim.SGD(self.parameters(), lr=0.0)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Where the members are."""
+        checkpoint["walk"], checkpoint["columns"] = self.walk.state_dict(), self._columns
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on from there."""
+        self.walk.load_state_dict(checkpoint["walk"])
+        self._columns = checkpoint["columns"]
+
+    def probes(self) -> list[Probe]:
+        """The members as they are now, with how far each came."""
+        reached = self.walk.reached
+        return [replace(probe, optimality=reached.get(m)) for m, probe in enumerate(super().probes())]
+
+    def _by_member(self) -> list[tuple[int, int]]:
+        return [self._place[m] for m in range(len(self.members))]
+
+    def _choose_columns(self, is_whole: bool) -> None:
+        """Those in use, where they are few; they become fewer until the next pass over all neurons."""
+        if is_whole or self.places != [list(range(len(self.members)))] or self.neurons_0 is not None:
+            self._columns, self._held = None, {}
+            return
+        used = self.walk.columns().nonzero().flatten()
+        if len(used) <= FEW * (self._n_neurons if self._columns is None else len(self._columns)):
+            self._columns, self._held = used, {}
+
+    def _read(self, batch: Batch, index: int) -> Float[Tensor, "unit column"]:
+        if self._columns is None:
+            return batch.activations
+        if index in self._held:
+            return self._held[index]
+        read = batch.activations.index_select(1, self._columns)
+        if self._n_units * len(self._columns) <= MOST_HELD:
+            self._held[index] = read
+        return read
+
+    def _laid_out(self, places: list[int]) -> Group:
+        """Weights of raw activations: with z = (x − mean) / deviation, θ·z + b = θ/deviation·x + b − θ/deviation·mean.
+
+        Inputs need not be standardised again in every pass.
+        """
+        points = torch.stack([self.walk.descents[m].point for m in places])
+        weights, bias, neurons = points[:, :, :-1], points[:, :, -1], self._neurons(places)
+        mean, deviation = self._scale(neurons)
+        weights = weights / deviation
+        bias = bias - (weights * mean).sum(2)
+        if self._columns is not None:
+            weights = weights[:, :, self._columns]
+        return Group(weights.contiguous().requires_grad_(), bias.contiguous().requires_grad_(), neurons)
+
+    def _gradients(self) -> dict[int, Point]:
+        """Those of the points; 0 for neurons that were not read."""
+        found: dict[int, Point] = {}
+        for places, (weights, bias, neurons) in zip(self._together, self._groups, strict=True):
+            slope, level = weights.grad, bias.grad
+            assert slope is not None
+            assert level is not None
+            mean, deviation = self._scale(neurons)
+            if self._columns is None:
+                slope = (slope - level[:, :, None] * mean) / deviation
+            else:
+                mean, deviation = (
+                    mean.expand(self._n_neurons)[self._columns],
+                    deviation.expand(self._n_neurons)[self._columns],
+                )
+                read = (slope - level[:, :, None] * mean) / deviation
+                slope = read.new_zeros(*read.shape[:2], self._n_neurons).index_copy_(2, self._columns, read)
+            found |= dict(zip(places, torch.cat([slope, level[:, :, None]], dim=2), strict=True))
+        return found
+
+    def _neurons(self, places: list[int]) -> Int[Tensor, "probe k"] | None:
+        g = self._place[places[0]][0]
+        neurons: Tensor | None = getattr(self, f"neurons_{g}")
+        return None if neurons is None else neurons[[self._place[m][1] for m in places]]
+
+    def _scale(self, neurons: Int[Tensor, "probe k"] | None) -> tuple[Tensor, Tensor]:
+        """Mean and deviation of the neurons; 0 and 1 where activations are not standardised."""
+        if self._mean is None:
+            return torch.zeros(1, device=self.device), torch.ones(1, device=self.device)
+        if neurons is None:
+            return self._mean, self._deviation
+        return self._mean[neurons][:, None], self._deviation[neurons][:, None]

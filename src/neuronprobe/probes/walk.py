@@ -1,0 +1,138 @@
+"""Paths of λ1: members that differ in λ1 only are solved from the strongest to the weakest, each from the one before.
+
+Friedman, Hastie and Tibshirani 2010, sections 2.5 and 2.6: warm starts, and active sets: most passes may read only the
+neurons in use; a member that is solved on those is settled, and counts as solved once all neurons agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from neuronprobe.probes.bank import Member
+from neuronprobe.probes.descent import Descent, Point
+from neuronprobe.probes.probe import Optimality
+
+
+class Walk:
+    """Where all members of a bank are on their paths; all paths are walked together, a pass over the units a step.
+
+    `reached[m]` is there once member m was solved, or given up when its share of the passes was used.
+    """
+
+    def __init__(self, members: Sequence[Member], starts: Sequence[Point], tolerance: float, passes: int) -> None:
+        """`starts` are the points of all members; `passes` are there for each path."""
+        self._members, self._tolerance, self._passes = members, tolerance, passes
+        self._next = {before: after for path in paths(members) for before, after in pairwise(path)}
+        self.descents: dict[int, Descent] = {}
+        self.reached: dict[int, Optimality] = {}
+        self._done = 0
+        self._settled: set[int] = set()
+        self._last_pass: dict[int, int] = {}
+        for path in paths(members):
+            self._begin(path[0], starts[path[0]], 1.0)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether every member was solved or given up."""
+        return not self.descents
+
+    @property
+    def passes_left(self) -> int:
+        """Passes until the last member is given up."""
+        return self._passes - self._done
+
+    def in_play(self) -> tuple[list[int], bool]:
+        """The members whose gradients the next pass must give, and whether it must read all neurons."""
+        moving = [m for m in self.descents if m not in self._settled]
+        if not moving or any(self._last_pass[m] <= self._done + 1 for m in self.descents):
+            return list(self.descents), True
+        return moving, False
+
+    def step(self, losses: Mapping[int, float], gradients: Mapping[int, Point], is_whole: bool) -> dict[int, Point]:
+        """Move every member in play; `is_whole` says that all neurons were read. The points of those that are over."""
+        self._done += 1
+        over: dict[int, Point] = {}
+        for m, gradient in gradients.items():
+            if is_whole:
+                self._settled.discard(m)
+                over |= self._advance(m, losses[m], gradient)
+            elif self.descents[m].residual(gradient) <= self._tolerance:
+                self._settled.add(m)
+            else:
+                self.descents[m].move(gradient)
+        return over
+
+    def columns(self) -> Tensor:
+        """Which neurons any member in play uses, as a mask."""
+        return torch.stack([descent.in_use() for descent in self.descents.values()]).any(0)
+
+    def to(self, device: torch.device) -> None:
+        """Move the members in play to a device."""
+        for descent in self.descents.values():
+            for name, value in vars(descent).items():
+                setattr(descent, name, value.to(device) if isinstance(value, Tensor) else value)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain data and tensors."""
+        return {
+            "descents": {m: dict(vars(descent)) for m, descent in self.descents.items()},
+            "reached": {m: asdict(reached) for m, reached in self.reached.items()},
+            "settled": sorted(self._settled),
+            "last_pass": dict(self._last_pass),
+            "done": self._done,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Inverse of `state_dict`."""
+        self.descents = {m: Descent(**descent) for m, descent in state["descents"].items()}
+        self.reached = {m: Optimality(**reached) for m, reached in state["reached"].items()}
+        self._settled, self._last_pass, self._done = set(state["settled"]), dict(state["last_pass"]), state["done"]
+
+    def _advance(self, m: int, loss: float, gradient: Point) -> dict[int, Point]:
+        """A step; where the member is over its successor begins at the same point, with the same gradient."""
+        over: dict[int, Point] = {}
+        while True:
+            descent = self.descents[m]
+            residual = descent.residual(gradient)
+            is_solved = residual <= self._tolerance
+            if not is_solved and self._last_pass[m] > self._done:
+                descent.move(gradient)
+                return over
+            self.reached[m] = _reached(descent, loss, residual, is_solved)
+            over[m] = self.descents.pop(m).point
+            if m not in self._next:
+                return over
+            m = self._next[m]
+            self._begin(m, descent.point, descent.curvature)
+
+    def _begin(self, m: int, point: Point, curvature: float) -> None:
+        """The passes that are left are shared evenly among the rest of the path."""
+        self.descents[m] = Descent(point, self._members[m].l1, self._members[m].l2, curvature)
+        left, after = 1, m
+        while after in self._next:
+            left, after = left + 1, self._next[after]
+        self._last_pass[m] = self._done + self.passes_left // left
+
+
+def paths(members: Sequence[Member]) -> list[list[int]]:
+    """Members that differ in λ1 only, the strongest first."""
+    found: dict[tuple[Any, ...], list[int]] = {}
+    for m, member in enumerate(members):
+        own = (_content(member.neurons), _content(member.labels), _content(member.weights))
+        found.setdefault((member.l2, member.seed, *own), []).append(m)
+    return [sorted(path, key=lambda m: -members[m].l1) for path in found.values()]
+
+
+def _content(tensor: Tensor | None) -> bytes | None:
+    return None if tensor is None else tensor.cpu().numpy().tobytes()
+
+
+def _reached(descent: Descent, loss: float, residual: float, is_solved: bool) -> Optimality:
+    zeros = float((descent.point[:, :-1] == 0).double().mean())
+    return Optimality(loss + descent.penalty(), residual, zeros, descent.l2 > 0, is_solved)
