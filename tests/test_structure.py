@@ -24,7 +24,9 @@ def room(path: Path) -> str:
 def imports(path: Path) -> set[str]:
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("neuronprobe."):
+        if isinstance(node, ast.ImportFrom) and node.module == "neuronprobe":
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("neuronprobe."):
             found.add(str(node.module).split(".")[1])
         elif isinstance(node, ast.Import):
             found |= {alias.name.split(".")[1] for alias in node.names if alias.name.startswith("neuronprobe.")}
@@ -40,6 +42,12 @@ def test_imports_go_down_only_and_siblings_do_not_meet(path: Path) -> None:
     for other in imports(path) - {here}:
         is_ground = here in GROUND and other in GROUND
         assert is_ground or FLOORS[other] < FLOORS[here], f"{here} must not import {other}"
+
+
+def test_every_form_of_an_import_is_seen(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("import neuronprobe.studies\nfrom neuronprobe import report\n", encoding="utf-8")
+    (tmp_path / "b.py").write_text("def late():\n    from neuronprobe.probes.fit import Fit\n", encoding="utf-8")
+    assert imports(tmp_path / "a.py") == {"studies", "report"} and imports(tmp_path / "b.py") == {"probes"}
 
 
 def test_every_room_has_its_floor() -> None:
