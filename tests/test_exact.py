@@ -21,6 +21,7 @@ from neuronprobe.probes.fit import _TrainOnly, quiet_trainer
 from neuronprobe.probes.optimality import optimality
 from neuronprobe.probes.walk import Walk, paths
 from neuronprobe.rankings import lca
+from neuronprobe.resume import checkpoint_callback
 from tests.conftest import MakeSplit
 
 
@@ -247,13 +248,12 @@ def test_an_interrupted_path_goes_on_where_it_was(correlated: Split, tmp_path: P
     data = _TrainOnly(correlated, 1000, None)
     bank = settings.bank(members, correlated)
     options = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
-    first = pl.Trainer(max_epochs=60, enable_checkpointing=False, **options)  # type: ignore[arg-type]
+    first = pl.Trainer(max_epochs=60, callbacks=[checkpoint_callback(tmp_path)], **options)  # type: ignore[arg-type]
     first.fit(bank, datamodule=data)
     assert 0 < len(bank.walk.reached) < 3
-    first.save_checkpoint(tmp_path / "half.ckpt")
     again = settings.bank(members, correlated)
     second = pl.Trainer(max_epochs=3000, enable_checkpointing=False, **options)  # type: ignore[arg-type]
-    second.fit(again, datamodule=data, ckpt_path=tmp_path / "half.ckpt", weights_only=True)
+    second.fit(again, datamodule=data, ckpt_path=tmp_path / "checkpoints" / "last.ckpt", weights_only=True)
     for one, other in zip(straight, settings.trained(again, correlated), strict=True):
         assert torch.equal(one.weights, other.weights)
         assert one.optimality == other.optimality
