@@ -19,8 +19,9 @@ from neuronprobe.probes.descent import Descent
 from neuronprobe.probes.exact_bank import ExactBank
 from neuronprobe.probes.fit import _TrainOnly, quiet_trainer
 from neuronprobe.probes.optimality import optimality
-from neuronprobe.probes.walk import paths
+from neuronprobe.probes.walk import Walk, paths
 from neuronprobe.rankings import lca
+from neuronprobe.resume import checkpoint_callback
 from tests.conftest import MakeSplit
 
 
@@ -247,13 +248,12 @@ def test_an_interrupted_path_goes_on_where_it_was(correlated: Split, tmp_path: P
     data = _TrainOnly(correlated, 1000, None)
     bank = settings.bank(members, correlated)
     options = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
-    first = pl.Trainer(max_epochs=60, enable_checkpointing=False, **options)  # type: ignore[arg-type]
+    first = pl.Trainer(max_epochs=60, callbacks=[checkpoint_callback(tmp_path)], **options)  # type: ignore[arg-type]
     first.fit(bank, datamodule=data)
     assert 0 < len(bank.walk.reached) < 3
-    first.save_checkpoint(tmp_path / "half.ckpt")
     again = settings.bank(members, correlated)
     second = pl.Trainer(max_epochs=3000, enable_checkpointing=False, **options)  # type: ignore[arg-type]
-    second.fit(again, datamodule=data, ckpt_path=tmp_path / "half.ckpt", weights_only=True)
+    second.fit(again, datamodule=data, ckpt_path=tmp_path / "checkpoints" / "last.ckpt", weights_only=True)
     for one, other in zip(straight, settings.trained(again, correlated), strict=True):
         assert torch.equal(one.weights, other.weights)
         assert one.optimality == other.optimality
@@ -266,6 +266,55 @@ def test_a_step_that_was_too_long_is_taken_again() -> None:
     for _ in range(200):
         descent.move(torch.tensor([1000.0, 10.0, 100.0]) * (descent.point - target))
     torch.testing.assert_close(descent.point, target, rtol=0, atol=1e-6)
+
+
+def test_the_residual_is_the_largest_violation_over_weights_and_bias() -> None:
+    descent = Descent(torch.tensor([[0.0, 2.0, -1.0, 7.0]]).double(), l1=0.1, l2=0.01)
+    at_rest = torch.tensor([[0.1, -0.14, 0.12, 0.0]], dtype=torch.float64)
+    assert descent.residual(at_rest) == pytest.approx(0, abs=1e-12)
+    for column, (change, violation) in enumerate([(0.2, 0.2), (0.3, 0.3), (-0.4, 0.4), (0.5, 0.5)]):
+        moved = at_rest.clone()
+        moved[0, column] += change
+        assert descent.residual(moved) == pytest.approx(violation)
+
+
+def walk(passes: int = 10) -> Walk:
+    """Two members of one path, at zero; a gradient of 0 is optimal, one of 5 is not."""
+    return Walk([Member(1e-2, 1e-3), Member(1e-1, 1e-3)], [torch.zeros(1, 3)] * 2, 1e-5, passes)
+
+
+NEAR, FAR = torch.zeros(1, 3), torch.full((1, 3), 5.0)
+
+
+def test_a_member_is_solved_only_once_all_neurons_were_read() -> None:
+    walked = walk()
+    assert walked.in_play() == ([1], False)
+    walked.step({1: 1.0}, {1: NEAR}, is_whole=False)
+    assert not walked.reached and walked.in_play() == ([1], True)
+    walked.step({1: 1.0}, {1: FAR}, is_whole=True)
+    assert not walked.reached and walked.in_play() == ([1], False)
+
+
+def test_the_passes_are_shared_among_the_members_of_a_path() -> None:
+    walked = walk(passes=10)
+    for done in range(5):
+        assert list(walked.descents) == [1] and walked.in_play()[1] == (done == 4)
+        walked.step({1: 1.0}, {1: FAR}, is_whole=walked.in_play()[1])
+    assert list(walked.descents) == [0] and not walked.reached[1].converged
+    assert walked.passes_left == 5
+
+
+def test_the_state_of_a_walk_is_all_of_it() -> None:
+    walked, other = walk(), walk()
+    walked.step({1: 1.0}, {1: NEAR + 1e-4}, is_whole=False)  # of weights at rest, but of a bias that is not
+    walked.descents[1].point.zero_()
+    walked.step({1: 1.0}, {1: NEAR}, is_whole=False)
+    assert walked.in_play() == ([1], True)
+    other.load_state_dict(walked.state_dict())
+    assert (other.in_play(), other.passes_left) == (walked.in_play(), walked.passes_left)
+    for one in (walked, other):
+        one.step({1: 1.0}, {1: FAR}, is_whole=True)
+    assert torch.equal(other.descents[1].point, walked.descents[1].point)
 
 
 def test_no_optimum_is_promised_where_there_is_none(planted: Split) -> None:

@@ -106,17 +106,13 @@ class ExactFit(Fit):
         shares = label_shares(member, train)
         labels = train.units.labels if member.labels is None else member.labels
         total = torch.zeros(train.n_labels, len(train.neurons), dtype=torch.float64, device=train.device)
-        level = torch.zeros(train.n_labels, dtype=torch.float64, device=train.device)
         for batch in train.blocks(self.batch_size):
             places = batch.places.cpu()
             rest = shares - torch.nn.functional.one_hot(labels[places], train.n_labels)
             rest = rest if member.weights is None else rest * member.weights[places, None]
-            rest = rest.to(train.device)
-            total += rest.T @ batch.activations.double()
-            level += rest.sum(0)
-        if self.standardise == "zscore":
-            mean, deviation = train.standardisation
-            total = (total - level[:, None] * mean) / deviation
+            total += rest.T.to(train.device) @ batch.activations.double()
+        if self.standardise == "zscore":  # the means drop out: the rests of a label sum to 0
+            total = total / train.standardisation.deviation
         if member.neurons is not None:
             total = total[:, member.neurons]
         return float(total.abs().max()) / len(train)

@@ -92,7 +92,7 @@ class ExactBank(ProbeBank):
         self._losses = torch.zeros(len(self._in_play), dtype=torch.float64, device=self.device)
 
     def training_step(self, batch: Batch, index: int) -> None:  # type: ignore[override]
-        """Add a block's part to losses and gradients."""
+        """Add a block's part to losses and gradients; after the last block every member in play takes its step."""
         with torch.autocast(self.device.type, enabled=False):
             found = outputs(self._read(batch, index), self._groups, self._order_in_play)
             labels, weights = self._targets(batch)
@@ -100,11 +100,14 @@ class ExactBank(ProbeBank):
             losses = self.loss(found, labels, weights) * (len(batch.labels) / self._n_units)
             losses.sum().backward()
         self._losses += losses.detach()
+        if self.trainer.is_last_batch:
+            self._step()
+            self.optimizers().step()  # type: ignore[union-attr]
 
     def on_train_batch_end(self, outputs: object, batch: Batch, batch_idx: int) -> None:
-        """After the last block every member in play takes its step."""
-        if not self.trainer.is_last_batch:
-            return
+        """Nothing is left to do: the penalty is in the step."""
+
+    def _step(self) -> None:
         losses = dict(zip(self._in_play, self._losses.tolist(), strict=True))
         with torch.no_grad():
             gradients = self._gradients()
@@ -112,7 +115,6 @@ class ExactBank(ProbeBank):
             for m, point in self.walk.step(losses, gradients, self._columns is None).items():
                 g, place = self._place[m]
                 self.weights[g][place], self.bias[g][place] = point[:, :-1], point[:, -1]
-        self.optimizers().step()  # type: ignore[union-attr]
         if self.walk.is_over:
             self.trainer.should_stop, self.trainer.check_val_every_n_epoch = True, 1
 
