@@ -127,7 +127,7 @@ def test_the_main_job_writes_all_that_it_promises(run: Run, tmp_path: Path, caps
     assert line.split(" | ")[2:6] == [f"{100 * cell:.1f}" for cell in cells]
     for name in re.findall(r"\]\((\S+\.png)\)", page):
         assert (job / name).read_bytes().startswith(b"\x89PNG")
-    assert page.count(".png)") == 2
+    assert page.count(".png)") == 3
     assert (job / ".hydra" / "overrides.yaml").is_file()
     curves = list(csv.DictReader((job / "curves" / "metrics.csv").open()))
     assert any("dev/accuracy" in column for column in curves[0])
