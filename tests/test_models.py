@@ -13,7 +13,7 @@ from neuronprobe.activations.extraction import length_buckets, read_chunk
 from neuronprobe.corpora import starter
 from neuronprobe.errors import InputError
 from neuronprobe.models import FrozenTransformer, from_package
-from neuronprobe.models.subwords import most_central, overlapping_windows
+from neuronprobe.models.subwords import SubwordSentence, most_central, overlapping_windows
 from neuronprobe.types import Sentence
 
 TEXT = (
@@ -160,6 +160,12 @@ def test_length_buckets_hold_every_sentence_once_within_the_budget(tiny_bert: Pa
     for batch in batches:
         longest = max(len(encoded[i]) for i in batch)
         assert len(batch) == 1 or longest * len(batch) <= 200
+
+
+def test_long_and_short_sentences_share_only_small_batches() -> None:
+    encoded = [SubwordSentence(ids=[0] * n, type_ids=None, last=[0], rows=[0]) for n in (40, 40, 10, 10, 38)]
+    assert list(length_buckets(encoded, budget=400)) == [[0, 1, 4], [2, 3]], "padding 10 to 40 costs more than a batch"
+    assert list(length_buckets(encoded, budget=1000)) == [[0, 1, 4, 2, 3]], "a small batch is filled up"
 
 
 def test_a_word_without_subword_is_named(tiny_bert: Path) -> None:

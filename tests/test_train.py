@@ -235,6 +235,42 @@ def test_a_job_with_the_exact_solver_says_what_came_to_its_optimum(
     assert "1 of 2 probes did not come to their optimum in 60 passes" in capsys.readouterr().out
 
 
+def test_stability_search_knows_the_grid_of_the_exact_solver(run: Run, tmp_path: Path) -> None:
+    settings = {"probe__l1": "null", "probe__l1_shares": "[0.9,0.5]", "probe__l2": "1e-2", "probe__epochs": 60}
+    few = {"search__resamples": 2, "search__tolerance": 1.0, "callbacks": "none"}
+    callbacks = dict.fromkeys(("ablation__sizes", "retraining__sizes", "ablation__draws", "retraining__draws"))
+    gone = {f"callbacks__{name}": value for name, value in callbacks.items()}
+    assert run("probe=exact", "search=stability", probe__batch_size=None, **settings, **few, **gone) == 0
+    rows = results(tmp_path / "job")["rows"]
+    found = {row["l1"] for row in rows if row["study"] == "lambda_search" and row["metric"] == "overlap"}
+    assert len(found) == 2 and not found & {0.9, 0.5}, "shares of λ1_max are no λ1"
+
+
+def test_a_grid_too_large_for_one_bank_gives_the_same_rows(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(hydra__run__dir=tmp_path / "whole") == 0
+    monkeypatch.setattr("neuronprobe.probes.fit.MOST_WEIGHTS", 96 * 17 * 2)
+    assert run() == 0
+    assert "3 probes would not fit in memory as one bank: trained as 2 banks." in capsys.readouterr().out
+    whole, parts = (
+        {(r["l1"], r["l2"]): r["value"] for r in results(tmp_path / name)["rows"] if r["metric"] == "objective"}
+        for name in ("whole", "job")
+    )
+    assert len(whole) == 3 and parts == pytest.approx(whole, rel=1e-5)
+
+
+def test_a_key_that_wandb_refuses_is_said_before_the_work(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "online")
+    monkeypatch.setenv("WANDB_API_KEY", "short")
+    assert run(logger="wandb") == 1
+    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert len(said) == 1 and "API key" in said[0]
+    assert not (tmp_path / "store").exists(), "nothing is extracted first"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("change", ["setting", "labels"])
 def test_another_job_in_the_same_folder_starts_anew(

@@ -62,9 +62,8 @@ class Split:
         """The chosen units with their activations."""
         units = self.units
         activations = self._store.gather(units.rows[index])
-        labels, sentences, places = (
-            t.to(activations.device) for t in (units.labels[index], units.sentences[index], index)
-        )
+        parts = (units.labels[index], units.sentences[index], index)
+        labels, sentences, places = (part.to(activations.device) for part in parts)
         return Batch(activations, labels, sentences, places)
 
     @cached_property

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 
+from neuronprobe.activations import Split
 from neuronprobe.callbacks.study import StudyCallback
 from neuronprobe.errors import InputError, choice, number
 from neuronprobe.probes import Fit, Probe, ProbeBank
@@ -46,9 +47,7 @@ class LambdaSearch(StudyCallback):
     def study(self, trainer: pl.Trainer, bank: ProbeBank) -> Result:
         """Search the grid, keep the chosen probe, score it with all neurons."""
         data, train = trainer.datamodule, trainer.datamodule.split("train")  # type: ignore[attr-defined]
-        self._fit.relate(train)
-        rest = self._fit.grid()[len(bank.members) :]  # of a grid that would not fit in memory as one bank
-        probes = self._fit.trained(bank, train) + (self._fit(rest, train) if rest else [])
+        probes = self.grid(bank, train)
         splits = {name: data.split(name) for name in ("dev", "test")}
         found = lambda_search(
             probes, self._fit.pairs, self._rank, splits["dev"], splits["test"], self._fit.solver, **self._settings,
@@ -57,3 +56,9 @@ class LambdaSearch(StudyCallback):
         self.chosen = probes[found.chosen]
         all_neurons = oracle(self.chosen, splits, self._fit.seed, self._fit.solver)
         return Result((*found.rows, *all_neurons.rows), all_neurons.correct)
+
+    def grid(self, bank: ProbeBank, train: Split) -> list[Probe]:
+        """The probes of the whole grid: the bank's, and those that would not fit in memory with them."""
+        self._fit.relate(train)
+        rest = self._fit.grid()[len(bank.members) :]
+        return self._fit.trained(bank, train) + (self._fit(rest, train) if rest else [])

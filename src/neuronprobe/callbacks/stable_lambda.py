@@ -31,18 +31,8 @@ class StableLambdaSearch(LambdaSearch):
         """Score the grid, resample its accurate pairs, keep the most stable probe, score it with all neurons."""
         data, fit = trainer.datamodule, self._fit  # type: ignore[attr-defined]
         train, splits = data.split("train"), {name: data.split(name) for name in ("dev", "test")}
-        rest = fit.grid()[len(bank.members) :]
-        probes = fit.trained(bank, train) + (fit(rest, train) if rest else [])
-        grid = lambda_search(
-            probes,
-            fit.pairs,
-            self._rank,
-            splits["dev"],
-            splits["test"],
-            fit.solver,
-            reference=fit.reference,
-            **self._settings,
-        )
+        probes, settings = self.grid(bank, train), self._settings | {"reference": fit.reference}
+        grid = lambda_search(probes, fit.pairs, self._rank, splits["dev"], splits["test"], fit.solver, **settings)
         stable = stable_lambda(
             probes, fit.pairs, self._rank, fit, train, splits["dev"], self._tolerance, self._top, self._resamples
         )
