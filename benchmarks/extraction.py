@@ -16,10 +16,11 @@ from pathlib import Path
 
 import torch
 
-from neuronprobe.activations.extraction import chunks, extract, length_buckets, read_chunk
+from neuronprobe.activations.extraction import chunks, extract, read_sentences
 from neuronprobe.activations.store import StoreWriter
 from neuronprobe.corpora.conllu import read_conllu
 from neuronprobe.models import FrozenTransformer, from_package
+from neuronprobe.models.reading import length_buckets
 from neuronprobe.train import quiet
 from neuronprobe.types import Sentence
 
@@ -101,7 +102,7 @@ def difference(model: FrozenTransformer, folder: Path, sentences: list[Sentence]
     """Largest absolute difference between vectors before the store and NeuroX's (made .npy by its driver)."""
     import numpy as np
 
-    read = [read_chunk(model, chunk, BUDGET).layers for chunk in chunks(sentences, len(model.neurons))]
+    read = [read_sentences(model, chunk, BUDGET).layers for chunk in chunks(sentences, len(model.neurons))]
     mine = torch.cat([torch.cat(layers, dim=1) for layers in read])
     theirs = torch.from_numpy(np.load(folder / "neurox.hdf5.npy"))
     return float((mine - theirs).abs().max())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from jaxtyping import install_import_hook
 
 TENSORS = (  # not where settings of any type come in, which are checked by hand
-    "types", "activations.split", "activations.store", "activations.extraction", "probes.bank", "probes.group",
+    "types", "activations.split", "activations.store", "models.aggregation", "probes.bank", "probes.group",
     "probes.losses", "probes.penalty", "probes.probe", "probes.score", "rankings", "studies",
 )  # fmt: skip
 install_import_hook([f"neuronprobe.{name}" for name in TENSORS], "beartype.beartype")
@@ -110,6 +110,20 @@ def small_columns(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[st
         for split, text in splits.items():
             (folder / f"{name}-{split}").write_text(text, encoding="utf-8")
     return {name: {split: str(folder / f"{name}-{split}") for split in splits} for name, splits in texts.items()}
+
+
+@pytest.fixture(scope="session")
+def small_questions(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Labelled questions, one a line: what is asked for is told by the first word, in most of them."""
+    folder = tmp_path_factory.mktemp("questions")
+    kinds = {"Who": "HUM:ind", "Where": "LOC:city", "When": "NUM:date"}
+    things = enumerate(("house", "song", "caf\u00e9", "river") * 50)
+    lines = [
+        f"{label} {word} is the {'very ' * (i % 4)}{thing} ?" for i, thing in things for word, label in kinds.items()
+    ]
+    for split, chosen in (("train", lines), ("test", lines[7:97])):
+        (folder / split).write_text("\n".join(chosen) + "\n", encoding="latin-1")
+    return {split: str(folder / split) for split in ("train", "test")}
 
 
 MakeSplit = Callable[..., Split]

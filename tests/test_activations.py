@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from neuronprobe.activations import ActivationsDataModule, BatchStream, Split, Store, StoreError, extraction
-from neuronprobe.activations.extraction import read_chunk
+from neuronprobe.activations.extraction import read_sentences
 from neuronprobe.activations.store import StoreWriter
 from neuronprobe.corpora import ConlluCorpus
 from neuronprobe.errors import InputError
@@ -121,9 +121,10 @@ def test_of_two_jobs_that_need_a_store_one_writes_it(
 ) -> None:
     def slowly(*arguments: Any) -> Any:
         time.sleep(0.2)
-        return read_chunk(*arguments)
+        return chunk(*arguments)
 
-    monkeypatch.setattr(extraction, "read_chunk", slowly)
+    chunk = FrozenTransformer.chunk
+    monkeypatch.setattr(FrozenTransformer, "chunk", slowly)
     jobs = [module(corpus, FrozenTransformer(str(tiny_bert)), tmp_path) for _ in range(2)]
     with ThreadPoolExecutor() as pool:
         list(pool.map(lambda job: job.prepare_data(), jobs))
@@ -149,7 +150,7 @@ def test_the_store_holds_what_the_model_gives(corpus: ConlluCorpus, tiny_bert: P
     data.prepare_data()
     data.setup()
     sentences = list(corpus.sentences("dev"))
-    expected = torch.cat(read_chunk(model, sentences, 64)[0], dim=1)
+    expected = torch.cat(read_sentences(model, sentences, 64)[0], dim=1)
     split = data.split("dev")
     found = torch.cat([batch.activations for batch in split.blocks(50)])
     torch.testing.assert_close(found, expected[split.units.rows.flatten()], rtol=1e-5, atol=1e-6)
@@ -167,9 +168,10 @@ def test_an_interrupted_extraction_goes_on(
         calls.append(1)
         if len(calls) == 4:
             raise KeyboardInterrupt
-        return read_chunk(*arguments)
+        return chunk(*arguments)
 
-    monkeypatch.setattr(extraction, "read_chunk", read_and_fail)
+    chunk = FrozenTransformer.chunk
+    monkeypatch.setattr(FrozenTransformer, "chunk", read_and_fail)
     with pytest.raises(KeyboardInterrupt):
         module(corpus, FrozenTransformer(str(tiny_bert)), tmp_path / "a").prepare_data()
     data = module(corpus, FrozenTransformer(str(tiny_bert)), tmp_path / "a")

@@ -4,53 +4,19 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 import torch
 
-from neuronprobe.activations.extraction import length_buckets, read_chunk
-from neuronprobe.corpora import starter
+from neuronprobe.activations.extraction import read_sentences
 from neuronprobe.errors import InputError
 from neuronprobe.models import FrozenTransformer, from_package
+from neuronprobe.models.reading import length_buckets
 from neuronprobe.models.subwords import SubwordSentence, most_central, overlapping_windows
 from neuronprobe.types import Sentence
-
-TEXT = (
-    "A small corpus of sentences trains tokenizers, doesn't it? Café naïve unaffordability 12,500 supercalifragilistic"
-)
-
-
-def sentences(n: int = 40) -> list[Sentence]:
-    return [sentence for sentence, _ in zip(starter().sentences("test"), range(n), strict=False)]
-
-
-def save_tokenizer(folder: Path, kind: str) -> int:
-    """Train a small tokenizer of a kind; its vocabulary size."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
-    from transformers import PreTrainedTokenizerFast
-
-    lines = [TEXT, *(" ".join(sentence.words) for sentence in sentences())]
-    if kind == "byte-level":
-        tokenizer = Tokenizer(models.BPE())
-        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-        tokenizer.decoder = decoders.ByteLevel()
-        alphabet = pre_tokenizers.ByteLevel.alphabet()
-        trainer = trainers.BpeTrainer(
-            vocab_size=400, special_tokens=["<s>", "</s>", "<pad>"], initial_alphabet=alphabet
-        )
-        around = processors.TemplateProcessing("<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 1)])
-    else:  # unigram with the special tokens at the end, as XLNet has them
-        tokenizer = Tokenizer(models.Unigram())
-        tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
-        special = ["<s>", "</s>", "<pad>", "<unk>"]
-        trainer = trainers.UnigramTrainer(vocab_size=300, special_tokens=special, unk_token="<unk>")
-        around = processors.TemplateProcessing("$A </s> <s>", special_tokens=[("<s>", 0), ("</s>", 1)])
-    tokenizer.train_from_iterator(lines, trainer)
-    tokenizer.post_processor = around
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", model_max_length=128)
-    fast.save_pretrained(folder)
-    return tokenizer.get_vocab_size()
+from tests.families import save_tokenizer, sentences
 
 
 @pytest.fixture(params=["wordpiece", "byte-level", "unigram", "minilm"])
@@ -75,19 +41,21 @@ def model(request: pytest.FixtureRequest, tiny_bert: Path, tmp_path: Path) -> It
 
 def alone(model: FrozenTransformer, sentence: Sentence) -> list[torch.Tensor]:
     """Hugging Face on one sentence without padding; last subwords from the words tokenised one by one."""
-    encoding = model.tokenizer(list(sentence.words), is_split_into_words=True, return_tensors="pt")
+    lead = " " if "ByteLevel" in str(model.tokenizer.backend_tokenizer.pre_tokenizer) else ""  # words of running text
+    words = [f"{lead}{word}" for word in sentence.words]
+    encoding = model.tokenizer(words, is_split_into_words=True, return_tensors="pt")
     with torch.no_grad():
         states = model.network(**encoding, output_hidden_states=True).hidden_states
     start = encoding.word_ids().index(0)
     lengths = [len(model.tokenizer([word], is_split_into_words=True, add_special_tokens=False)["input_ids"])
-               for word in sentence.words]  # fmt: skip
+               for word in words]  # fmt: skip
     last = start + torch.tensor(lengths).cumsum(0) - 1
     return [state[0, last] for state in states]
 
 
 def test_words_equal_those_of_each_sentence_run_alone(model: FrozenTransformer) -> None:
     chosen = sentences()
-    layers, dropped, windows = read_chunk(model, chosen, budget=256)
+    layers, dropped, windows = read_sentences(model, chosen, budget=256)
     witness = [torch.cat(words) for words in zip(*(alone(model, sentence) for sentence in chosen), strict=True)]
     assert dropped == [] and windows == 0
     assert len(layers) == len(witness) == len(model.neurons.segments)
@@ -98,15 +66,15 @@ def test_words_equal_those_of_each_sentence_run_alone(model: FrozenTransformer) 
 
 def test_every_word_has_its_own_last_subword(model: FrozenTransformer) -> None:
     for sentence, encoded in zip(sentences(), model.tokenise(sentences()), strict=True):
-        assert len(encoded.last) == len(sentence.words)
-        assert (torch.tensor(encoded.last).diff() > 0).all()
+        assert len(encoded.spans) == len(sentence.words)
+        assert all(one[1] == other[0] for one, other in pairwise(encoded.spans)), "a word begins where one ends"
 
 
 def test_a_word_with_a_blank_inside_is_one_word_of_the_same_subwords(model: FrozenTransformer) -> None:
     words = [("Tom Hanks", "sleeps"), ("Tom", "Hanks", "sleeps")]
     joined, apart = model.tokenise([Sentence("x", some, {}) for some in words])
     assert joined.ids == apart.ids
-    assert (joined.last, joined.rows) == (apart.last[1:], [0, 1])
+    assert joined.spans == [(apart.spans[0][0], apart.spans[1][1]), apart.spans[2]] and joined.rows == [0, 1]
 
 
 def test_byte_level_words_keep_their_leading_blank(tmp_path: Path) -> None:
@@ -128,7 +96,7 @@ def test_an_encoder_of_an_encoder_decoder_is_read(tmp_path: Path) -> None:
     size = save_tokenizer(tmp_path, "unigram")
     config = T5Config(vocab_size=size, d_model=16, d_kv=8, d_ff=32, num_layers=2, num_heads=2, decoder_start_token_id=0)
     T5Model(config).save_pretrained(tmp_path)
-    layers, *_ = read_chunk(FrozenTransformer(str(tmp_path)), sentences(3), budget=64)
+    layers, *_ = read_sentences(FrozenTransformer(str(tmp_path)), sentences(3), budget=64)
     assert [layer.shape[1] for layer in layers] == [16, 16, 16]
 
 
@@ -143,7 +111,7 @@ def test_roberta_begins_to_count_positions_behind_its_padding(tmp_path: Path) ->
     RobertaModel(config).save_pretrained(tmp_path)
     model = FrozenTransformer(str(tmp_path), too_long="windows")
     assert model.limit == 32
-    layers, _, windows = read_chunk(model, [Sentence("long", ("house",) * 60, {})], budget=256)
+    layers, _, windows = read_sentences(model, [Sentence("long", ("house",) * 60, {})], budget=256)
     assert windows > 1 and layers[1].isfinite().all()
 
 
@@ -163,7 +131,7 @@ def test_length_buckets_hold_every_sentence_once_within_the_budget(tiny_bert: Pa
 
 
 def test_long_and_short_sentences_share_only_small_batches() -> None:
-    encoded = [SubwordSentence(ids=[0] * n, type_ids=None, last=[0], rows=[0]) for n in (40, 40, 10, 10, 38)]
+    encoded = [SubwordSentence(ids=[0] * n, type_ids=None, spans=[(0, 1)], rows=[0]) for n in (40, 40, 10, 10, 38)]
     assert list(length_buckets(encoded, budget=400)) == [[0, 1, 4], [2, 3]], "padding 10 to 40 costs more than a batch"
     assert list(length_buckets(encoded, budget=1000)) == [[0, 1, 4, 2, 3]], "a small batch is filled up"
 
@@ -187,9 +155,9 @@ def test_a_long_sentence_is_read_in_windows_that_cut_no_word(tiny_bert: Path) ->
     assert len(pieces) > 3 and max(map(len, pieces)) <= 128
     assert sorted(row for piece in pieces for row in piece.rows) == list(range(92))
     for piece in pieces[1:]:
-        for row, at in zip(piece.rows, piece.last, strict=True):
+        for row, (start, end) in zip(piece.rows, piece.spans, strict=True):
             pieces_of_word = model.tokenizer(words[row - 2], add_special_tokens=False)["input_ids"]
-            assert piece.ids[at - len(pieces_of_word) + 1 : at + 1] == pieces_of_word
+            assert piece.ids[start:end] == pieces_of_word
 
 
 def test_windows_overlap_and_each_word_is_taken_where_it_is_most_central() -> None:
@@ -204,9 +172,9 @@ def test_windows_overlap_and_each_word_is_taken_where_it_is_most_central() -> No
 def test_words_without_subword_are_dropped_when_asked(tiny_bert: Path) -> None:
     model = FrozenTransformer(str(tiny_bert), no_subword="drop")
     chosen = [Sentence("a", ("x", "\u200d", "y"), {}), Sentence("b", ("\u200d",), {}), Sentence("c", ("z",), {})]
-    layers, dropped, _ = read_chunk(model, chosen, budget=64)
+    layers, dropped, _ = read_sentences(model, chosen, budget=64)
     assert dropped == [1, 3]
-    alone, *_ = read_chunk(model, [Sentence("d", ("x", "y"), {}), Sentence("c", ("z",), {})], budget=64)
+    alone, *_ = read_sentences(model, [Sentence("d", ("x", "y"), {}), Sentence("c", ("z",), {})], budget=64)
     torch.testing.assert_close(layers[2][[0, 2, 4]], alone[2])
     assert not layers[2][[1, 3]].any()
 
@@ -244,7 +212,7 @@ def test_a_folder_that_lacks_something_is_named(
 def test_broken_weights_are_one_line(tiny_bert: Path, tmp_path: Path) -> None:
     shutil.copytree(tiny_bert, tmp_path / "model")
     break_weights(tmp_path / "model")
-    with pytest.raises(InputError, match="must be an encoder that transformers can load") as caught:
+    with pytest.raises(InputError, match="must be a model that transformers can load") as caught:
         _ = FrozenTransformer(str(tmp_path / "model")).network
     assert "\n" not in str(caught.value)
 

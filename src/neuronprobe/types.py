@@ -17,16 +17,20 @@ UNKNOWN = -1
 
 @dataclass(frozen=True)
 class Sentence:
-    """Annotated words. `annotations[column][i]` is the label of word i in that column, or None."""
+    """Annotated words. `annotations[column][i]` is the label of word i in that column, or None.
+
+    `labels[name]` is a label of the sentence itself.
+    """
 
     id: str
     words: tuple[str, ...]
     annotations: Mapping[str, tuple[str | None, ...]]
+    labels: Mapping[str, str | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Unit:
-    """What gets one label: `rows` of the store (one for a word, two for a pair of words).
+    """What gets one label: `rows` of the store (one for a word or a sentence, two for a pair of words).
 
     `type` is what the control task and the baseline count as the same thing (a word's form);
     `sentence` is the index of its sentence in the split.

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
@@ -33,9 +34,9 @@ PAIRS = [("conll2000", "chunk"), ("conll2000", "xpos"), ("conllu", "deprel"), ("
 
 
 @pytest.fixture(scope="session")
-def files(small_treebank: dict[str, str], small_columns: Files) -> Files:
+def files(small_treebank: dict[str, str], small_columns: Files, small_questions: dict[str, str]) -> Files:
     """Small files for each corpus that lies in files, by the name of its YAML."""
-    return {"conllu": small_treebank, **small_columns}
+    return {"conllu": small_treebank, **small_columns, "trec": small_questions}
 
 
 def needs(group: str, name: str, files: Files, tiny_bert: Path) -> list[str]:
@@ -45,8 +46,17 @@ def needs(group: str, name: str, files: Files, tiny_bert: Path) -> list[str]:
         chosen = re.search(r"override /corpus: (\w+)", (CONF / group / f"{name}.yaml").read_text(encoding="utf-8"))
         corpus = chosen[1] if chosen else ""
     return [f"corpus.{split}={path}" for split, path in files.get(corpus, {}).items()] + (
-        [f"model.name={tiny_bert}"] if (group, name) == ("model", "hf") else []
+        model_overrides(name, tiny_bert) if group == "model" else []
     )
+
+
+def model_overrides(name: str, tiny_bert: Path) -> list[str]:
+    """A small model of the family in place of what would be downloaded."""
+    if name == "minilm":
+        return []
+    if name == "precomputed":
+        return [f"model.path={arrays(tiny_bert.parent / 'arrays')}"]
+    return [f"model.name={tiny_bert}"]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
@@ -78,6 +88,15 @@ def test_a_property_finds_its_column(corpus: str, name: str, tmp_path: Path, fil
     assert [unit.label for unit in found.units(sentences)] == labels
 
 
+def arrays(folder: Path) -> Path:
+    """Activations of two sentences as another program would write them."""
+    folder.mkdir(exist_ok=True)
+    (folder / "words.txt").write_text("A small corpus .\nTwo words\n", encoding="utf-8")
+    for layer in range(2):
+        np.save(folder / f"layer_{layer}.npy", np.full((6, 3), layer, np.float16))
+    return folder
+
+
 def check(group: str, made: Any) -> None:
     if group == "corpus":
         for split in SPLITS:
@@ -85,7 +104,7 @@ def check(group: str, made: Any) -> None:
     elif group == "property":
         assert list(made.units([])) == [] and made.roles
     elif group == "model":
-        assert {"model", "dtype", "site", "aggregation"} <= set(made.fingerprint)
+        assert made.fingerprint and made.level == "word"
         assert len(made.neurons) == sum(segment.width for segment in made.neurons.segments)
     elif group == "ranking":
         ranking = made(torch.tensor([[1.0, -3.0, 0.5], [0.1, 0.2, 2.0]]))

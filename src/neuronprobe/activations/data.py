@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,16 +16,19 @@ from filelock import FileLock
 from torch.utils.data import DataLoader
 
 from neuronprobe.activations.extraction import extract
+from neuronprobe.activations.live import LiveStore
 from neuronprobe.activations.split import BatchStream, Split
 from neuronprobe.activations.store import DTYPES, Store, StoreError, StoreWriter, store_name
 from neuronprobe.corpora import SPLITS, Corpus, forms_digest
 from neuronprobe.errors import InputError, choice, number, whole_number
-from neuronprobe.models import FrozenTransformer
-from neuronprobe.properties import LabelSet, WordProperty, collect
+from neuronprobe.models import Source
+from neuronprobe.properties import LabelSet, SentenceProperty, WordProperty, collect
 from neuronprobe.properties.labels import unknown_labels, without_rows
 from neuronprobe.types import Batch, Unit, Units
 
 log = logging.getLogger(__name__)
+
+_AGGREGATIONS = {"word": "last, first, average or max", "sentence": "sentence_cls, sentence_mean or sentence_last"}
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,7 @@ class Reading:
     forms: str
     n_sentences: int
     n_words: int
+    n_rows: int
 
 
 class ActivationsDataModule(pl.LightningDataModule):
@@ -44,19 +48,22 @@ class ActivationsDataModule(pl.LightningDataModule):
     def __init__(
         self,
         corpus: Corpus,
-        prop: WordProperty,
-        model: FrozenTransformer,
-        folder: str,
+        prop: WordProperty | SentenceProperty,
+        model: Source,
+        folder: str = "store",
         dtype: str = "float16",
         subwords_per_batch: int = 2048,
         memory_limit: float = 8.0,
         batch_size: int = 512,
         seed: int | None = 0,
+        live: bool = False,
     ) -> None:
         """`folder` holds the stores; `dtype` is theirs; `batch_size` and `seed` (None: the
         corpus's order) are those of training.
 
-        A split's store of more than `memory_limit` GiB is read in shuffled blocks.
+        A split's store of more than `memory_limit` GiB is read in shuffled blocks. `live` has no stores: the model runs
+        whenever activations are needed that are not in memory. Raises InputError where rows of the model are not those
+        of the property.
         """
         super().__init__()
         self.corpus, self.prop, self.model = corpus, prop, model
@@ -65,6 +72,12 @@ class ActivationsDataModule(pl.LightningDataModule):
             raise InputError(f"activations.folder must be a folder, got {str(self.folder)!r}, which is a file.")
         self._budget = whole_number("activations.subwords_per_batch", subwords_per_batch, 1)
         self._batch_size = whole_number("probe.batch_size", batch_size, 1)
+        self._live = live
+        if model.level != prop.level:
+            raise InputError(
+                f"model.aggregation must give a row for each {prop.level} for property {prop.name}, got one for each "
+                f"{model.level}; choose {_AGGREGATIONS[prop.level]}."
+            )
         self._seed, self._memory_limit = seed, number("activations.memory_limit", memory_limit, 0)
         self.extracted: list[str] = []
         self.counts: dict[str, dict[str, int]] = {}
@@ -93,11 +106,12 @@ class ActivationsDataModule(pl.LightningDataModule):
 
     def fingerprint(self, split: str) -> dict[str, Any]:
         """What decides the numbers in the split's store."""
-        return {**self.model.fingerprint, "forms": self.readings[split].forms, "store_dtype": self._dtype}
+        dtype = "float32, live" if self._live else self._dtype
+        return {**self.model.fingerprint, "forms": self.readings[split].forms, "store_dtype": dtype}
 
     def prepare_data(self) -> None:
         """Extract what no store holds yet; one process at a time for each store."""
-        if self._prepared:
+        if self._prepared or self._live:
             return
         self._prepared = True
         try:
@@ -115,7 +129,7 @@ class ActivationsDataModule(pl.LightningDataModule):
     def setup(self, stage: str | None = None) -> None:
         """Open the stores."""
         for name in SPLITS if not self._splits else ():
-            store = self._stores.get(name) or Store(self._store(name), self.fingerprint(name))
+            store = self._open(name)
             table = store.neurons if self.prop.roles == (None,) else store.neurons.with_roles(self.prop.roles)
             self.counts[name] = {"words_dropped": len(store.dropped), "windows_of_long_sentences": store.windows}
             for what, count in self.counts[name].items():
@@ -145,8 +159,19 @@ class ActivationsDataModule(pl.LightningDataModule):
         forms, n_sentences, n_words = forms_digest(self.corpus.sentences(split))
         units = list(self.prop.units(self.corpus.sentences(split)))
         if not units:
-            raise InputError(f"property {self.prop.name} must label at least one word of {split}, got none.")
-        return Reading(units, forms, n_sentences, n_words)
+            raise InputError(
+                f"property {self.prop.name} must label at least one {self.prop.level} of {split}, got none."
+            )
+        return Reading(units, forms, n_sentences, n_words, n_sentences if self.model.level == "sentence" else n_words)
+
+    def _open(self, split: str) -> Store | LiveStore:
+        if not self._live:
+            return self._stores.get(split) or Store(self._store(split), self.fingerprint(split))
+        sentences = [replace(sentence, annotations={}, labels={}) for sentence in self.corpus.sentences(split)]
+        return LiveStore(self.model, sentences, self._memory_limit, self._budget)
+
+    def _rows(self, split: str) -> str:
+        return f"{self.readings[split].n_rows:,} {self.model.level}s"
 
     def _store(self, split: str) -> Path:
         return self.folder / store_name(self.fingerprint(split))
@@ -161,15 +186,16 @@ class ActivationsDataModule(pl.LightningDataModule):
             log.warning("The store of %s is damaged (%s); it is extracted again.", split, error)
             shutil.rmtree(folder)
             return False
-        log.info("%s: %s words read from the store, nothing extracted.", split, f"{self.readings[split].n_words:,}")
+        log.info("%s: %s read from the store, nothing extracted.", split, self._rows(split))
         return True
 
     def _extract(self, split: str) -> None:
         reading, model = self.readings[split], self.model
         fingerprint = self.fingerprint(split)
-        writer = StoreWriter(self._store(split), fingerprint, model.neurons, reading.n_words, self._dtype)
+        title = f"{model.title}, {self.corpus.name} {split}"
+        writer = StoreWriter(self._store(split), fingerprint, model.neurons, reading.n_rows, self._dtype, title)
         if writer.words_done:
-            log.info("%s: going on after %s extracted words.", split, f"{writer.words_done:,}")
-        extract(model, self.corpus.sentences(split), writer, reading.n_words, split, self._budget)
+            log.info("%s: going on after %s extracted %ss.", split, f"{writer.words_done:,}", model.level)
+        extract(model, self.corpus.sentences(split), writer, reading.n_rows, split, self._budget)
         self.extracted.append(split)
-        log.info("%s: %s words extracted into %s.", split, f"{reading.n_words:,}", self._store(split))
+        log.info("%s: %s extracted into %s.", split, self._rows(split), self._store(split))

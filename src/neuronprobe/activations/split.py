@@ -13,6 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.utils.data import IterableDataset
 
+from neuronprobe.activations.live import LiveStore
 from neuronprobe.activations.store import Store
 from neuronprobe.neurons import NeuronTable
 from neuronprobe.types import Batch, Units
@@ -32,7 +33,12 @@ class Split:
     """The units of one split over a store; a batch is gathered when it is asked for."""
 
     def __init__(
-        self, units: Units, store: Store, neurons: NeuronTable, n_labels: int, memory_limit: float = float("inf")
+        self,
+        units: Units,
+        store: Store | LiveStore,
+        neurons: NeuronTable,
+        n_labels: int,
+        memory_limit: float = float("inf"),
     ) -> None:
         """`memory_limit` is in GiB: a larger store is read in shuffled blocks and never moved to a device whole."""
         self.units, self.neurons, self.n_labels = units, neurons, n_labels

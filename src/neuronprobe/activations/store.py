@@ -93,8 +93,11 @@ class StoreWriter:
     """A store in the making, in a folder aside; appended chunk by chunk, resumable, renamed when complete."""
 
     def __init__(
-        self, folder: Path, fingerprint: Mapping[str, Any], neurons: NeuronTable, n_words: int, dtype: str
-    ) -> None:
+        self, folder: Path, fingerprint: Mapping[str, Any], neurons: NeuronTable, n_words: int, dtype: str,
+        title: str = "",
+    ) -> None:  # fmt: skip
+        """`title` is for people who look at the store."""
+        self._title = title
         self.folder, self._aside = folder, folder.with_name(folder.name + ".partial")
         self._fingerprint, self._neurons, self._n_words = dict(fingerprint), neurons, n_words
         self._dtype = DTYPES[dtype]
@@ -121,6 +124,7 @@ class StoreWriter:
         sums = {name: file_digest(self._aside / name) for name in map(file_name, self._neurons.segments)}
         index = {
             "schema": SCHEMA,
+            "title": self._title,
             "fingerprint": self._fingerprint,
             "segments": self._neurons.as_list(),
             "words": self._n_words,
@@ -159,7 +163,8 @@ class StoreWriter:
         peak = float(layer.abs().amax()) if layer.numel() else 0.0
         if not math.isfinite(peak):
             raise InputError(
-                f"activations of layer {segment.layer} must be finite, got NaN or infinity from the model."
+                f"activations of layer {segment.layer} must be finite, got NaN or infinity from the model; "
+                "use model.dtype=float32 and activations.dtype=float32."
             )
         if peak > torch.finfo(self._dtype).max:
             raise InputError(

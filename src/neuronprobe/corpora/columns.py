@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from neuronprobe.corpora.files import lines, not_empty, split_files
+from neuronprobe.corpora.files import SEPARATORS, held_out_sentences, lines, not_empty, parted, split_files
 from neuronprobe.errors import InputError, choice, whole_number
 from neuronprobe.types import Sentence
 
 FORM = "form"
 """The column of the words; every other column holds labels."""
-SEPARATORS = {"blank": " ", "tab": "\t"}
-"""What may stand between two columns: exactly one of it."""
 
 
 class ColumnsCorpus:
@@ -33,7 +30,7 @@ class ColumnsCorpus:
         joiner: str | None = None, name: str = "columns",
     ) -> None:  # fmt: skip
         self.name = name
-        self._held_out = _held_out(held_out, dev)
+        self._held_out = held_out_sentences(held_out, dev)
         places = _places(columns)
         self._layout = Layout(
             places, choice("corpus.separator", separator, SEPARATORS), _sign("corpus.comment", comment),
@@ -45,25 +42,7 @@ class ColumnsCorpus:
         """The sentences of one split. Raises InputError, with file and line, where the file is empty or malformed."""
         path = self._paths[split]
         stream = not_empty(read_columns(path, self._layout), path, "text")
-        return self._parted(stream, split) if self._held_out and split != "test" else stream
-
-    def _parted(self, stream: Iterator[Sentence], split: str) -> Iterator[Sentence]:
-        """The file of train without its last sentences, or these; they alone are in memory."""
-        last: deque[Sentence] = deque()
-        is_enough = False
-        for sentence in stream:
-            last.append(sentence)
-            if len(last) > self._held_out:
-                is_enough, before = True, last.popleft()
-                if split == "train":
-                    yield before
-        if not is_enough:
-            raise InputError(
-                f"corpus.held_out must be less than the {len(last)} sentences of {self._paths[split]}, "
-                f"got {self._held_out}; something must be left for train."
-            )
-        if split == "dev":
-            yield from last
+        return parted(stream, split, self._held_out, path) if self._held_out else stream
 
 
 @dataclass(frozen=True)
@@ -123,15 +102,6 @@ def read_columns(path: Path, layout: Layout) -> Iterator[Sentence]:
             count += 1
             yield layout.sentence(f"{path.stem}-{count}", words)
             words = []
-
-
-def _held_out(n: object, dev: str | None) -> int:
-    n = whole_number("corpus.held_out", n)
-    if (n > 0) == (dev is not None):
-        raise InputError(
-            f"corpus.dev must be a file, or corpus.held_out at least 1, got {'both' if n else 'neither'}; give one."
-        )
-    return n
 
 
 def _places(columns: object) -> dict[str, int]:

@@ -1,6 +1,20 @@
-"""The frozen transformer hook: load, freeze, read; one vector per word from each layer."""
+"""The frozen transformer hook: load, freeze, check, read, edit; a vector per word from each layer of each site."""
 
+from neuronprobe.models.interventions import Intervention, shift, to_mean, to_value, to_zero
 from neuronprobe.models.package import from_package
+from neuronprobe.models.precomputed import PrecomputedActivations
+from neuronprobe.models.reading import Chunk, Source
 from neuronprobe.models.transformer import FrozenTransformer
 
-__all__ = ["FrozenTransformer", "from_package"]
+__all__ = [
+    "Chunk",
+    "FrozenTransformer",
+    "Intervention",
+    "PrecomputedActivations",
+    "Source",
+    "from_package",
+    "shift",
+    "to_mean",
+    "to_value",
+    "to_zero",
+]

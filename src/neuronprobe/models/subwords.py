@@ -1,13 +1,13 @@
-"""Subword to word: which subword stands for each word, verified for every batch."""
+"""Subword to word: which subwords are each word's, or the sentence's; verified for every sentence."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import Any
 
 from neuronprobe.errors import InputError
+from neuronprobe.models.aggregation import OF_SENTENCES
 from neuronprobe.types import Sentence
 
 POLICIES = {"too_long": ("refuse", "windows"), "no_subword": ("refuse", "drop")}
@@ -18,12 +18,12 @@ POLICIES = {"too_long": ("refuse", "windows"), "no_subword": ("refuse", "drop")}
 class SubwordSentence:
     """A sentence, or a window of a long one, as the model sees it.
 
-    `last[i]` is the position of the last subword of the word that is row `rows[i]` of its chunk.
+    The subwords at positions `spans[i]` (first, end) become row `rows[i]` of the chunk: a word's, or the sentence's.
     """
 
     ids: list[int]
     type_ids: list[int] | None
-    last: list[int]
+    spans: list[tuple[int, int]]
     rows: list[int]
     is_window: bool = False
 
@@ -31,13 +31,26 @@ class SubwordSentence:
         return len(self.ids)
 
 
+Encoded = tuple[list[int], list[int] | None, list[int | None]]
+"""Subword ids, type ids, and the word of each subword (None for special tokens)."""
+
+
 class SubwordSplitter:
     """Tokenises whole words and aligns them by word ids."""
 
-    def __init__(self, tokenizer: Any, limit: int, too_long: str, no_subword: str) -> None:
-        """`limit` is the most subwords that the model takes, special tokens included."""
+    def __init__(
+        self, tokenizer: Any, limit: int, too_long: str, no_subword: str, aggregation: str = "last",
+        special_tokens: bool = False,
+    ) -> None:  # fmt: skip
+        """`limit` is the most subwords that the model takes, special tokens included.
+
+        With `special_tokens` the mean and the last subword of a sentence count them.
+        """
         self._tokenizer, self._limit = tokenizer, limit
         self._windows, self._drop = too_long == "windows", no_subword == "drop"
+        self._sentence = aggregation if aggregation in OF_SENTENCES else None
+        self._special_tokens = special_tokens
+        self._lead = _lead(tokenizer)
 
     def __call__(self, sentences: Sequence[Sentence]) -> list[SubwordSentence]:
         """One piece per sentence, several for one in windows.
@@ -45,40 +58,87 @@ class SubwordSplitter:
         Raises InputError, naming sentence and word, where a word gives no subword or a sentence is too long and
         the policy is to refuse.
         """
-        starts = list(accumulate((len(sentence.words) for sentence in sentences), initial=0))
-        words = [list(sentence.words) for sentence in sentences]
         pieces: list[SubwordSentence] = []
-        for sentence, start, piece in zip(sentences, starts, self._encode(words), strict=False):
-            ids, type_ids, word_ids = piece
-            last = {word: position for position, word in enumerate(word_ids) if word is not None}
-            self._check(sentence, last)
-            if len(ids) > self._limit:
-                pieces += self._in_windows(sentence, start, word_ids)
-            elif last:
-                rows = [start + word for word in last]
-                pieces.append(SubwordSentence(ids, type_ids, list(last.values()), rows))
+        start = 0
+        encoded = self._encode([list(sentence.words) for sentence in sentences])
+        for number, (sentence, piece) in enumerate(zip(sentences, encoded, strict=True)):
+            if self._sentence:
+                pieces.append(self._whole(sentence, number, piece))
+            else:
+                pieces += self._words(sentence, start, piece)
+            start += len(sentence.words)
         return pieces
 
-    def _encode(self, words: list[list[str]]) -> Iterator[tuple[list[int], list[int] | None, list[int | None]]]:
+    def _words(self, sentence: Sentence, start: int, encoded: Encoded) -> Iterator[SubwordSentence]:
+        """A row for each word."""
+        ids, type_ids, word_ids = encoded
+        spans = word_spans(word_ids)
+        self._check(sentence, spans)
+        if len(ids) > self._limit:
+            yield from self._in_windows(sentence, start, word_ids)
+        elif spans:
+            yield SubwordSentence(ids, type_ids, list(spans.values()), [start + word for word in spans])
+
+    def _whole(self, sentence: Sentence, number: int, encoded: Encoded) -> SubwordSentence:
+        """One row for the sentence."""
+        ids, type_ids, word_ids = encoded
+        own = [at for at, word in enumerate(word_ids) if word is not None or self._special_tokens]
+        if len(ids) > self._limit:
+            raise self._too_long(sentence, len(ids), "split it in the corpus")
+        if self._sentence == "sentence_cls":
+            first = next((at for at, one in enumerate(ids) if one == self._tokenizer.cls_token_id), None)
+            if first is None:
+                raise InputError(
+                    "model.aggregation must be sentence_mean or sentence_last for a tokenizer that puts no [CLS] into "
+                    f"sentences, got {self._sentence}."
+                )
+            span = (first, first + 1)
+        elif own:
+            span = (own[0], own[-1] + 1)
+        else:
+            raise InputError(f"sentence {sentence.id} must give at least one subword, got none; remove it.")
+        return SubwordSentence(ids, type_ids, [span], [number])
+
+    def _encode(self, words: list[list[str]]) -> Iterator[Encoded]:
+        words = [[f"{self._lead}{word}" for word in sentence] for sentence in words]
+        if not self._tokenizer.is_fast:
+            yield from (self._word_by_word(sentence) for sentence in words)
+            return
         encoding = self._tokenizer(words, is_split_into_words=True, truncation=False, padding=False, verbose=False)
         type_ids = encoding.get("token_type_ids")
         for i in range(len(words)):
             yield encoding["input_ids"][i], type_ids[i] if type_ids is not None else None, encoding.word_ids(i)
 
-    def _check(self, sentence: Sentence, last: dict[int, int]) -> None:
-        missing = next((index for index in range(len(sentence.words)) if index not in last), None)
+    def _word_by_word(self, words: list[str]) -> Encoded:
+        """With a slow tokenizer, which knows no word ids: each word by itself, then the special tokens around."""
+        tokenizer = self._tokenizer
+        pieces = [tokenizer(word, add_special_tokens=False, verbose=False)["input_ids"] for word in words]
+        flat = [piece for word in pieces for piece in word]
+        owners = iter([number for number, word in enumerate(pieces) for _ in word])
+        special = tokenizer.get_special_tokens_mask(flat)
+        type_ids = None
+        if "token_type_ids" in tokenizer.model_input_names:
+            type_ids = tokenizer.create_token_type_ids_from_sequences(flat)
+        word_ids = [None if is_special else next(owners) for is_special in special]
+        return tokenizer.build_inputs_with_special_tokens(flat), type_ids, word_ids
+
+    def _check(self, sentence: Sentence, spans: Mapping[int, tuple[int, int]]) -> None:
+        missing = next((index for index in range(len(sentence.words)) if index not in spans), None)
         if missing is not None and not self._drop:
             raise InputError(
                 f"word {missing + 1} of sentence {sentence.id} must give at least one subword, got none for "
                 f"{sentence.words[missing]!r}; remove the word from the corpus, or drop it with model.no_subword=drop."
             )
 
+    def _too_long(self, sentence: Sentence, length: int, remedy: str) -> InputError:
+        return InputError(
+            f"sentence {sentence.id} must have at most {self._limit} subwords, which is all the model takes, got "
+            f"{length}; {remedy}."
+        )
+
     def _in_windows(self, sentence: Sentence, start: int, word_ids: list[int | None]) -> Iterator[SubwordSentence]:
         if not self._windows:
-            raise InputError(
-                f"sentence {sentence.id} must have at most {self._limit} subwords, which is all the model takes, got "
-                f"{len(word_ids)}; split it in the corpus, or set model.too_long=windows."
-            )
+            raise self._too_long(sentence, len(word_ids), "split it in the corpus, or set model.too_long=windows")
         sizes = [0] * len(sentence.words)
         for word in word_ids:
             if word is not None:
@@ -87,9 +147,34 @@ class SubwordSplitter:
         owners = [most_central(word, windows) for word in range(len(sizes))]
         encoded = self._encode([list(sentence.words[first:end]) for first, end in windows])
         for which, ((first, _), (ids, type_ids, local_ids)) in enumerate(zip(windows, encoded, strict=True)):
-            last = {first + word: at for at, word in enumerate(local_ids) if word is not None}
-            mine = {word: at for word, at in last.items() if owners[word] == which}
+            spans = {first + word: span for word, span in word_spans(local_ids).items()}
+            mine = {word: span for word, span in spans.items() if owners[word] == which}
             yield SubwordSentence(ids, type_ids, list(mine.values()), [start + word for word in mine], is_window=True)
+
+
+def _lead(tokenizer: Any) -> str:
+    """What must stand before a word so that it gives the subwords that it has in running text: nothing, or a blank.
+
+    Byte-level tokenizers mark the blank before a word; without it "house" would be read as the end of a word.
+    """
+
+    def subwords(words: str | list[str]) -> list[int]:
+        is_split = isinstance(words, list) and tokenizer.is_fast
+        text = words if is_split or isinstance(words, str) else words[0]
+        ids = tokenizer(text, is_split_into_words=is_split, add_special_tokens=False, verbose=False)["input_ids"]
+        return list(ids)
+
+    running = subwords("the house")
+    return next((lead for lead in ("", " ") if subwords(["the"]) + subwords([f"{lead}house"]) == running), "")
+
+
+def word_spans(word_ids: Sequence[int | None]) -> dict[int, tuple[int, int]]:
+    """The positions (first, end) of each word's subwords, by its number."""
+    spans: dict[int, tuple[int, int]] = {}
+    for at, word in enumerate(word_ids):
+        if word is not None:
+            spans[word] = (spans.get(word, (at, at))[0], at + 1)
+    return spans
 
 
 def overlapping_windows(sizes: Sequence[int], limit: int, name: str) -> list[tuple[int, int]]:

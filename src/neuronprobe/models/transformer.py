@@ -1,9 +1,9 @@
-"""The frozen transformer hook (EMNLP 2020 section 3): the last subword's activations at every layer."""
+"""The frozen transformer hook (EMNLP 2020 section 3): activations of words or sentences in the layers of each site."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,146 +12,293 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from neuronprobe.errors import InputError, choice
+from neuronprobe.errors import InputError, choice, whole_number
+from neuronprobe.models import checks
+from neuronprobe.models.aggregation import AGGREGATIONS, OF_SENTENCES, aggregate
 from neuronprobe.models.folder import digest, find_folder
+from neuronprobe.models.hook import Place, Values, read, visiting
+from neuronprobe.models.interventions import Intervention, visits
+from neuronprobe.models.loading import DTYPES, PARTS, QUANTISED, Loader
+from neuronprobe.models.places import Anatomy
+from neuronprobe.models.reading import Chunk, read_in_batches
+from neuronprobe.models.sites import RESIDUAL, Site, parse_sites
 from neuronprobe.models.subwords import POLICIES, SubwordSentence, SubwordSplitter
 from neuronprobe.neurons import NeuronTable, Segment
 from neuronprobe.types import Sentence
 
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-SITE = "residual"
+Inputs = dict[str, Int[Tensor, "sentence position"]]
+SHORT, LONG = 5, 7
+"""Subwords of the two sentences on which a model is checked."""
 
 
 class FrozenTransformer:
-    """A pre-trained Hugging Face encoder, loaded when it is first needed and never trained.
+    """A pre-trained Hugging Face transformer, loaded and checked when it is first needed and never trained.
 
-    Reads the residual stream: layer 0 is the embedding layer's output, layers 1..L the blocks'.
+    Layer 0 of the residual stream is the embedding layer's output, layers 1..L are the blocks'; the last one is behind
+    the model's last norm, where it has one.
     """
 
     def __init__(
         self,
         name: str,
         revision: str | None = None,
+        adapter: str | None = None,
+        part: str = "encoder",
+        sites: Any = RESIDUAL,
+        layers: Sequence[int] | None = None,
+        aggregation: str = "last",
+        special_tokens: bool = False,
         dtype: str = "float32",
         device: str = "auto",
+        device_map: Any = None,
+        attn_implementation: str | None = None,
+        compile: bool = False,
+        quantise: str = "none",
+        random_weights: bool = False,
+        keep_embeddings: bool = False,
+        seed: int = 0,
         trust_remote_code: bool = False,
+        allow_pickle: bool = False,
         too_long: str = "refuse",
         no_subword: str = "refuse",
     ) -> None:
-        """`name` is a folder or a hub name; `dtype` that of the forward pass; `device` auto, cpu or cuda.
+        """`name` is a folder or a hub name, `adapter` a folder of a PEFT adapter; `part` encoder or decoder.
 
+        `sites`: residual, mlp, attention, dotted paths, patterns, or a list of them; `layers`: all, or those given.
+        `aggregation`: which subwords' activations stand for a word (last, first, average, max) or for a sentence
+        (sentence_cls, sentence_mean, sentence_last; with `special_tokens` these count them).
+        `random_weights` draws all weights anew by `seed`, those of the embedding layer unless `keep_embeddings`.
         `too_long` is what is done with sentences beyond the model's length (refuse, windows), `no_subword` with words
         that give no subword (refuse, drop).
         """
         if not isinstance(name, str) or not name:
             raise InputError(f"model.name must be a model folder or a hub name, got {name!r}.")
         self.name, self.title = name, name
-        self.dtype = choice("model.dtype", dtype, DTYPES)
-        if choice("model.device", device, ("auto", "cpu", "cuda")) == "cuda" and not torch.cuda.is_available():
-            raise InputError("model.device must be cpu or auto on this machine, got 'cuda', and torch finds no GPU.")
-        self.folder = find_folder(name, revision)
-        self._trust_remote_code = trust_remote_code
+        self._sites, self._layers = parse_sites(sites), _layers(layers)
+        self.aggregation = choice("model.aggregation", aggregation, AGGREGATIONS)
+        self._special_tokens, self._compile = special_tokens, compile
         self._policies = {
             "too_long": choice("model.too_long", too_long, POLICIES["too_long"]),
             "no_subword": choice("model.no_subword", no_subword, POLICIES["no_subword"]),
         }
-        self._device = "cuda" if device == "auto" and torch.cuda.is_available() else device.replace("auto", "cpu")
+        if compile and any(site.name != RESIDUAL for site in self._sites):
+            raise InputError("model.compile must be false for sites inside blocks, got true; read residual alone.")
+        if keep_embeddings and not random_weights:
+            raise InputError("model.keep_embeddings must be false without model.random_weights=true, got true.")
+        self._loader = Loader(
+            name, find_folder(name, revision, allow_pickle), choice("model.part", part, PARTS),
+            choice("model.dtype", dtype, DTYPES), _device(device), device_map, attn_implementation,
+            choice("model.quantise", quantise, QUANTISED), adapter, random_weights, keep_embeddings,
+            whole_number("model.seed", seed), trust_remote_code, allow_pickle,
+        )  # fmt: skip
+
+    @property
+    def folder(self) -> Path:
+        """Where the model's files are."""
+        return self._loader.folder
+
+    @property
+    def level(self) -> str:
+        """What a row is: word or sentence."""
+        return "sentence" if self.aggregation in OF_SENTENCES else "word"
 
     @cached_property
     def fingerprint(self) -> dict[str, Any]:
-        """What decides the activations, without loading the network: files, forward dtype, site, pooling."""
-        about = {"dtype": self.dtype, "site": SITE, "aggregation": "last", **self._policies}
-        return {"model": digest(self.folder), **about}
-
-    @cached_property
-    def config(self) -> dict[str, Any]:
-        """The model's config.json."""
-        return dict(json.loads((self.folder / "config.json").read_text(encoding="utf-8")))
+        """What decides the activations, without loading the network: files, sites, subwords, controls."""
+        loader = self._loader
+        about = {
+            "model": digest(self.folder),
+            "adapter": None if loader.adapter is None else digest(Path(loader.adapter).expanduser()),
+            "sites": [[site.name, site.pattern, site.tap] for site in self._sites],
+            "layers": None if self._layers is None else list(self._layers),
+            "aggregation": self.aggregation,
+            "special_tokens": self._special_tokens,
+            "random_weights": [loader.seed, loader.keep_embeddings] if loader.random_weights else None,
+        }
+        names = ("part", "dtype", "attn_implementation", "quantise")
+        return about | {name: getattr(loader, name) for name in names} | self._policies
 
     @cached_property
     def network(self) -> nn.Module:
-        """The network in evaluation mode, without gradients. Raises InputError if it can't be loaded."""
-        from transformers import AutoModel
-
-        network = self._load(AutoModel, use_safetensors=True, dtype=DTYPES[self.dtype])
-        network = network.get_encoder() if network.config.is_encoder_decoder else network
-        return network.eval().requires_grad_(False).to(self._device)  # type: ignore[no-any-return]
+        """The network, frozen. Raises InputError if it can't be loaded."""
+        return self._loader.network()
 
     @cached_property
     def tokenizer(self) -> Any:
         """The tokenizer, with a leading blank before each word (byte-level BPE would lose it)."""
-        from tokenizers.pre_tokenizers import ByteLevel
-        from transformers import AutoTokenizer
+        return self._loader.tokenizer()
 
-        tokenizer = self._load(AutoTokenizer, add_prefix_space=True)
-        if not tokenizer.is_fast:
-            raise InputError(
-                f"model.name must have a fast tokenizer (tokenizer.json), got {self.name!r}, which has none."
-            )
-        split = tokenizer.backend_tokenizer.pre_tokenizer
-        if isinstance(split, ByteLevel):  # tokenizers without a class of their own ignore the argument above
-            split.add_prefix_space = True
-        return tokenizer
+    @cached_property
+    def places(self) -> tuple[Place, ...]:
+        """Where each segment of the neuron table is read and edited; found and checked on one short batch.
+
+        Raises InputError where a site is not there, or a check fails (`models.checks`).
+        """
+        batch, run = self._check_batch(), self._run
+        network, loader = self.network, self._loader
+        anatomy = Anatomy(network, lambda: run(batch, output_hidden_states=True), self._states_of)
+        checks.check_frozen(network)
+        checks.check_shape(anatomy.states, loader.n_layers, getattr(loader.config, "hidden_size", None), self.name)
+        family, is_decoder = loader.config.model_type, loader.is_decoder_of_two
+        stream = anatomy.places(Site(RESIDUAL), family, is_decoder)
+        if not stream or not (is_decoder or checks.carries_all(network, stream, batch, run, self._last_state_of)):
+            return self._without_blocks(anatomy.states)
+        found = [anatomy.places(site, family, is_decoder) for site in self._sites]
+        chosen = tuple(place for places in found for place in self._of_layers(places, len(anatomy.states) - 1))
+        checks.check_hook(network, chosen, anatomy.states, batch, run)
+        checks.check_padding(network, chosen, batch, run)
+        checks.check_alive(network, chosen, batch, run, self._last_state_of)
+        if self._compile:
+            _compile(network, anatomy.blocks)
+        return chosen
 
     @cached_property
     def neurons(self) -> NeuronTable:
-        """One segment per layer, the embedding layer first; measured on one short forward pass."""
-        states = self._hidden_states([SubwordSentence(ids=self._probe_ids(), type_ids=None, last=[0], rows=[0])])
-        return NeuronTable(tuple(Segment(SITE, layer, state.shape[-1]) for layer, state in enumerate(states)))
+        """One segment for each site and layer that is read."""
+        return NeuronTable(tuple(Segment(place.site, place.layer, place.width) for place in self.places))
 
     @cached_property
     def limit(self) -> int:
-        """The most subwords of a sentence, special tokens included."""
-        positions = self.config.get("max_position_embeddings") or self.tokenizer.model_max_length
+        """The most subwords of a sentence, special tokens included; 10^30 where there is no limit."""
+        positions = getattr(self._loader.config, "max_position_embeddings", None) or 0
+        limit = int(self.tokenizer.model_max_length)
+        if positions <= 0:
+            return limit
         for name, module in self.network.named_modules():
             if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
                 positions -= int(module.padding_idx) + 1  # RoBERTa and its kin begin to count there
-        return int(min(self.tokenizer.model_max_length, positions))
+        return int(min(limit, positions))
 
     def tokenise(self, sentences: Sequence[Sentence]) -> list[SubwordSentence]:
         """Subwords of each sentence. Raises InputError where a word has none or a sentence is too long."""
-        return SubwordSplitter(self.tokenizer, self.limit, **self._policies)(sentences)
+        splitter = SubwordSplitter(
+            self.tokenizer, self.limit, **self._policies, aggregation=self.aggregation,
+            special_tokens=self._special_tokens,
+        )  # fmt: skip
+        return splitter(sentences)
 
-    def read(self, batch: Sequence[SubwordSentence]) -> list[Float[Tensor, "word _"]]:
-        """Activations of all words of the batch in order, one tensor per layer, on the model's device."""
-        states = self._hidden_states(batch)
-        last = [(i, position) for i, sentence in enumerate(batch) for position in sentence.last]
-        rows, positions = torch.tensor(last, device=self._device).T
-        return [state[rows, positions] for state in states]
+    def chunk(self, sentences: Sequence[Sentence], prepared: Sequence[SubwordSentence], budget: int) -> Chunk:
+        """The activations of all words (or sentences); `prepared` are their subwords, `budget` subwords per batch."""
+        n_rows = len(sentences) if self.level == "sentence" else sum(len(sentence.words) for sentence in sentences)
+        widths = [segment.width for segment in self.neurons.segments]
+        return read_in_batches(prepared, n_rows, widths, budget, self.read)
 
-    def inputs(self, batch: Sequence[SubwordSentence]) -> dict[str, Int[Tensor, "sentence position"]]:
+    @torch.no_grad()
+    def read(self, batch: Sequence[SubwordSentence]) -> list[Float[Tensor, "row _"]]:
+        """Activations of all rows of the batch in order, one tensor per segment, on the model's device.
+
+        The forward pass stops after the last layer that is needed.
+        """
+        spans = [(i, *span) for i, piece in enumerate(batch) for span in piece.spans]
+        index = torch.tensor(spans).T
+
+        def pick(values: Values) -> Tensor:
+            rows, starts, ends = index.to(values.device)
+            return aggregate(values, rows, starts, ends, self.aggregation)
+
+        inputs = self.inputs(batch)
+        if self.places and self.places[0].module:
+            return read(self.network, self.places, lambda: self._run(inputs), pick)
+        states = self._states_of(self._run(inputs, output_hidden_states=True))
+        return [pick(states[place.layer]) for place in self.places]
+
+    @contextmanager
+    def intervene(self, *interventions: Intervention) -> Iterator[nn.Module]:
+        """The network with chosen neurons set or shifted in every forward pass, until the end of the `with`.
+
+        Raises InputError where a neuron is not in the neuron table, or the model's blocks could not be found.
+        """
+        if not self.places[0].module:
+            raise InputError(f"interventions need the model's blocks, got {self.name!r}, in which they were not found.")
+        with visiting(self.network, visits(interventions, self.neurons, self.places)):
+            yield self.network
+
+    def inputs(self, batch: Sequence[SubwordSentence]) -> Inputs:
         """What the network takes, padded on the right, on its device."""
-        width = max(len(sentence) for sentence in batch)
+        width = max(len(piece) for piece in batch)
         pad = self.tokenizer.pad_token_id or 0
         inputs = {
-            "input_ids": _padded([sentence.ids for sentence in batch], width, pad),
-            "attention_mask": _padded([[1] * len(sentence) for sentence in batch], width, 0),
+            "input_ids": _padded([piece.ids for piece in batch], width, pad),
+            "attention_mask": _padded([[1] * len(piece) for piece in batch], width, 0),
         }
-        if batch[0].type_ids is not None:
-            inputs["token_type_ids"] = _padded([sentence.type_ids or [] for sentence in batch], width, 0)
-        return {name: tensor.to(self._device) for name, tensor in inputs.items()}
+        if batch[0].type_ids is not None and self._takes_type_ids:
+            inputs["token_type_ids"] = _padded([piece.type_ids or [] for piece in batch], width, 0)
+        return {name: self._moved(tensor) for name, tensor in inputs.items()}
 
-    def _hidden_states(self, batch: Sequence[SubwordSentence]) -> tuple[Tensor, ...]:
-        with torch.no_grad():
-            output = self.network(**self.inputs(batch), output_hidden_states=True)
-        return tuple(output.hidden_states)
+    @cached_property
+    def _takes_type_ids(self) -> bool:
+        import inspect
 
-    def _probe_ids(self) -> list[int]:
-        return list(self.tokenizer("a", verbose=False)["input_ids"])
+        return "token_type_ids" in inspect.signature(self.network.forward).parameters
 
-    def _load(self, factory: Any, **options: Any) -> Any:
-        from transformers.utils import logging
+    def _moved(self, tensor: Tensor) -> Tensor:
+        device = next(self.network.parameters()).device
+        return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
-        logging.disable_progress_bar()
-        try:
-            return factory.from_pretrained(
-                Path(self.folder), local_files_only=True, trust_remote_code=self._trust_remote_code, **options
-            )
-        except Exception as error:  # whatever a broken folder makes of many libraries
-            reason = " ".join(str(error).split())[:160]
-            raise InputError(
-                f"model.name must be an encoder that transformers can load, got {self.name!r}: {reason}"
-            ) from error
+    def _run(self, inputs: Inputs, **options: Any) -> Any:
+        """A forward pass; the decoder of two parts reads the sentence that the encoder reads."""
+        if self._loader.is_decoder_of_two:
+            ids, mask = inputs["input_ids"], inputs["attention_mask"]
+            options |= {"decoder_input_ids": ids, "decoder_attention_mask": mask}
+        return self.network(**inputs, **options)
+
+    def _states_of(self, output: Any) -> tuple[Tensor, ...]:
+        return tuple(output.decoder_hidden_states if self._loader.is_decoder_of_two else output.hidden_states)
+
+    def _last_state_of(self, output: Any) -> Tensor:
+        return output.last_hidden_state  # type: ignore[no-any-return]
+
+    def _check_batch(self) -> Inputs:
+        """Two sentences of ordinary subwords, one shorter and padded."""
+        special = set(self.tokenizer.all_special_ids)
+        n_ids = min(len(self.tokenizer), int(getattr(self._loader.config, "vocab_size", len(self.tokenizer))))
+        step = max(1, n_ids // (LONG + 1))
+        ordinary = [one for one in (*range(step, n_ids, step), *range(n_ids)) if one not in special]
+        ids = (ordinary * LONG)[:LONG]
+        pieces = [SubwordSentence(row, None, [], []) for row in (ids[::-1], ids[:SHORT])]
+        return self.inputs(pieces)
+
+    def _of_layers(self, places: Sequence[Place], n_layers: int) -> list[Place]:
+        for layer in self._layers or ():
+            if not 0 <= layer <= n_layers:
+                raise InputError(
+                    f"layer must be between 0 and {n_layers} for {self.title} (0 = embeddings), got {layer}."
+                )
+        chosen = [place for place in places if self._layers is None or place.layer in self._layers]
+        if not chosen:
+            there = ", ".join(str(place.layer) for place in places)
+            raise InputError(f"model.layers must have a layer of site {places[0].site} ({there}), got {self._layers}.")
+        return chosen
+
+    def _without_blocks(self, states: Sequence[Tensor]) -> tuple[Place, ...]:
+        """The residual stream as the model returns it, where no module takes it as its input (XLM)."""
+        if any(site.name != RESIDUAL for site in self._sites):
+            raise InputError(f"model.sites must be residual for {self.name!r}: its blocks were not found.")
+        places = [Place(RESIDUAL, layer, "", "output", state.shape[-1]) for layer, state in enumerate(states)]
+        return tuple(self._of_layers(places, len(states) - 1))
+
+
+def _layers(given: Any) -> tuple[int, ...] | None:
+    if given is None:
+        return None
+    layers = given if isinstance(given, list | tuple) else [given]
+    if not layers:
+        raise InputError("model.layers must be null (all) or a list of at least one layer, got [].")
+    return tuple(sorted({whole_number("each of model.layers", layer) for layer in layers}))
+
+
+def _device(name: str) -> str:
+    has_gpu = torch.cuda.is_available()
+    if choice("model.device", name, ("auto", "cpu", "cuda")) == "cuda" and not has_gpu:
+        raise InputError("model.device must be cpu or auto on this machine, got 'cuda', and torch finds no GPU.")
+    return "cuda" if name == "auto" and has_gpu else name.replace("auto", "cpu")
+
+
+def _compile(network: nn.Module, blocks: Sequence[str]) -> None:
+    """Compile what runs inside the blocks: the hooks stay outside."""
+    for name in blocks:
+        block = network.get_submodule(name)
+        block.forward = torch.compile(block.forward, dynamic=True)
 
 
 def _padded(lists: Sequence[list[int]], width: int, fill: int) -> Tensor:

@@ -2,6 +2,7 @@
 
 from neuronprobe.properties.control import control_labels
 from neuronprobe.properties.labels import LabelSet, collect
+from neuronprobe.properties.sentence import SentenceProperty
 from neuronprobe.properties.word import WordProperty
 
-__all__ = ["LabelSet", "WordProperty", "collect", "control_labels"]
+__all__ = ["LabelSet", "SentenceProperty", "WordProperty", "collect", "control_labels"]

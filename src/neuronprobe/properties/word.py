@@ -13,6 +13,8 @@ class WordProperty:
 
     roles: tuple[str | None, ...] = (None,)
     """One entry for each row of a unit: the role of its neurons."""
+    level = "word"
+    """What a row of the store is."""
     has_control_task = True
     """Whether units have types that recur, for random labels to be memorised (the label of a sentence has none)."""
 

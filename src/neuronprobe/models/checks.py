@@ -1,0 +1,134 @@
+"""What is checked when a model is loaded, in a few short forward passes: that its sites are what they seem."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from neuronprobe.errors import InputError
+from neuronprobe.models.hook import Place, Values, Visit, read, visiting
+
+Inputs = dict[str, Tensor]
+Run = Callable[[Inputs], Any]
+TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-8}
+COARSE = 5e-2
+"""Largest relative difference that padding may make: in float32, and in half precision."""
+ROWS_AT_A_TIME = 64
+FEWEST_POSITIONS = 3
+
+
+def check_shape(states: Sequence[Tensor], n_layers: int | None, width: int | None, name: str) -> None:
+    """The hidden states are as many and as wide as the configuration says."""
+    if n_layers is not None and len(states) != n_layers + 1:
+        raise InputError(f"{name} must return {n_layers + 1} hidden states by its configuration, got {len(states)}.")
+    if width is not None and any(state.shape[-1] != width for state in states):
+        raise InputError(f"{name} must be {width} wide by its configuration, got {states[0].shape[-1]}.")
+
+
+def check_frozen(network: nn.Module) -> None:
+    """Nothing can be trained and nothing is drawn."""
+    if network.training or any(parameter.requires_grad for parameter in network.parameters()):
+        raise InputError("the model must be frozen, got parameters that can be trained, or the training mode.")
+
+
+@torch.no_grad()
+def check_hook(network: nn.Module, places: Sequence[Place], states: Sequence[Tensor], batch: Inputs, run: Run) -> None:
+    """What the hook reads of the residual stream is what the model returns as hidden states."""
+    real = batch["attention_mask"].bool()
+    for place, values in zip(places, read(network, places, lambda: run(batch)), strict=True):
+        if place.site == "residual" and not torch.allclose(
+            values[real], states[place.layer][real], rtol=1e-4, atol=1e-5
+        ):
+            raise InputError(
+                f"the hook at {place.module} must read hidden state {place.layer}, got other values; "
+                "the model runs this module otherwise than once a pass."
+            )
+
+
+@torch.no_grad()
+def check_padding(network: nn.Module, places: Sequence[Place], batch: Inputs, run: Run) -> None:
+    """Padding changes nothing: each sentence of a padded batch has the values that it has alone."""
+    together = read(network, places, lambda: run(batch))
+    for row, length in enumerate(batch["attention_mask"].sum(1).tolist()):
+        one = {name: tensor[row : row + 1, :length] for name, tensor in batch.items()}
+        alone = read(network, places, partial(run, one))
+        for place, here, there in zip(places, alone, together, strict=True):
+            _compare(place, here[0].double(), there[row, :length].double(), TOLERANCE.get(here.dtype, COARSE))
+
+
+def _compare(place: Place, alone: Tensor, padded: Tensor, tolerance: float) -> None:
+    difference = float((padded - alone).norm() / alone.norm().clamp_min(1e-12))
+    if not difference <= tolerance:
+        raise InputError(
+            f"activations must not depend on padding, got a relative difference of {difference:.1e} (at most "
+            f"{tolerance:g}) in layer {place.layer} at site {place.site}; the model mixes padding into its words."
+        )
+
+
+@torch.no_grad()
+def check_alive(
+    network: nn.Module, places: Sequence[Place], batch: Inputs, run: Run, last: Callable[[Any], Tensor]
+) -> None:
+    """Liveness: changing what is read changes what the model returns, at every place.
+
+    One sentence stands in every row of a batch, and row r is changed at place r alone; row 0 at none.
+    """
+    for chosen in _some(places):
+        rows = {name: tensor[:1].expand(len(chosen) + 1, -1) for name, tensor in batch.items()}
+        with visiting(network, {place: _nudge(row) for row, place in enumerate(chosen, 1)}):
+            output = last(run(rows))
+        for row, place in enumerate(chosen, 1):
+            if not float((output[row] - output[0]).abs().max()) > 1e-6 * float(output[0].abs().max()):
+                raise InputError(
+                    f"site {place.site} must be alive, got {place.module} in layer {place.layer}: "
+                    "changing it changes nothing in the model's output; choose another module or tap."
+                )
+
+
+@torch.no_grad()
+def carries_all(
+    network: nn.Module, places: Sequence[Place], batch: Inputs, run: Run, last: Callable[[Any], Tensor]
+) -> bool:
+    """Whether all that the network knows of a sentence passes through each place: two sentences that are exchanged
+    there are exchanged in what it returns.
+    """
+    short = int(batch["attention_mask"].sum(1).min())
+    pair = {name: tensor[:, :short] for name, tensor in batch.items()}
+    whole = last(run(pair))
+    for chosen in _some(places):
+        rows = {name: tensor.repeat(len(chosen), 1) for name, tensor in pair.items()}
+        with visiting(network, {place: _exchange(2 * i) for i, place in enumerate(chosen)}):
+            output = last(run(rows))
+        for i in range(len(chosen)):
+            difference = (output[2 * i : 2 * i + 2].flip(0) - whole).double().norm() / whole.double().norm()
+            if not float(difference) <= TOLERANCE.get(whole.dtype, COARSE):
+                return False
+    return True
+
+
+def _exchange(row: int) -> Visit:
+    def visit(values: Values) -> Values:
+        changed = values.clone()
+        changed[[row, row + 1]] = values[[row + 1, row]]
+        return changed
+
+    return visit
+
+
+def _some(places: Sequence[Place]) -> Iterator[Sequence[Place]]:
+    for first in range(0, len(places), ROWS_AT_A_TIME):
+        yield places[first : first + ROWS_AT_A_TIME]
+
+
+def _nudge(row: int) -> Visit:
+    def visit(values: Values) -> Values:
+        changed = values.clone()
+        step = torch.linspace(1, 2, values.shape[-1], device=values.device, dtype=values.dtype)
+        changed[row] += step * (1 + values[row].float().std().to(values.dtype))
+        return changed
+
+    return visit

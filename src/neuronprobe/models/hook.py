@@ -1,0 +1,191 @@
+"""The hook: one mechanism that reads and edits activations at their places in the running network."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+Values = Float[Tensor, "sentence position neuron"]
+Visit = Callable[[Values], Values | None]
+"""Sees the values of a place; what it returns, if anything, the network goes on with."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """The one tensor of a site in a layer: the input or output of a module, the `call`-th time that it is called.
+
+    `layout` says how the tensor lies: batch [sentence, position, neuron], time [position, sentence, neuron] (XLNet) or
+    flat [sentence · position, neuron] (OPT).
+    """
+
+    site: str
+    layer: int
+    module: str
+    tap: str
+    width: int
+    call: int = 0
+    layout: str = "batch"
+
+
+class Enough(Exception):
+    """All that was asked for was read."""
+
+
+@contextmanager
+def visiting(network: nn.Module, visits: Mapping[Place, Visit]) -> Iterator[None]:
+    """While open, every forward pass of `network` shows the visits their places; always cleans up."""
+    pass_ = _Pass()
+    by_module: dict[tuple[str, str], dict[int, tuple[Place, Visit]]] = defaultdict(dict)
+    for place, visit in visits.items():
+        by_module[place.module, place.tap][place.call] = (place, visit)
+    handles = [network.register_forward_pre_hook(pass_.begin, with_kwargs=True, prepend=True)]
+    try:
+        for (name, tap), calls in by_module.items():
+            module = network.get_submodule(name)
+            if tap == "input":
+                handles.append(module.register_forward_pre_hook(pass_.at_input(name, calls), with_kwargs=True))
+            else:
+                handles.append(module.register_forward_hook(pass_.at_output(name, calls)))
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def read(
+    network: nn.Module, places: Sequence[Place], run: Callable[[], Any], pick: Callable[[Values], Tensor] | None = None
+) -> list[Tensor]:
+    """What `pick` takes of the values of each place (all, without it); the forward pass stops when all are read."""
+    found: dict[Place, Tensor] = {}
+
+    def keep(place: Place) -> Visit:
+        def visit(values: Values) -> None:
+            found[place] = values if pick is None else pick(values)
+            if len(found) == len(places):
+                raise Enough
+
+        return visit
+
+    with visiting(network, {place: keep(place) for place in places}), suppress(Enough):
+        run()
+    return [found[place] for place in places]
+
+
+class _Pass:
+    """What is counted in one forward pass."""
+
+    def __init__(self) -> None:
+        self._calls: dict[tuple[str, str], int] = {}
+        self._shape = (0, 0)
+
+    def begin(self, network: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self._calls.clear()
+        ids = first_tensor([kwargs.get("input_ids"), kwargs.get("inputs_embeds"), *args])
+        self._shape = (ids.shape[0], ids.shape[1]) if ids is not None else (0, 0)
+
+    def at_input(self, name: str, calls: Mapping[int, tuple[Place, Visit]]) -> Callable[..., Any]:
+        def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            tensor = first_tensor([args, *kwargs.values()])
+            new = self._visit((name, "input"), calls, tensor)
+            return None if new is None else (replaced(args, tensor, new), replaced(kwargs, tensor, new))
+
+        return hook
+
+    def at_output(self, name: str, calls: Mapping[int, tuple[Place, Visit]]) -> Callable[..., Any]:
+        def hook(module: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
+            tensor = first_tensor([output])
+            new = self._visit((name, "output"), calls, tensor)
+            return None if new is None else replaced(output, tensor, new)
+
+        return hook
+
+    def _visit(
+        self, key: tuple[str, str], calls: Mapping[int, tuple[Place, Visit]], tensor: Tensor | None
+    ) -> Tensor | None:
+        number = self._calls.get(key, 0)
+        self._calls[key] = number + 1
+        if number not in calls or tensor is None:
+            return None
+        place, visit = calls[number]
+        new = visit(arranged(tensor, place.layout, self._shape))
+        if new is None:
+            return None
+        back = new.transpose(0, 1) if place.layout == "time" else new
+        return back.reshape(tensor.shape).to(tensor.dtype)
+
+
+def arranged(tensor: Tensor, layout: str, shape: tuple[int, int]) -> Values:
+    """A tensor of any layout as [sentence, position, neuron]."""
+    if layout == "time":
+        return tensor.transpose(0, 1)
+    return tensor.view(*shape, -1) if layout == "flat" else tensor
+
+
+def layout_of(tensor: Tensor, shape: tuple[int, int]) -> str | None:
+    """How a tensor lies, seen in a batch of unequal `shape` (sentence, position); None if it has no such axes."""
+    leading = tuple(tensor.shape[:-1])
+    layouts = {shape: "batch", shape[::-1]: "time", (shape[0] * shape[1],): "flat"}
+    return layouts.get(leading) if tensor.is_floating_point() else None
+
+
+def first_tensor(values: Any) -> Tensor | None:
+    """The first floating tensor (or ids) in nested tuples, lists and mappings."""
+    if isinstance(values, Tensor):
+        return values
+    inner = values.values() if isinstance(values, dict) else values if isinstance(values, tuple | list) else ()
+    return next((found for value in inner if (found := first_tensor(value)) is not None), None)
+
+
+def replaced(values: Any, old: Tensor | None, new: Tensor) -> Any:
+    """`values` with one tensor in place of another, nested as they are."""
+    if values is old:
+        return new
+    if isinstance(values, tuple) and not hasattr(values, "_fields"):
+        return tuple(replaced(value, old, new) for value in values)
+    if isinstance(values, list):
+        return [replaced(value, old, new) for value in values]
+    if isinstance(values, dict):
+        changed = {key: replaced(value, old, new) for key, value in values.items()}
+        return changed if type(values) is dict else type(values)(**changed)
+    return values
+
+
+@torch.no_grad()
+def calls(network: nn.Module, run: Callable[[], Any]) -> tuple[list[Call], Any]:
+    """Every call of every module in a forward pass, in the order of their ends, and what the network returned."""
+    found: list[Call] = []
+    counts: dict[str, int] = defaultdict(int)
+
+    def note(name: str) -> Callable[..., None]:
+        def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+            before, after = first_tensor([args, *kwargs.values()]), first_tensor([output])
+            found.append(Call(name, counts[name], module, before, after))
+            counts[name] += 1
+
+        return hook
+
+    named = [(name, module) for name, module in network.named_modules() if name]
+    handles = [module.register_forward_hook(note(name), with_kwargs=True) for name, module in named]
+    try:
+        return found, run()
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a module: its first tensor before and after."""
+
+    module: str
+    call: int
+    of: nn.Module
+    before: Tensor | None
+    after: Tensor | None

@@ -1,0 +1,166 @@
+"""Where each site of a network is, found on one batch whose length differs from its size."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from neuronprobe.errors import InputError
+from neuronprobe.models.hook import Call, Place, calls, layout_of
+from neuronprobe.models.sites import ATTENTION, MLP, RESIDUAL, Site, matches, preset
+
+States = Sequence[Float[Tensor, "sentence position neuron"]]
+IN_ATTENTION = re.compile(r"attn|attention", re.IGNORECASE)
+CROSS = re.compile(r"cross|encdec|encoder_attn", re.IGNORECASE)
+
+
+class Anatomy:
+    """What one forward pass shows: every call of every module, beside the hidden states that the model returns."""
+
+    def __init__(self, network: nn.Module, run: Callable[[], Any], states: Callable[[Any], States]) -> None:
+        """`run` is a forward pass that returns hidden states, `states` picks them."""
+        self._network = network
+        self._calls, output = calls(network, run)
+        self.states = list(states(output))
+        self._shape = (self.states[0].shape[0], self.states[0].shape[1])
+        self._blocks = self._find_blocks()
+
+    @property
+    def blocks(self) -> list[str]:
+        """The blocks' modules, each once."""
+        return list(dict.fromkeys(block.module for block in self._blocks))
+
+    def places(self, site: Site, family: str, is_decoder: bool) -> list[Place]:
+        """The site in every layer that has it, lowest first; of residual none, where no blocks are found.
+
+        Raises InputError where a site is not there.
+        """
+        if site.name == RESIDUAL and site.pattern is None:
+            return self._residual()
+        pattern, tap = site.pattern, site.tap
+        if pattern is None:
+            pattern, tap = preset(family, site.name, is_decoder) or self._by_structure(site.name), "input"
+        places = [self._place(site.name, block, call, tap) for block, call in self._hits(pattern)]
+        return _one_per_layer(site.name, sorted(places, key=lambda place: place.layer))
+
+    def _residual(self) -> list[Place]:
+        """Layer i is the input of block i + 1; the last layer is the output of the last norm, or block."""
+        if not self._blocks:
+            return []
+        inputs = [self._place(RESIDUAL, layer - 1, call, "input") for layer, call in enumerate(self._blocks)]
+        behind = [call for call in self._calls if _same(call.after, self.states[-1])]
+        last = next((call for call in behind if call is self._blocks[-1]), behind[0])
+        return [*inputs, self._place(RESIDUAL, len(inputs) - 1, last, "output")]
+
+    def _place(self, site: str, block: int, call: Call, tap: str) -> Place:
+        tensor = call.before if tap == "input" else call.after
+        layout = None if tensor is None else layout_of(tensor, self._shape)
+        if tensor is None or layout is None:
+            seen = "none" if tensor is None else f"shape {tuple(tensor.shape)}"
+            raise InputError(
+                f"the {tap} of {call.module} must be a tensor of activations of each subword to be site {site}, "
+                f"got {seen}; choose another module or tap."
+            )
+        return Place(site, block + 1, call.module, tap, tensor.shape[-1], call.call, layout)
+
+    def _hits(self, pattern: str) -> list[tuple[int, Call]]:
+        """The calls of the modules that a pattern matches, with the block that each is in."""
+        of: dict[str, list[Call]] = defaultdict(list)
+        for call in self._calls:
+            of[call.module].append(call)
+        found = []
+        for path, block in matches(pattern, [name for name, _ in self._network.named_modules()]):
+            if not of[path]:
+                raise InputError(f"model.sites must name modules that are used, got {path}, which is never called.")
+            for call in of[path]:
+                found.append((self._block_of(call) if block is None else block, call))
+        return found
+
+    def _block_of(self, call: Call) -> int:
+        """The block that a call is in, from 0; −1 before the first."""
+        for i, block in enumerate(self._blocks):
+            inside = call.module == block.module or call.module.startswith(f"{block.module}.")
+            if inside and self._calls.index(call) <= self._calls.index(block) and self._is_in_turn(call, block):
+                return i
+        return -1
+
+    def _is_in_turn(self, call: Call, block: Call) -> bool:
+        """Whether a block that is called several times (ALBERT) ran `call` in this turn."""
+        return block.call == 0 or self._calls.index(call) > self._calls.index(self._before(block))
+
+    def _before(self, block: Call) -> Call:
+        return next(c for c in self._calls if c.module == block.module and c.call == block.call - 1)
+
+    def _by_structure(self, name: str) -> str:
+        """The pattern of the last matrix back to the residual stream, of the attention part or of the other."""
+        if not self._blocks:
+            raise InputError(
+                f"site {name} must be given as {{name, pattern, tap}} for this model: no blocks were found."
+            )
+        found = [c for c in self._calls if self._block_of(c) == 0 and self._is_matrix_back(c)]
+        prefix = self._blocks[0].module
+        is_wanted = {
+            ATTENTION: [c for c in found if IN_ATTENTION.search(c.module[len(prefix) :])],
+            MLP: [c for c in found if not IN_ATTENTION.search(c.module[len(prefix) :])],
+        }[name]
+        is_wanted = [c for c in is_wanted if not CROSS.search(c.module)]
+        if not is_wanted:
+            raise InputError(
+                f"model.sites must be there in the model, got {name}, for which its blocks have no module; "
+                "give {name, pattern, tap} of a module."
+            )
+        path = is_wanted[-1].module
+        inner = re.escape(path[len(prefix) :])
+        return "|".join(re.escape(block) + inner for block in self.blocks)
+
+    def _is_matrix_back(self, call: Call) -> bool:
+        weight = getattr(call.of, "weight", None)
+        is_matrix = isinstance(weight, Tensor) and weight.dim() == 2 and not isinstance(call.of, nn.Embedding)
+        return is_matrix and call.after is not None and call.after.shape[-1] == self.states[0].shape[-1]
+
+    def _find_blocks(self) -> list[Call]:
+        """The calls that take the hidden states 0..L−1 as their inputs: of a list's modules, or of one module."""
+        n_blocks = len(self.states) - 1
+        by_input = [[c for c in self._calls if _same(c.before, state)] for state in self.states[:-1]]
+        for name, module in self._network.named_modules():
+            if isinstance(module, nn.ModuleList) and len(module) == n_blocks:
+                paths = [f"{name}.{i}" if name else str(i) for i in range(n_blocks)]
+                found = [
+                    next((c for c in here if c.module == p), None) for here, p in zip(by_input, paths, strict=True)
+                ]
+                if all(found):
+                    return [call for call in found if call]
+        repeated = [c.module for c in by_input[0]]
+        for path in sorted(repeated, key=len):
+            found = [
+                next((c for c in here if c.module == path and c.call == i), None) for i, here in enumerate(by_input)
+            ]
+            if all(found) and n_blocks > 1:
+                return [call for call in found if call]
+        return []
+
+
+def _same(tensor: Tensor | None, state: Tensor) -> bool:
+    """Whether a tensor is a hidden state, up to the order of its axes."""
+    if tensor is None or not tensor.is_floating_point() or tensor.numel() != state.numel():
+        return False
+    layout = layout_of(tensor, (state.shape[0], state.shape[1]))
+    if layout is None:
+        return False
+    flat = tensor.transpose(0, 1) if layout == "time" else tensor
+    return torch.equal(flat.reshape(state.shape), state)
+
+
+def _one_per_layer(site: str, places: list[Place]) -> list[Place]:
+    layers = [place.layer for place in places]
+    if len(set(layers)) < len(layers):
+        twice = next(layer for layer in layers if layers.count(layer) > 1)
+        modules = ", ".join(place.module for place in places if place.layer == twice)
+        raise InputError(f"site {site} must be one module in each layer, got {modules} in layer {twice}; narrow it.")
+    return places

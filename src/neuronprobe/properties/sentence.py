@@ -1,0 +1,29 @@
+"""Properties of whole sentences: a row of the store for each sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from neuronprobe.errors import InputError
+from neuronprobe.types import Sentence, Unit
+
+
+class SentenceProperty:
+    """A label of the sentence (a topic, a polarity). A sentence without label is no unit."""
+
+    roles: tuple[str | None, ...] = (None,)
+    level = "sentence"
+    has_control_task = False
+    """No two sentences are the same: there is no type whose random label could be memorised."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def units(self, sentences: Iterable[Sentence]) -> Iterator[Unit]:
+        """The units of a split. Raises InputError if the corpus has no such label."""
+        for index, sentence in enumerate(sentences):
+            if self.name not in sentence.labels:
+                known = ", ".join(sentence.labels) or "none"
+                raise InputError(f"property must be a label of sentences ({known} in this corpus), got {self.name!r}.")
+            if (label := sentence.labels[self.name]) is not None:
+                yield Unit((index,), label, " ".join(sentence.words), index)

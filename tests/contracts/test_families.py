@@ -1,0 +1,225 @@
+"""Every family of transformers that the project reads, as a tiny model: sites, edits and checks mean the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from neuronprobe.activations.extraction import read_sentences
+from neuronprobe.errors import InputError
+from neuronprobe.models import FrozenTransformer, shift, to_mean, to_value, to_zero
+from neuronprobe.models.hook import Place
+from neuronprobe.models.places import Anatomy
+from neuronprobe.models.sites import Site, preset
+from neuronprobe.models.subwords import SubwordSentence
+from tests.families import FAMILIES, save_family, sentences
+
+LAYERS = 3
+WITHOUT_ATTENTION = {"xlnet"}
+"""Families whose output projection of attention is no module."""
+Folders = Callable[[str], Path]
+
+
+@pytest.fixture(scope="session")
+def family(tmp_path_factory: pytest.TempPathFactory) -> Folders:
+    """The folder of a family's tiny model."""
+    root = tmp_path_factory.mktemp("families")
+
+    def folder(name: str) -> Path:
+        if not (root / name).exists():
+            (root / name).mkdir()
+            save_family(root / name, name)
+        return root / name
+
+    return folder
+
+
+every_family = pytest.mark.parametrize("name", FAMILIES)
+
+
+def alone(model: FrozenTransformer, piece: SubwordSentence) -> tuple[Tensor, ...]:
+    """Hugging Face's hidden states of one sentence, without padding and without a hook."""
+    with torch.no_grad():
+        output = model.network(**model.inputs([piece]), output_hidden_states=True)
+    return tuple(output.hidden_states)
+
+
+def relative(one: Tensor, other: Tensor) -> float:
+    return float((one - other).norm() / other.norm())
+
+
+@every_family
+def test_words_have_the_hidden_states_of_their_last_subwords(name: str, family: Folders) -> None:
+    model = FrozenTransformer(str(family(name)))
+    chosen = sentences(6)
+    read = read_sentences(model, chosen, budget=200)
+    states = [[state[0, [end - 1 for _, end in piece.spans]] for state in alone(model, piece)]
+              for piece in model.tokenise(chosen)]  # fmt: skip
+    assert [segment.layer for segment in model.neurons.segments] == list(range(LAYERS + 1))
+    for layer, witness in zip(read.layers, zip(*states, strict=True), strict=True):
+        assert relative(layer, torch.cat(witness)) < 1e-5
+
+
+@every_family
+@pytest.mark.parametrize("site", ["mlp", "attention"])
+def test_a_site_has_the_input_of_its_matrix_in_every_block(name: str, site: str, family: Folders) -> None:
+    if site == "attention" and name in WITHOUT_ATTENTION:
+        with pytest.raises(InputError, match=r"model\.sites must be there in the model, got attention"):
+            _ = FrozenTransformer(str(family(name)), sites=site).places
+        return
+    model = FrozenTransformer(str(family(name)), sites=site)
+    assert [place.layer for place in model.places] == list(range(1, LAYERS + 1))
+    width = {"attention": 32, "mlp": 128 if name == "bloom" else 48}[site]
+    assert {place.width for place in model.places} == {width}
+    pieces = model.tokenise(sentences(4))
+    read = model.read(pieces)
+    for place, values in zip(model.places, read, strict=True):
+        witness = torch.cat([_input_alone(model, place, piece) for piece in pieces])
+        assert relative(values, witness) < 1e-5
+
+
+def _input_alone(model: FrozenTransformer, place: Place, piece: SubwordSentence) -> Tensor:
+    """What a module gets with one sentence, whatever the order of its axes."""
+    seen: list[Tensor] = []
+    module = model.network.get_submodule(place.module)
+    handle = module.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    alone(model, piece)
+    handle.remove()
+    return seen[place.call].reshape(len(piece), place.width)[[end - 1 for _, end in piece.spans]]
+
+
+@every_family
+@pytest.mark.parametrize("site", ["mlp", "attention"])
+def test_structure_finds_what_the_preset_says(name: str, site: str, family: Folders) -> None:
+    if site == "attention" and name in WITHOUT_ATTENTION:
+        pytest.skip("this family has no such module; remove it from WITHOUT_ATTENTION when it has")
+    model = FrozenTransformer(str(family(name)))
+    batch = model.inputs([SubwordSentence(list(range(3, 3 + n)), None, [], []) for n in (7, 5)])
+    run = lambda: model.network(**batch, output_hidden_states=True)  # noqa: E731
+    anatomy = Anatomy(model.network, run, lambda output: output.hidden_states)
+    by_structure = anatomy.places(Site(site), "a family without preset", False)
+    assert preset(name, site, False)
+    assert by_structure == anatomy.places(Site(site), name, False)
+
+
+@every_family
+def test_an_intervention_is_read_where_it_is_made_changes_what_follows_and_leaves_nothing(
+    name: str, family: Folders
+) -> None:
+    model = FrozenTransformer(str(family(name)), sites=["residual", "mlp"])
+    pieces = model.tokenise(sentences(3))
+    before = model.read(pieces)
+    hooks = _n_hooks(model)
+    for segment, (start, place) in enumerate(zip(model.neurons.starts, model.places, strict=False)):
+        chosen = torch.tensor([start + 1, start + place.width - 1])
+        with model.intervene(shift(chosen, 3.0)):
+            during = model.read(pieces)
+        expected = before[segment].clone()
+        expected[:, [1, -1]] += 3.0
+        torch.testing.assert_close(during[segment], expected, rtol=1e-4, atol=1e-4)
+        for other, (was, is_now) in enumerate(zip(before, during, strict=True)):
+            if _runs_before(model.places[other], place):
+                torch.testing.assert_close(is_now, was, rtol=0, atol=0)
+        last = len([p for p in model.places if p.site == "residual"]) - 1
+        assert relative(during[last], before[last]) > 1e-3, f"{place.module} does nothing"
+    assert _n_hooks(model) == hooks
+    assert all(torch.equal(was, is_now) for was, is_now in zip(before, model.read(pieces), strict=True))
+
+
+def _runs_before(one: Place, other: Place) -> bool:
+    """The residual stream of layer i leaves block i, in which its other sites are."""
+    return (one.layer, one.site == "residual") < (other.layer, other.site == "residual")
+
+
+def _n_hooks(model: FrozenTransformer) -> int:
+    return sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.network.modules())
+
+
+@every_family
+def test_random_weights_are_drawn_anew_by_the_seed(name: str, family: Folders) -> None:
+    folder = str(family(name))
+    trained = FrozenTransformer(folder)
+    one, same, other = (FrozenTransformer(folder, random_weights=True, seed=seed) for seed in (1, 1, 2))
+    kept = FrozenTransformer(folder, random_weights=True, keep_embeddings=True, seed=1)
+    read = [read_sentences(model, sentences(3), 256).layers for model in (trained, one, same, other, kept)]
+    for was, new, again, differs, _ in list(zip(*read, strict=True))[1:]:
+        assert torch.equal(new, again)
+        assert relative(new, was) > 0.1 and relative(differs, new) > 0.1
+    assert relative(read[1][0], read[0][0]) > 0.1, "the embedding layer is drawn anew"
+    torch.testing.assert_close(read[4][0], read[0][0])
+    assert relative(read[4][-1], read[0][-1]) > 0.1
+    assert len({str(model.fingerprint) for model in (trained, one, other, kept)}) == 4
+
+
+@pytest.mark.parametrize("name", ["t5", "bart"])
+def test_the_decoder_of_two_parts_is_read_and_edited(name: str, family: Folders) -> None:
+    model = FrozenTransformer(str(family(name)), part="decoder", sites=["residual", "mlp", "attention"])
+    pieces = model.tokenise(sentences(3))
+    read = dict(zip([(p.site, p.layer) for p in model.places], model.read(pieces), strict=True))
+    row = 0
+    for piece in pieces:
+        inputs = model.inputs([piece])
+        with torch.no_grad():
+            output = model.network(**inputs, decoder_input_ids=inputs["input_ids"], output_hidden_states=True)
+        for layer, state in enumerate(output.decoder_hidden_states):
+            witness = state[0, [end - 1 for _, end in piece.spans]]
+            assert relative(read["residual", layer][row : row + len(witness)], witness) < 1e-5
+        row += len(piece.spans)
+    assert {p.module.split(".")[0] for p in model.places} == {"decoder"}
+    assert [layer for site, layer in read if site == "attention"] == [1, 2, 3]
+    assert not any("cross" in p.module.lower() or "encdec" in p.module.lower() for p in model.places)
+    encoder = FrozenTransformer(str(family(name)))
+    assert encoder.fingerprint != model.fingerprint
+
+
+def test_a_part_that_is_not_there_is_refused(family: Folders) -> None:
+    with pytest.raises(InputError, match=r"model\.part must be encoder for a model of one part, got 'decoder'"):
+        _ = FrozenTransformer(str(family("bert")), part="decoder").network
+
+
+def test_interventions_set_neurons_to_values_and_means(family: Folders) -> None:
+    model = FrozenTransformer(str(family("gpt2")))
+    pieces = model.tokenise(sentences(2))
+    chosen = torch.tensor([33, 40, 70])
+    means = torch.arange(len(model.neurons)).float()
+    for intervention, expected in (
+        (to_zero(chosen), [0.0, 0.0, 0.0]),
+        (to_value(chosen, -2.5), [-2.5, -2.5, -2.5]),
+        (to_value(chosen, torch.tensor([1.0, 2.0, 3.0])), [1.0, 2.0, 3.0]),
+        (to_mean(chosen, means), [33.0, 40.0, 70.0]),
+    ):
+        with model.intervene(intervention):
+            read = torch.cat(model.read(pieces), dim=1)
+        assert torch.equal(read[:, chosen], torch.tensor(expected).expand(len(read), 3))
+    with model.intervene(to_value(chosen, 1.0), shift(chosen[:1], 2.0)):
+        read = torch.cat(model.read(pieces), dim=1)
+    assert torch.equal(read[0, chosen], torch.tensor([3.0, 1.0, 1.0]))
+    with pytest.raises(InputError, match="must be between 0 and 127"), model.intervene(to_zero(torch.tensor([128]))):
+        pass
+
+
+def test_an_intervention_ends_where_the_block_raises(family: Folders) -> None:
+    model = FrozenTransformer(str(family("bert")))
+    hooks = _n_hooks(model) if model.places else 0
+    with pytest.raises(KeyError), model.intervene(to_zero(torch.tensor([0]))):
+        raise KeyError
+    assert _n_hooks(model) == hooks
+
+
+def test_a_model_whose_blocks_are_not_found_is_read_and_not_edited(tmp_path: Path) -> None:
+    model = FrozenTransformer(str(save_family(tmp_path, "xlm", emb_dim=32, n_layers=3, n_heads=4)))
+    chosen = sentences(4)
+    read = read_sentences(model, chosen, 256)
+    states = [alone(model, piece) for piece in model.tokenise(chosen)]
+    witness = torch.cat(
+        [s[2][0, [e - 1 for _, e in p.spans]] for s, p in zip(states, model.tokenise(chosen), strict=True)]
+    )
+    assert relative(read.layers[2], witness) < 1e-5 and len(read.layers) == 4
+    with pytest.raises(InputError, match=r"interventions need the model's blocks"), model.intervene():
+        pass
+    with pytest.raises(InputError, match=r"model\.sites must be residual"):
+        _ = FrozenTransformer(str(tmp_path), sites="mlp").places
