@@ -23,6 +23,7 @@ from hydra.core.global_hydra import GlobalHydra
 
 from neuronprobe.probes import load_probe
 from neuronprobe.rankings import lca
+from neuronprobe.report.lookup import neuron_name
 
 ROOT = Path(__file__).parents[1]
 Run = Callable[..., int]
@@ -159,6 +160,64 @@ def test_all_studies_run_in_one_job(run: Run, tmp_path: Path) -> None:
     draw = next(r for r in rows if r["study"] == "selectivity" and r["draw"] == 2 and r["k"] == 96
                 and r["split"] == "test")  # fmt: skip
     assert share == pytest.approx(draw["value"])
+
+
+def test_live_activations_give_the_same_job_as_a_store(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(activations__dtype="float32") == 0
+    assert run(activations="live", activations__folder=tmp_path / "none", hydra__run__dir=tmp_path / "live") == 0
+    assert not (tmp_path / "none").exists() and "activations: live" in capsys.readouterr().out
+    stored, live = results(tmp_path / "job")["rows"], results(tmp_path / "live")["rows"]
+    assert len(stored) == len(live)
+    for one, other in zip(stored, live, strict=True):
+        if one["metric"] == "accuracy":
+            assert other["value"] == pytest.approx(one["value"], abs=0.005)
+
+
+def test_sites_are_told_apart_all_the_way(run: Run, tmp_path: Path) -> None:
+    assert run(model__sites="[residual,mlp]", callbacks="full", probe__epochs=1) == 0
+    with (tmp_path / "job" / "ranking.csv").open(encoding="utf-8") as file:
+        places = {(row["site"], row["layer"]) for row in csv.DictReader(file)}
+    assert places == {*(("residual", str(layer)) for layer in range(3)), ("mlp", "1"), ("mlp", "2")}
+    salient = [
+        r for r in results(tmp_path / "job")["rows"] if (r["study"], r["metric"]) == ("ranking", "salient_neurons")
+    ]
+    assert [(row["site"], row["layer"]) for row in salient] == [
+        ("residual", 0), ("residual", 1), ("residual", 2), ("mlp", 1), ("mlp", 2),
+    ]  # fmt: skip
+    assert neuron_name({"site": "mlp", "layer": 3, "neuron": 5, "role": "head"}) == "head mlp (3, 5)"
+    assert neuron_name({"site": "residual", "layer": 3, "neuron": 5}) == "(3, 5)"
+
+
+def test_a_property_of_sentences_goes_through_all_studies(
+    run: Run, tmp_path: Path, small_questions: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = {
+        **{f"corpus.{split}": path for split, path in small_questions.items()}, "corpus": "trec", "corpus.dev": None,
+        "corpus.held_out": 100, "property": "label", "callbacks": "full", "callbacks.selectivity": "null",
+        "model.aggregation": "sentence_mean", "probe.epochs": 20, "probe.lr": 0.01,
+    }  # fmt: skip
+    assert run(**settings) == 0
+    oracle = next(r for r in results(tmp_path / "job")["rows"] if (r["study"], r["split"]) == ("oracle", "test"))
+    assert oracle["value"] > 0.8, "the first word tells; a third would be chance"
+    assert "500 sentences extracted" in capsys.readouterr().out
+    assert run(**(settings | {"callbacks.selectivity": None})) == 1
+    assert "selectivity" in capsys.readouterr().err
+
+
+def test_a_control_with_random_weights_and_a_static_baseline_are_other_stores(run: Run, tmp_path: Path) -> None:
+    values = []
+    for name, setting in (
+        ("trained", {}),
+        ("random", {"model.random_weights": True, "model.seed": 1}),
+        ("static", {"model.layers": 0}),
+    ):
+        assert run(hydra__run__dir=tmp_path / name, **setting) == 0
+        found = results(tmp_path / name)
+        values.append(next(r["value"] for r in found["rows"] if (r["study"], r["split"]) == ("oracle", "test")))
+    assert len(set(values)) == 3
+    assert len(list((tmp_path / "store").glob("*/index.json"))) == 9
 
 
 def test_every_number_on_the_page_is_a_row(run: Run, tmp_path: Path) -> None:

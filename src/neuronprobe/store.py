@@ -13,7 +13,6 @@ from rich.table import Table
 from neuronprobe.activations.shelf import Entry, entries, find, remove
 from neuronprobe.errors import InputError
 
-
 WIDTH = 160
 """Columns of what is not shown on a screen."""
 

@@ -138,7 +138,10 @@ def _write(job: Job, folder: Path, plain: Any, rows: list[Row], seconds: dict[st
     write_report(folder, results, f"{data.prop.name} in {data.corpus.name}: {data.model.title}")
     write_results(folder, results)
     clear_checkpoints(folder)
-    where = [f"results, ranking, probe and report: {folder}", f"activations: {data.folder.resolve()}"]
+    where = [
+        f"results, ranking, probe and report: {folder}",
+        f"activations: {'live' if data.live else data.folder.resolve()}",
+    ]
     print_summary(console, results["rows"], text, where)
 
 

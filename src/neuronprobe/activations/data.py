@@ -72,7 +72,7 @@ class ActivationsDataModule(pl.LightningDataModule):
             raise InputError(f"activations.folder must be a folder, got {str(self.folder)!r}, which is a file.")
         self._budget = whole_number("activations.subwords_per_batch", subwords_per_batch, 1)
         self._batch_size = whole_number("probe.batch_size", batch_size, 1)
-        self._live = live
+        self.live = live
         if model.level != prop.level:
             raise InputError(
                 f"model.aggregation must give a row for each {prop.level} for property {prop.name}, got one for each "
@@ -106,12 +106,12 @@ class ActivationsDataModule(pl.LightningDataModule):
 
     def fingerprint(self, split: str) -> dict[str, Any]:
         """What decides the numbers in the split's store."""
-        dtype = "float32, live" if self._live else self._dtype
+        dtype = "float32, live" if self.live else self._dtype
         return {**self.model.fingerprint, "forms": self.readings[split].forms, "store_dtype": dtype}
 
     def prepare_data(self) -> None:
         """Extract what no store holds yet; one process at a time for each store."""
-        if self._prepared or self._live:
+        if self._prepared or self.live:
             return
         self._prepared = True
         try:
@@ -165,7 +165,7 @@ class ActivationsDataModule(pl.LightningDataModule):
         return Reading(units, forms, n_sentences, n_words, n_sentences if self.model.level == "sentence" else n_words)
 
     def _open(self, split: str) -> Store | LiveStore:
-        if not self._live:
+        if not self.live:
             return self._stores.get(split) or Store(self._store(split), self.fingerprint(split))
         sentences = [replace(sentence, annotations={}, labels={}) for sentence in self.corpus.sentences(split)]
         return LiveStore(self.model, sentences, self._memory_limit, self._budget)

@@ -9,7 +9,7 @@ from typing import Any
 import matplotlib as mpl
 import matplotlib.patches
 
-from neuronprobe.report.lookup import PlainRow, find, first, n_neurons, sizes
+from neuronprobe.report.lookup import PlainRow, find, first, layer_name, n_neurons, sizes
 from neuronprobe.report.summary import subset_row
 
 mpl.use("Agg")
@@ -27,10 +27,11 @@ def draw_layers(rows: Sequence[PlainRow], path: Path) -> None:
     from matplotlib import pyplot as plt
 
     found = find(rows, study="ranking", metric="salient_neurons")
-    labels = [f"{row['layer']}" if not row.get("role") else f"{row['role']} {row['layer']}" for row in found]
+    labels = [layer_name(row) for row in found]
     figure, axes = plt.subplots(figsize=(6, 3.2), layout="constrained")
     bars = axes.bar(range(len(labels)), [row["value"] for row in found], color=STYLE["top"][0])
-    axes.set_xticks(range(len(labels)), labels)
+    crowded = len(labels) > 16 or any(" " in label for label in labels)
+    axes.set_xticks(range(len(labels)), labels, rotation=90 if crowded else 0, fontsize=7 if crowded else None)
     axes.bar_label(bars, fmt="{:.0f}", fontsize=8)
     share = found[0]["share"] if found else 0
     axes.set(

@@ -67,6 +67,11 @@ def sizes(rows: Iterable[PlainRow], study: str) -> list[int]:
 
 
 def neuron_name(row: PlainRow) -> str:
-    """`(layer, index)`, with the role where units have several."""
-    name = f"({row['layer']}, {row['neuron']})"
-    return f"{row['role']} {name}" if row.get("role") else name
+    """`(layer, index)`, with the site where it is not the residual stream and the role where units have several."""
+    return f"{layer_name(row, '(')}, {row['neuron']})"
+
+
+def layer_name(row: PlainRow, before: str = "") -> str:
+    """The layer, with `before` at once before it, behind the role and a site other than the residual stream."""
+    site = None if row.get("site") in (None, "residual") else row["site"]
+    return " ".join(str(part) for part in (row.get("role"), site, f"{before}{row['layer']}") if part is not None)

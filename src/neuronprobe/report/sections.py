@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from neuronprobe.report.lookup import PlainRow, find, first, percent
+from neuronprobe.report.lookup import PlainRow, find, first, layer_name, percent
 from neuronprobe.report.papers import beside_paper
 
 MOST_PAIRS = 10
@@ -54,7 +54,7 @@ def _labels(rows: Sequence[PlainRow]) -> Section:
         layer = first(rows, study="spread", metric="dominant_layer_neurons", label=row["label"])
         quarter = first(rows, study="spread", metric="mass_neurons", label=row["label"])
         support = f"{row['support']:,}" + (" (rare)" if row.get("rare") else "")
-        place = f"{layer['layer']} ({layer['value']:.0f})" if layer and layer["value"] else "-"
+        place = f"{layer_name(layer)} ({layer['value']:.0f})" if layer and layer["value"] else "-"
         number = f"{quarter['value']:.0f}" if quarter else "-"
         body.append([row["label"], support, f"{row['value']:.0f}", number, place])
     k = next((row["k"] for row in find(rows, study="spread")), 0)
