@@ -196,7 +196,8 @@ def test_the_grid_holds_the_unregularised_probe() -> None:
 @pytest.mark.parametrize("wrong", [{"l1": -1.0}, {"l2": "abc"}, {"l1": [0.1, float("nan")]}, {"epochs": 0},
                                    {"batch_size": 2.5}, {"lr": 0}, {"seed": -1}, {"solver": "newton"},
                                    {"optimizer": "sgd"}, {"objective": "other"}, {"standardise": "minmax"},
-                                   {"class_weights": True}, {"shuffle": "no"}])  # fmt: skip
+                                   {"class_weights": True}, {"shuffle": "no"},
+                                   {"scale_weights": 1}])  # fmt: skip
 def test_settings_that_can_not_be_used_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(InputError, match=next(iter(wrong))):
         fit(**wrong)  # type: ignore[arg-type]
@@ -234,6 +235,19 @@ def test_a_probe_of_z_scores_reads_raw_activations(make_split: MakeSplit) -> Non
     np.testing.assert_allclose(solved.trained_weights.numpy(), witness.coef_, atol=1e-3)
     assert float(score([solved], train).accuracy) == pytest.approx(witness.score(scores, labels.numpy()), abs=0.01)
     assert solved.keep(torch.tensor([1, 3])).trained_weights.shape == (3, 2)
+
+
+def test_scaled_weights_are_those_that_z_scores_would_have(make_split: MakeSplit) -> None:
+    generator = torch.Generator().manual_seed(0)
+    activations = torch.randn(300, 5, generator=generator) * torch.tensor([1.0, 9.0, 0.1, 2.0, 1.0]) + 3
+    train = make_split(activations, noisy_labels(activations, generator))
+    some = torch.tensor([0, 2, 4])
+    plain, scaled = (fit(scale_weights=on)([Member(1e-3), Member(neurons=some)], train) for on in (False, True))
+    deviations = StandardScaler().fit(activations.double().numpy()).scale_
+    for before, after, own in zip(plain, scaled, (slice(None), some), strict=True):
+        assert torch.equal(before.weights, after.weights)
+        np.testing.assert_allclose(after.trained_weights, before.weights.numpy() * deviations[own], rtol=1e-4)
+    assert torch.equal(score(plain, train).correct, score(scaled, train).correct)
 
 
 def test_weights_of_units_are_scikit_learns_sample_weights(make_split: MakeSplit) -> None:

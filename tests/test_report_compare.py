@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from rich.console import Console
 
 from neuronprobe.report.__main__ import main
 from neuronprobe.report.compare import compare
+from neuronprobe.report.join import join
 from neuronprobe.report.results import assemble, write_results
 from neuronprobe.types import Row
 
@@ -138,6 +140,22 @@ def test_a_foreign_results_file_ends_in_one_line(kind: str, job: Job, capsys: py
         assert_one_line(capsys, "results.json must")
 
 
+def test_the_join_shows_solver_and_stability_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for solver, share in (("adam", 0.54), ("exact", 0.71)):
+        stable = [("resamples", 0.0499, share), ("seeds", 0.05, 0.99), ("resamples", 0.01, 0.11)]
+        rows = [Row("oracle", "accuracy", 0.9, split="test", k=100, solver=solver)]
+        rows += [Row("stability", "overlap", v, set="top", share=s, flags={"over": over}) for over, s, v in stable]
+        (tmp_path / solver).mkdir()
+        found = {"schema": 1, "status": "ok", "config": {}, "seconds": {"a": 61.0, "b": 2.0}}
+        found["rows"] = [row.as_dict() for row in rows]
+        (tmp_path / solver / "results.json").write_text(json.dumps(found))
+    join(tmp_path, Console(width=200))
+    shown = [line for line in capsys.readouterr().out.splitlines() if "adam" in line or "exact" in line]
+    assert [re.findall(r"adam|exact|[\d.]+", line)[-4:] for line in shown] == [
+        ["adam", "90.0", "54.0", "63"], ["exact", "90.0", "71.0", "63"],
+    ]  # fmt: skip
+
+
 def test_foreign_settings_in_a_good_file_do_not_stop_the_join(job: Job, capsys: pytest.CaptureFixture[str]) -> None:
     folder = job("one", "a", **GOOD)
     content = json.loads((folder / "results.json").read_text())
@@ -152,8 +170,6 @@ def test_wrong_arguments_end_in_one_line(words: tuple[str, ...], capsys: pytest.
 
 
 def assert_one_line(capsys: pytest.CaptureFixture[str], message: str) -> None:
-    import re
-
     said = capsys.readouterr().err.strip().splitlines()
     assert len(said) == 1 and said[0].startswith("error: "), said
     assert re.search(message, said[0]), said[0]

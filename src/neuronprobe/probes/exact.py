@@ -37,7 +37,7 @@ class ExactFit(Fit):
         l2: float | Sequence[float],
         l1: float | Sequence[float] | None = None,
         l1_shares: float | Sequence[float] | None = None,
-        tolerance: float = 1e-5,
+        tolerance: float = 1e-6,
         epochs: int = 3000,
         block_size: int = 4096,
         batch_size: int | None = None,

@@ -50,13 +50,14 @@ class Fit:
         shuffle: bool = True,
         standardise: str = "none",
         class_weights: str = "none",
+        scale_weights: bool = False,
         accelerator: str = "cpu",
         precision: str = "32-true",
     ) -> None:
         """`l1`, `l2`: λ1 and λ2 beside the mean cross-entropy, numbers or lists; the grid is their product.
 
         `standardise` zscore trains on z-scores by train's mean and deviation; `class_weights` balanced gives every
-        label the same total weight in the loss.
+        label the same total weight in the loss; `scale_weights`: rankings read |w| times the deviation of its neuron.
         """
         self.l1, self.l2 = _lambdas("probe.l1", l1), _lambdas("probe.l2", l2)
         self.epochs = whole_number("probe.epochs", epochs, 1)
@@ -65,8 +66,10 @@ class Fit:
         self.solver = choice("probe.solver", solver, SOLVERS)
         self.standardise = choice("probe.standardise", standardise, ("none", "zscore"))
         self.class_weights = choice("probe.class_weights", class_weights, ("none", "balanced"))
-        if not isinstance(shuffle, bool):
-            raise InputError(f"probe.shuffle must be true or false, got {shuffle!r}.")
+        for name, value in (("shuffle", shuffle), ("scale_weights", scale_weights)):
+            if not isinstance(value, bool):
+                raise InputError(f"probe.{name} must be true or false, got {value!r}.")
+        self.scale_weights = scale_weights
         self.order_seed = self.seed if shuffle else None
         self._steps = Steps(
             choice(f"probe.optimizer of solver {solver}", optimizer or SOLVERS[solver][0], SOLVERS[solver]),
@@ -152,7 +155,8 @@ class Fit:
     def trained(self, bank: ProbeBank, train: Split) -> list[Probe]:
         """The probes of a trained bank with how far each came."""
         found = zip(bank.probes(), optimality(bank, train), strict=True)
-        return [replace(probe, optimality=reached) for probe, reached in found]
+        probes = [replace(probe, optimality=reached) for probe, reached in found]
+        return [_scaled(probe, train) for probe in probes] if self.scale_weights else probes
 
     def _weighted(self, members: Sequence[Member], train: Split) -> list[Member]:
         """With the class weights in the weights of their units."""
@@ -190,6 +194,12 @@ def _lambdas(name: str, value: float | Sequence[float]) -> list[float]:
     if not values:
         raise InputError(f"{name} must be a number or a list of at least one, got [].")
     return [number(name, v, low=0.0) for v in values]
+
+
+def _scaled(probe: Probe, train: Split) -> Probe:
+    """The probe whose weights are read as if its neurons had been z-scores."""
+    deviation = train.standardisation.deviation.cpu()
+    return replace(probe, deviation=deviation if probe.neurons is None else deviation[probe.neurons])
 
 
 def _balanced(member: Member, train: Split) -> Member:

@@ -44,12 +44,12 @@ class Probe:
     l2: float = 0.0
     seed: int = 0
     deviation: Float[Tensor, " neuron"] | None = None
-    """Of the columns in train, where the probe was trained on z-scores; `weights` and `bias` read raw activations."""
+    """Of the columns in train, where weights are read as of z-scores; `weights` and `bias` read raw activations."""
     optimality: Optimality | None = None
 
     @property
     def trained_weights(self) -> Float[Tensor, "label neuron"]:
-        """θ as trained, which rankings read: the weights of z-scores where those were trained on."""
+        """θ as trained, which rankings read: the weights of z-scores where those were trained on (or are asked for)."""
         return self.weights if self.deviation is None else self.weights * self.deviation
 
     def keep(self, neurons: Neurons, means: Float[Tensor, " all"] | None = None) -> Probe:

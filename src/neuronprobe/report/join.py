@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from neuronprobe.errors import InputError
-from neuronprobe.report.lookup import count, first, percent
+from neuronprobe.report.lookup import count, find, first, percent
 from neuronprobe.report.results import read_results
 from neuronprobe.report.summary import subset_row
 
@@ -23,24 +23,32 @@ def join(folder: Path, console: Console) -> Path:
             f"DIR must be a folder with results.json somewhere below, got {str(folder)!r}, which has none."
         )
     jobs = [(path.parent.relative_to(folder), read_results(path)) for path in paths]
-    table = Table("job", "corpus", "property", "model", "oracle", "top 10 %", "random 10 %", "status")
+    table = Table("job", "corpus", "property", "model", "solver", "oracle", "top 10 %", "random 10 %",
+                  "stable 5 %", "seconds", "status")  # fmt: skip
     for name, results in jobs:
-        rows, config = results["rows"], results["config"]
-        k = count(rows, 0.1)
-        cells = [percent(first(rows, study="oracle", metric="accuracy", split="test"))]
-        cells += [percent(subset_row(rows, "ablation", which, k)) for which in ("top", "random")]
-        table.add_row(
-            str(name), *(_name(config, key) for key in ("corpus", "property", "model")), *cells, results["status"]
-        )
+        names = [_name(results["config"], key) for key in ("corpus", "property", "model")]
+        table.add_row(str(name), *names, *_figures(results), results["status"])
     console.print(table)
+    console.print("kept in the trained probe: 10 %; stable: what two resamples share of their top 5 %.")
     return _write_rows(folder / "jobs.csv", [(str(name), results) for name, results in jobs], console)
+
+
+def _figures(results: dict[str, Any]) -> list[str]:
+    rows = results["rows"]
+    oracle, k = first(rows, study="oracle", metric="accuracy", split="test"), count(rows, 0.1)
+    overlaps = find(rows, study="stability", metric="overlap", set="top", over="resamples")
+    stable = [row for row in overlaps if abs(row["share"] - 0.05) < 0.003]
+    kept = [percent(subset_row(rows, "ablation", which, k)) for which in ("top", "random")]
+    seconds = sum((results.get("seconds") or {}).values())
+    return [oracle["solver"] if oracle else "-", percent(oracle), *kept, percent(stable[0] if stable else None),
+            f"{seconds:.0f}"]  # fmt: skip
 
 
 def _name(config: dict[str, Any], group: str) -> str:
     settings = config.get(group)
     if not isinstance(settings, dict):
         return str(settings or "")
-    return str(settings.get("name") or settings.get("package") or settings.get("_target_", "").rpartition(".")[2])
+    return str(settings.get("name") or settings.get("_target_", "").rpartition(".")[2])
 
 
 def _write_rows(path: Path, jobs: list[tuple[str, dict[str, Any]]], console: Console) -> Path:
