@@ -390,6 +390,30 @@ def test_compiled_blocks_give_the_same(tiny_bert: Path) -> None:
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
 
 
+def test_a_model_is_put_where_its_device_map_says(tiny_bert: Path) -> None:
+    pytest.importorskip("accelerate", reason="accelerate is not installed: pip install accelerate to run this test")
+    placed = FrozenTransformer(str(tiny_bert), device_map={"": "cpu"})
+    assert all(
+        torch.equal(*both) for both in zip(read_all(placed), read_all(FrozenTransformer(str(tiny_bert))), strict=True)
+    )
+    with pytest.raises(InputError, match="must be a model that transformers can load"):
+        _ = FrozenTransformer(str(tiny_bert), device_map={"": "nowhere"}).network
+
+
+@pytest.mark.parametrize(("family", "limit"), [("gpt2", 130), ("t5", 10**20), ("llama", 130), ("roberta", 128)])
+def test_a_tokenizer_without_a_length_leaves_the_models(family: str, limit: int, tmp_path: Path) -> None:
+    import json
+
+    save_family(tmp_path, family)
+    path = tmp_path / "tokenizer_config.json"
+    about = json.loads(path.read_text())
+    del about["model_max_length"]
+    path.write_text(json.dumps(about))
+    model = FrozenTransformer(str(tmp_path))
+    assert model.tokenizer.model_max_length > 10**20
+    assert model.limit == limit if limit < 10**20 else model.limit > limit
+
+
 def test_the_dtype_and_the_attention_reach_the_network(tiny_bert: Path) -> None:
     model = FrozenTransformer(str(tiny_bert), dtype="bfloat16", attn_implementation="eager")
     assert model.network.dtype == torch.bfloat16 and model.network.config._attn_implementation == "eager"
