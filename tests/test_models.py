@@ -16,7 +16,7 @@ from neuronprobe.models import FrozenTransformer, from_package
 from neuronprobe.models.reading import length_buckets
 from neuronprobe.models.subwords import SubwordSentence, most_central, overlapping_windows
 from neuronprobe.types import Sentence
-from tests.families import save_tokenizer, sentences
+from tests.families import save_family, save_tokenizer, sentences
 
 
 @pytest.fixture(params=["wordpiece", "byte-level", "unigram", "minilm"])
@@ -113,6 +113,12 @@ def test_roberta_begins_to_count_positions_behind_its_padding(tmp_path: Path) ->
     assert model.limit == 32
     layers, _, windows = read_sentences(model, [Sentence("long", ("house",) * 60, {})], budget=256)
     assert windows > 1 and layers[1].isfinite().all()
+
+
+def test_type_ids_go_only_to_networks_that_take_them(tiny_bert: Path, tmp_path: Path) -> None:
+    piece = SubwordSentence([3, 4, 5], [0, 0, 1], [], [])
+    assert FrozenTransformer(str(tiny_bert)).inputs([piece])["token_type_ids"].tolist() == [[0, 0, 1]]
+    assert "token_type_ids" not in FrozenTransformer(str(save_family(tmp_path, "llama"))).inputs([piece])
 
 
 def test_nothing_of_the_network_can_be_trained(tiny_bert: Path) -> None:

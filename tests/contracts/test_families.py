@@ -118,6 +118,7 @@ def test_an_intervention_is_read_where_it_is_made_changes_what_follows_and_leave
         chosen = torch.tensor([start + 1, start + place.width - 1])
         with model.intervene(shift(chosen, 3.0)):
             during = model.read(pieces)
+            assert torch.equal(during[segment], model.read(pieces)[segment]), "in every forward pass"
         expected = before[segment].clone()
         expected[:, [1, -1]] += 3.0
         torch.testing.assert_close(during[segment], expected, rtol=1e-4, atol=1e-4)
