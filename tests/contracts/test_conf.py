@@ -17,6 +17,8 @@ from neuronprobe.build import build, construct
 from neuronprobe.callbacks import StudyCallback
 from neuronprobe.corpora import SPLITS
 from neuronprobe.types import Ranking, Sentence
+from tests.contracts.conftest import Folders
+from tests.families import FAMILIES
 
 CONF = Path(__file__).parents[2] / "conf"
 FILES = sorted(CONF.glob("*/*.yaml"))
@@ -39,36 +41,37 @@ def files(small_treebank: dict[str, str], small_columns: Files, small_questions:
     return {"conllu": small_treebank, **small_columns, "trec": small_questions}
 
 
-def needs(group: str, name: str, files: Files, tiny_bert: Path) -> list[str]:
+def needs(group: str, name: str, files: Files, family: Folders) -> list[str]:
     """Overrides for what a YAML leaves to the user."""
     corpus = name if group == "corpus" else ""
     if group == "experiment":  # it may choose its corpus
         chosen = re.search(r"override /corpus: (\w+)", (CONF / group / f"{name}.yaml").read_text(encoding="utf-8"))
         corpus = chosen[1] if chosen else ""
     return [f"corpus.{split}={path}" for split, path in files.get(corpus, {}).items()] + (
-        model_overrides(name, tiny_bert) if group == "model" else []
+        model_overrides(name, family) if group == "model" else []
     )
 
 
-def model_overrides(name: str, tiny_bert: Path) -> list[str]:
-    """A small model of the family in place of what would be downloaded."""
+def model_overrides(name: str, family: Folders) -> list[str]:
+    """A tiny model of the family (BERT, where the name tells none) in place of what would be downloaded."""
     if name == "minilm":
         return []
     if name == "precomputed":
-        return [f"model.path={arrays(tiny_bert.parent / 'arrays')}"]
-    return [f"model.name={tiny_bert}"]
+        return [f"model.path={arrays(family('bert').parent / 'arrays')}"]
+    known = name if name in FAMILIES else {"xlmr": "xlm-roberta", "smollm2": "llama"}.get(name, "bert")
+    return [f"model.name={family(known)}"]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_a_yaml_constructs_what_its_group_promises(
-    path: Path, tmp_path: Path, files: Files, tiny_bert: Path, request: pytest.FixtureRequest
+    path: Path, tmp_path: Path, files: Files, family: Folders, request: pytest.FixtureRequest
 ) -> None:
     group, name = path.parent.name, path.stem
     if (group, name) == ("model", "minilm"):
         request.getfixturevalue("minilm")
     if (group, name) == ("trainer", "gpu") and not torch.cuda.is_available():
         pytest.skip("this machine has no GPU")
-    config = configuration(tmp_path, f"{group}={name}", *needs(group, name, files, tiny_bert))
+    config = configuration(tmp_path, f"{group}={name}", *needs(group, name, files, family))
     if group == "experiment":
         request.getfixturevalue("minilm")
         job = build(config)
@@ -78,8 +81,8 @@ def test_a_yaml_constructs_what_its_group_promises(
 
 
 @pytest.mark.parametrize(("corpus", "name"), PAIRS)
-def test_a_property_finds_its_column(corpus: str, name: str, tmp_path: Path, files: Files, tiny_bert: Path) -> None:
-    overrides = [f"corpus={corpus}", f"property={name}", *needs("corpus", corpus, files, tiny_bert)]
+def test_a_property_finds_its_column(corpus: str, name: str, tmp_path: Path, files: Files, family: Folders) -> None:
+    overrides = [f"corpus={corpus}", f"property={name}", *needs("corpus", corpus, files, family)]
     config = configuration(tmp_path, *overrides)
     made, found = construct(config, "corpus"), construct(config, "property")
     sentences = list(made.sentences("train"))

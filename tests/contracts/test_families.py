@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,28 +15,12 @@ from neuronprobe.models.hook import Place
 from neuronprobe.models.places import Anatomy
 from neuronprobe.models.sites import Site, preset
 from neuronprobe.models.subwords import SubwordSentence
+from tests.contracts.conftest import Folders
 from tests.families import FAMILIES, save_family, sentences
 
 LAYERS = 3
 WITHOUT_ATTENTION = {"xlnet"}
 """Families whose output projection of attention is no module."""
-Folders = Callable[[str], Path]
-
-
-@pytest.fixture(scope="session")
-def family(tmp_path_factory: pytest.TempPathFactory) -> Folders:
-    """The folder of a family's tiny model."""
-    root = tmp_path_factory.mktemp("families")
-
-    def folder(name: str) -> Path:
-        if not (root / name).exists():
-            (root / name).mkdir()
-            save_family(root / name, name)
-        return root / name
-
-    return folder
-
-
 every_family = pytest.mark.parametrize("name", FAMILIES)
 
 
