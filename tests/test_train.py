@@ -278,6 +278,8 @@ def test_an_interrupted_job_goes_on_and_ends_with_the_same_rows(
     assert "Going on after the last finished epoch" in capsys.readouterr().out
     assert results(tmp_path / "job")["rows"] == results(tmp_path / "whole")["rows"]
     assert not (tmp_path / "job" / "checkpoints").exists()
+    curves = {path.name for path in (tmp_path / "job" / "curves").glob("*.csv")}
+    assert curves == {"metrics.csv", "metrics-1.csv"}, "curves before the interruption are kept"
 
 
 def test_a_job_with_the_exact_solver_says_what_came_to_its_optimum(

@@ -37,6 +37,13 @@ def last_checkpoint(folder: Path, job: Mapping[str, Any]) -> Path | None:
     return last
 
 
+def keep_curves(folder: Path) -> None:
+    """Give the curves of the epochs before an interruption a file of their own: the logger begins a new one."""
+    path = folder / "curves" / "metrics.csv"
+    if path.is_file() and (_checkpoints(folder) / "last.ckpt").is_file():
+        path.rename(path.with_name(f"metrics-{len(list(path.parent.glob('metrics-*.csv'))) + 1}.csv"))
+
+
 def clear_checkpoints(folder: Path) -> None:
     """Remove what a finished job does not need."""
     shutil.rmtree(_checkpoints(folder), ignore_errors=True)

@@ -27,7 +27,7 @@ from neuronprobe.report.page import write_report
 from neuronprobe.report.results import assemble, write_predictions, write_ranking, write_results
 from neuronprobe.report.summary import print_corpus, print_summary
 from neuronprobe.report.verdict import verdict
-from neuronprobe.resume import checkpoint_callback, clear_checkpoints, last_checkpoint
+from neuronprobe.resume import checkpoint_callback, clear_checkpoints, keep_curves, last_checkpoint
 from neuronprobe.studies import baselines, corpus_summary
 from neuronprobe.studies.ranking import LABEL_MASS
 from neuronprobe.types import Row
@@ -71,6 +71,7 @@ def _run(config: DictConfig, folder: Path, plain: Any, seconds: dict[str, float]
     keep_pages()
     pl.seed_everything(whole_number("seed", config.seed, 0, 2**32 - 1), verbose=False)
     job = build(config, [checkpoint_callback(folder)])
+    rank_zero_only(keep_curves)(folder)
     for logger in job.trainer.loggers:  # a key or a network that fails is said now, not after the extraction
         _ = logger.experiment  # type: ignore[attr-defined]
     for name in OUTPUTS:
