@@ -14,12 +14,12 @@ from torch import Tensor, nn
 
 from neuronprobe.activations.extraction import read_sentences
 from neuronprobe.errors import InputError
-from neuronprobe.models import FrozenTransformer, from_package
+from neuronprobe.models import FrozenTransformer, from_package, shift
 from neuronprobe.models.reading import read_or_halve
 from neuronprobe.models.sites import matches, parse_sites
 from neuronprobe.models.subwords import SubwordSentence
 from neuronprobe.types import Sentence
-from tests.families import save_family, sentences
+from tests.families import SIZES, save_family, sentences
 
 
 @pytest.fixture(scope="session")
@@ -63,6 +63,30 @@ def test_a_pattern_matches_whole_paths() -> None:
     assert matches(r"encoder\.layer\.(\d+)\.output\.dense", paths) == [(paths[0], 0)]
 
 
+def test_what_is_behind_the_last_block_is_of_the_last_layer(gpt2: str) -> None:
+    model = FrozenTransformer(gpt2, sites=["residual", {"name": "final", "pattern": "ln_f"}, "h.0.mlp"])
+    assert [(s.site, s.layer) for s in model.neurons.segments[4:]] == [("final", 3), ("mlp_output", 1)]
+    read = read_all(model)
+    assert torch.equal(read[3], read[4]), "two sites may be the same tensor"
+    with pytest.raises(InputError, match=r"must have a layer of site final \(3\)"):
+        _ = FrozenTransformer(gpt2, sites={"name": "final", "pattern": "ln_f"}, layers=0).places
+    with pytest.raises(InputError, match="drop"):
+        _ = FrozenTransformer(gpt2, sites="drop.x").places
+    embeddings = FrozenTransformer(gpt2, sites={"name": "static", "pattern": "wte"})
+    assert [(s.site, s.layer) for s in embeddings.neurons.segments] == [("static", 0)]
+
+
+def test_edits_at_one_tensor_by_two_sites_are_both_made(gpt2: str) -> None:
+    model = FrozenTransformer(gpt2, sites=["residual", {"name": "final", "pattern": "ln_f"}])
+    pieces = model.tokenise(sentences(2))
+    before = model.read(pieces)
+    start = model.neurons.starts
+    with model.intervene(shift(torch.tensor([start[3] + 2, start[4] + 5]), 1.0)):
+        during = model.read(pieces)
+    moved = (during[4] - before[4]).abs().amax(0) > 0.5
+    assert moved.nonzero().flatten().tolist() == [2, 5]
+
+
 def test_a_site_needs_a_vector_for_each_subword(tiny_bert: Path) -> None:
     with pytest.raises(InputError, match=r"output of pooler\.dense must be a tensor of activations of each subword"):
         _ = FrozenTransformer(str(tiny_bert), sites="pooler.dense").places
@@ -89,6 +113,10 @@ def dead(network: nn.Module) -> None:
     block.register_forward_hook(lambda module, args, output: module.dead(output) * 0 + output)
 
 
+def not_finite(network: nn.Module) -> None:
+    network.get_parameter("h.1.mlp.c_proj.bias").data[3] = float("nan")
+
+
 def mixing(network: nn.Module) -> None:
     def hook(module: nn.Module, args: Any, output: Tensor) -> Tensor:
         return output + output.mean(1, keepdim=True)  # of the padding too
@@ -110,6 +138,7 @@ def one_layer_less(network: nn.Module) -> None:
     [
         (dead, ["residual", "h.1.dead"], r"site dead must be alive, got h\.1\.dead in layer 2"),
         (mixing, "residual", r"must not depend on padding, got a relative difference of .* in layer 1"),
+        (not_finite, "mlp", "activations of layer 2 must be finite"),
         (trainable, "residual", "the model must be frozen"),
         (lambda network: network.train(), "residual", "the model must be frozen"),
         (one_layer_less, "residual", "must return 4 hidden states by its configuration, got 3"),
@@ -165,6 +194,7 @@ def test_the_forward_pass_stops_after_the_last_layer_that_is_needed(gpt2: str) -
         ({"compile": True, "sites": "mlp"}, "model.compile must be false"),
         ({"keep_embeddings": True}, "without model.random_weights"),
         ({"part": "head"}, "model.part must be one of encoder, decoder"),
+        ({"random_weights": True, "adapter": "x"}, "must be false with model.adapter, model.quantise or"),
         ({"adapter": "nowhere"}, "model.adapter must be a folder with adapter_config.json"),
         ({"attn_implementation": "magic"}, "must be a model that transformers can load"),
     ],
@@ -338,7 +368,83 @@ def test_code_of_a_models_own_is_refused_unless_allowed(tiny_bert: Path, tmp_pat
     with pytest.raises(InputError, match=r"must not bring code of its own, .* model\.trust_remote_code=true"):
         _ = FrozenTransformer(str(folder)).network
     allowed = FrozenTransformer(str(folder), trust_remote_code=True)
+    assert allowed.fingerprint != FrozenTransformer(str(folder)).fingerprint, "other code may give other activations"
     assert type(allowed.network).__name__ == "OwnModel" and len(allowed.places) == 3
+
+
+def test_code_of_another_repository_is_refused(tiny_bert: Path, tmp_path: Path) -> None:
+    import json
+
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_bert, folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"auto_map": {"AutoModel": "them/code--own.OwnModel"}}))
+    with pytest.raises(InputError, match=r"takes them/code--own\.OwnModel from another repository"):
+        _ = FrozenTransformer(str(folder), trust_remote_code=True).network
+
+
+def test_the_fingerprint_is_of_the_weights_that_are_loaded(tiny_bert: Path, tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_bert, folder)
+    weights = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").rename(folder / "other.safetensors")
+    keys = []
+    for factor in (1, 2):
+        torch.save({name: factor * tensor for name, tensor in weights.items()}, folder / "pytorch_model.bin")
+        keys.append(FrozenTransformer(str(folder), allow_pickle=True).fingerprint)
+    assert keys[0] != keys[1]
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    both = FrozenTransformer(str(folder), allow_pickle=True)
+    assert torch.equal(read_all(both)[2], read_all(FrozenTransformer(str(tiny_bert)))[2]), "safetensors come first"
+
+
+def test_a_model_whose_words_see_the_padding_is_refused_without_blocks_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = FrozenTransformer(str(save_family(tmp_path, "xlm", emb_dim=32, n_layers=3, n_heads=4)))
+    states_of = FrozenTransformer._states_of
+
+    def mixed(self: FrozenTransformer, output: Any) -> tuple[Tensor, ...]:
+        return tuple(state + state.mean(1, keepdim=True) for state in states_of(self, output))
+
+    monkeypatch.setattr(FrozenTransformer, "_states_of", mixed)
+    with pytest.raises(InputError, match="must not depend on padding"):
+        _ = model.places
+
+
+def test_a_last_layer_of_another_width_is_read(tmp_path: Path) -> None:
+    """As OPT-350m has it: the stream is projected behind the last block."""
+    save_family(tmp_path, "opt", word_embed_proj_dim=16, do_layer_norm_before=False)
+    assert [s.width for s in FrozenTransformer(str(tmp_path)).neurons.segments] == [32, 32, 32, 16]
+
+
+def test_a_pad_token_beyond_the_embeddings_does_no_harm_and_a_subword_does(tmp_path: Path) -> None:
+    plain = FrozenTransformer(str(save_family(tmp_path, "llama")))
+    before = read_all(plain)
+    plain.tokenizer.add_special_tokens({"pad_token": "[PAD]"})
+    plain.tokenizer.add_tokens(["zebra"])
+    plain.tokenizer.save_pretrained(tmp_path)
+    model = FrozenTransformer(str(tmp_path))
+    assert model.tokenizer.pad_token_id >= len(model.network.get_input_embeddings().weight)
+    assert all(torch.equal(one, other) for one, other in zip(read_all(model), before, strict=True))
+    with pytest.raises(InputError, match=r"must give subwords that the model has \(300\), got number 30\d \('zebra'\)"):
+        model.read(model.tokenise([Sentence("x", ("zebra",), {})]))
+
+
+def test_a_network_that_wants_more_than_subwords_is_one_line(tmp_path: Path) -> None:
+    model = FrozenTransformer(str(save_family(tmp_path, "xmod", **SIZES, languages=["en_XX", "de_DE"])))
+    with pytest.raises(InputError, match="must be a model that runs on subwords and their mask alone"):
+        _ = model.places
+
+
+def test_windows_that_own_no_word_are_left_out(gpt2: str) -> None:
+    model = FrozenTransformer(gpt2, too_long="windows")
+    words = ("q" * 10,) * 4 + ("q" * 100,) * 2
+    pieces = model.tokenise([Sentence("s", words, {})])
+    assert sorted(row for piece in pieces for row in piece.rows) == list(range(6)) and all(p.rows for p in pieces)
+    assert len(model.chunk([Sentence("s", words, {})], pieces, budget=64).layers[0]) == 6
 
 
 def test_a_task_head_is_left_out(tiny_bert: Path, tmp_path: Path) -> None:

@@ -202,7 +202,7 @@ def break_weights(folder: Path) -> None:
     ("change", "message"),
     [
         (without("config.json"), "with config.json"),
-        (without("*.safetensors"), r"with weights \(\*.safetensors\)"),
+        (without("*.safetensors"), r"with weights \(model\*.safetensors\)"),
         (without("tokenizer*", "vocab*"), "with a tokenizer"),
     ],
 )

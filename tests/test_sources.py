@@ -84,6 +84,20 @@ def test_live_words_without_subword_are_dropped_and_counted(tiny_bert: Path, tmp
         module(files, FrozenTransformer(str(tiny_bert)), tmp_path, live=True)
 
 
+def test_live_activations_must_be_finite_and_may_come_from_files(
+    corpus: ConlluCorpus, tiny_bert: Path, tmp_path: Path
+) -> None:
+    model = FrozenTransformer(str(tiny_bert))
+    stored = module(corpus, model, tmp_path / "store")
+    paths = [as_npy(corpus, stored, tmp_path / split, split) for split in SPLITS]
+    theirs = module(corpus, PrecomputedActivations(paths), tmp_path, live=True)
+    torch.testing.assert_close(everything(theirs), everything(stored))
+    data = module(corpus, model, tmp_path, live=True)
+    model.network.get_submodule("encoder.layer.1.output.dense").bias.data[0] = float("inf")
+    with pytest.raises(InputError, match="activations of layer 2 must be finite"):
+        everything(data)
+
+
 def test_a_label_of_sentences_is_read_from_a_row_for_each(
     small_questions: dict[str, str], tiny_bert: Path, tmp_path: Path
 ) -> None:
@@ -202,7 +216,13 @@ def test_files_that_are_no_activations_are_named(tmp_path: Path) -> None:
     np.save(folder / "layer_0.npy", np.zeros(3))
     with pytest.raises(InputError, match=r"must hold numbers \[word, neuron\]"):
         read(folder)
+    np.save(folder / "layer_0.npy", np.zeros((3, 2), np.float32))
+    (folder / "words.txt").write_bytes(b"caf\xe9")
+    with pytest.raises(InputError, match="must be UTF-8 text"):
+        read(folder)
     for name, content, message in (
+        ("e.json", '{"features": [{"layers": []}]}', "as NeuroX writes it, got KeyError"),
+        ("f.json", '{"features": [{"token": "a", "layers": [{"values": [1, 2]}, {"values": [1]}]}]}', "got ValueError"),
         ("a.json", "{}", "a line without features"), ("b.json", "", "got no sentence in it"),
         ("c.hdf5", "x", "must be an hdf5 file of NeuroX"), ("d.txt", "x", r"must be a folder, or a \.hdf5"),
     ):  # fmt: skip
@@ -213,6 +233,20 @@ def test_files_that_are_no_activations_are_named(tmp_path: Path) -> None:
         read(tmp_path / "nowhere.json")
     with pytest.raises(InputError, match=r"model\.path must be a folder or a file"):
         PrecomputedActivations([])
+
+
+def test_only_what_is_read_of_a_folder_is_in_its_fingerprint(tmp_path: Path) -> None:
+    (tmp_path / ".ipynb_checkpoints").mkdir()
+    np.save(tmp_path / "layer_0.npy", np.zeros((4, 2), np.float32))
+    (tmp_path / "words.txt").write_text('[ 3 ]\n["a b"]\n')
+    before = PrecomputedActivations(str(tmp_path)).fingerprint
+    (tmp_path / "README").write_text("about")
+    source = PrecomputedActivations(str(tmp_path))
+    assert source.fingerprint == before
+    read = source.chunk([Sentence("s", ("[", "3", "]"), {}), Sentence("t", ("a b",), {})], None, 0)
+    assert read.layers[0].shape == (4, 2)
+    np.save(tmp_path / "layer_0.npy", np.ones((4, 2), np.float32))
+    assert PrecomputedActivations(str(tmp_path)).fingerprint != before
 
 
 def test_vectors_and_words_must_be_as_many(tmp_path: Path) -> None:
@@ -277,3 +311,17 @@ def test_a_store_is_removed_by_the_beginning_of_its_name(stores: Path, capsys: p
     error = capsys.readouterr().err
     assert error.startswith("error: a store must be one of") and "\n" not in error.strip()
     assert main(["--folder", str(stores / "nowhere"), "list"]) == 2
+
+
+def test_what_is_no_store_is_neither_listed_nor_removed(stores: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, content in (("mine", '{"name": "x"}'), ("other", "[1]"), ("third", '{"fingerprint": {}}')):
+        (stores / name).mkdir()
+        (stores / name / "index.json").write_text(content)
+    assert main(["--folder", str(stores), "list"]) == 0
+    assert not any(word in capsys.readouterr().out for word in ("mine", "other", "third"))
+    assert main(["--folder", str(stores), "remove", "mine"]) == 2
+    names = [entry.name for entry in entries(stores)]
+    (stores / names[0] / "thesis.tex").write_text("years of work")
+    assert main(["--folder", str(stores), "remove", names[0]]) == 2
+    assert "must hold a store and nothing else, got thesis.tex" in capsys.readouterr().err
+    assert main(["--folder", str(stores), "remove", names[1], names[1][:10]]) == 0, "the same store twice"

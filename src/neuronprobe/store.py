@@ -43,7 +43,7 @@ def _run(console: Console, options: argparse.Namespace) -> int:
     elif options.command == "size":
         console.print(f"{_size(sum(entry.size for entry in found))} in {len(found)} stores of {options.folder}")
     elif options.command == "remove":
-        for entry in [find(options.folder, name) for name in options.stores]:
+        for entry in {(entry := find(options.folder, name)).name: entry for name in options.stores}.values():
             remove(entry)
             console.print(f"{entry.name}: removed, {_size(entry.size)} free.")
     else:

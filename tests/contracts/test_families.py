@@ -186,6 +186,14 @@ def test_interventions_set_neurons_to_values_and_means(family: Folders) -> None:
         pass
 
 
+@pytest.mark.parametrize("values", [torch.zeros(2), torch.zeros(3, 1)])
+def test_values_of_an_intervention_are_one_or_as_many_as_neurons(values: Tensor) -> None:
+    chosen = torch.tensor([1, 2, 3])
+    assert to_value(chosen, torch.tensor(2.0)).values.tolist() == [2.0, 2.0, 2.0]
+    with pytest.raises(InputError, match="must be one, or one for each of 3 neurons"):
+        to_value(chosen, values)
+
+
 def test_an_intervention_ends_where_the_block_raises(family: Folders) -> None:
     model = FrozenTransformer(str(family("bert")))
     hooks = _n_hooks(model) if model.places else 0

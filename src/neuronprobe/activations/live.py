@@ -9,7 +9,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from neuronprobe.activations.extraction import n_rows, read_sentences
+from neuronprobe.activations.extraction import chunks, n_rows, read_sentences
+from neuronprobe.activations.store import finite_peak
 from neuronprobe.models import Source
 from neuronprobe.types import Sentence
 
@@ -28,15 +29,26 @@ class LiveStore:
         rows = torch.tensor([n_rows(sentence, source.level) for sentence in sentences])
         self._starts = rows.cumsum(0) - rows
         self.n_words = int(rows.sum())
-        pieces = source.tokenise(sentences)
-        there = torch.zeros(self.n_words, dtype=torch.bool)
-        there[[row for piece in pieces for row in piece.rows]] = True
-        self.dropped: Int[Tensor, " word"] = (~there).nonzero().flatten()
-        self.windows = sum(piece.is_window for piece in pieces)
+        self.dropped: Int[Tensor, " word"] = torch.zeros(0, dtype=torch.long)
+        self.windows = 0
+        self._tokenise()
         self._read: OrderedDict[int, Float[Tensor, "row neuron"]] = OrderedDict()
         self._most_rows = int(memory_limit * 2**30 / (4 * max(1, len(self.neurons))))
         self._n_rows = 0
         self.device = torch.device("cpu")
+
+    def _tokenise(self) -> None:
+        """Find the words without subword, and what can't be read, before the first batch."""
+        row, dropped = 0, []
+        for chunk in chunks(self._sentences, len(self.neurons), self._source.level):
+            there = torch.zeros(sum(n_rows(sentence, self._source.level) for sentence in chunk), dtype=torch.bool)
+            pieces = self._source.tokenise(chunk)
+            if pieces is not None:
+                there[[own for piece in pieces for own in piece.rows]] = True
+                self.windows += sum(piece.is_window for piece in pieces)
+                dropped.append(row + (~there).nonzero().flatten())
+            row += len(there)
+        self.dropped = torch.cat(dropped) if dropped else self.dropped
 
     @property
     def gibibytes(self) -> float:
@@ -67,7 +79,10 @@ class LiveStore:
         if not missing:
             return
         chosen = [self._sentences[s] for s in missing]
-        read = torch.cat(read_sentences(self._source, chosen, self._budget).layers, dim=1)
+        layers = read_sentences(self._source, chosen, self._budget).layers
+        for segment, layer in zip(self.neurons.segments, layers, strict=True):
+            finite_peak(segment, layer)
+        read = torch.cat(layers, dim=1)
         sizes = [n_rows(sentence, self._source.level) for sentence in chosen]
         for s, values in zip(missing, read.split(sizes), strict=True):
             self._read[s] = values.clone()

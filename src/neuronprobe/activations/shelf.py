@@ -17,7 +17,7 @@ from neuronprobe.errors import InputError
 
 @dataclass(frozen=True)
 class Entry:
-    """One store, finished or not: its folder, its index (empty where it can't be read) and its bytes on disk."""
+    """One store, finished or not: its folder, its index (or its marks of progress) and its bytes on disk."""
 
     folder: Path
     index: dict[str, Any]
@@ -31,7 +31,7 @@ class Entry:
     @property
     def is_finished(self) -> bool:
         """Whether the extraction came to its end."""
-        return "fingerprint" in self.index and not self.name.endswith(".partial")
+        return not self.name.endswith(".partial")
 
     def fault(self) -> str | None:
         """What is wrong with a finished store, by sizes and checksums; None if nothing."""
@@ -56,6 +56,7 @@ def entries(folder: Path) -> list[Entry]:
 def find(folder: Path, name: str) -> Entry:
     """The store whose name begins with `name`. Raises InputError unless there is exactly one."""
     found = [entry for entry in entries(folder) if entry.name.startswith(name)]
+    found = [entry for entry in found if entry.name == name] or found
     if len(found) != 1:
         known = ", ".join(entry.name for entry in entries(folder)) or "none"
         raise InputError(f"a store must be one of {known} (or how one of them begins), got {name!r}.")
@@ -63,7 +64,10 @@ def find(folder: Path, name: str) -> Entry:
 
 
 def remove(entry: Entry) -> None:
-    """Delete a store. Raises InputError while a job writes it."""
+    """Delete a store. Raises InputError while a job writes it, or where something else lies in its folder."""
+    foreign = [path.name for path in entry.folder.iterdir() if path.suffix not in (".npy", ".json", ".new")]
+    if foreign:
+        raise InputError(f"{entry.folder} must hold a store and nothing else, got {foreign[0]}; move it away.")
     lock = entry.folder.with_name(f"{entry.name.removesuffix('.partial')}.lock")
     try:
         with FileLock(lock, timeout=0):
@@ -77,13 +81,18 @@ def remove(entry: Entry) -> None:
 
 def _entries(folder: Path) -> Iterator[Entry]:
     for path in folder.iterdir():
-        marks = [path / "index.json", path / "progress.json"]
-        if path.is_dir() and any(mark.is_file() for mark in marks):
-            yield Entry(path, _index(path), sum(file.stat().st_size for file in path.rglob("*") if file.is_file()))
+        index = _index(path / ("progress.json" if path.name.endswith(".partial") else "index.json"))
+        if index is not None:
+            yield Entry(path, index, sum(file.stat().st_size for file in path.iterdir() if file.is_file()))
 
 
-def _index(path: Path) -> dict[str, Any]:
+def _index(path: Path) -> dict[str, Any] | None:
+    """What a store says of itself; None if it is no store."""
     try:
-        return dict(json.loads((path / "index.json").read_text(encoding="utf-8")))
+        found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return {}
+        return None
+    wanted = (
+        {"fingerprint"} if path.name == "progress.json" else {"schema", "fingerprint", "segments", "words", "dtype"}
+    )
+    return found if isinstance(found, dict) and wanted <= set(found) else None

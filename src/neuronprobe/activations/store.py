@@ -160,12 +160,7 @@ class StoreWriter:
             ) from error
 
     def _checked(self, segment: Segment, layer: Tensor) -> Tensor:
-        peak = float(layer.abs().amax()) if layer.numel() else 0.0
-        if not math.isfinite(peak):
-            raise InputError(
-                f"activations of layer {segment.layer} must be finite, got NaN or infinity from the model; "
-                "use model.dtype=float32 and activations.dtype=float32."
-            )
+        peak = finite_peak(segment, layer)
         if peak > torch.finfo(self._dtype).max:
             raise InputError(
                 f"activations of layer {segment.layer} must be below 65,504 for a float16 store, "
@@ -208,6 +203,17 @@ class StoreWriter:
     def _mark(self) -> None:
         counts = {"words": self.words_done, "dropped": self._dropped, "windows": self._windows}
         write_json(self._aside / "progress.json", {"fingerprint": self._fingerprint, **counts})
+
+
+def finite_peak(segment: Segment, layer: Tensor) -> float:
+    """The largest |activation|. Raises InputError, naming the layer, where one is not finite."""
+    peak = float(layer.abs().amax()) if layer.numel() else 0.0
+    if not math.isfinite(peak):
+        raise InputError(
+            f"activations of layer {segment.layer} must be finite, got NaN or infinity from the model; "
+            "use model.dtype=float32 and activations.dtype=float32."
+        )
+    return peak
 
 
 def file_digest(path: Path) -> str:

@@ -23,6 +23,8 @@ class LinesCorpus:
     ) -> None:  # fmt: skip
         self.name = name
         self._separator = SEPARATORS[choice("corpus.separator", separator, SEPARATORS)]
+        if coarse == "":
+            raise InputError("corpus.coarse must be null or a sign behind which a label becomes finer, got ''.")
         self._coarse, self._encoding = coarse, encoding
         self._held_out = held_out_sentences(held_out, dev)
         self._paths = split_files("text", train=train, dev=train if dev is None else dev, test=test)

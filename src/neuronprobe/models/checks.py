@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from typing import Any
 
 import torch
@@ -25,8 +24,20 @@ def check_shape(states: Sequence[Tensor], n_layers: int | None, width: int | Non
     """The hidden states are as many and as wide as the configuration says."""
     if n_layers is not None and len(states) != n_layers + 1:
         raise InputError(f"{name} must return {n_layers + 1} hidden states by its configuration, got {len(states)}.")
-    if width is not None and any(state.shape[-1] != width for state in states):
-        raise InputError(f"{name} must be {width} wide by its configuration, got {states[0].shape[-1]}.")
+    other = [state.shape[-1] for state in states[:-1] if state.shape[-1] != width]  # the last may be projected (OPT)
+    if width is not None and other:
+        raise InputError(f"{name} must be {width} wide by its configuration, got {other[0]}.")
+
+
+def check_finite(states: Sequence[Tensor], batch: Inputs) -> None:
+    """No activation of a subword is NaN or infinite."""
+    real = batch["attention_mask"].bool()
+    for layer, state in enumerate(states):
+        if not state[real.to(state.device)].isfinite().all():
+            raise InputError(
+                f"activations of layer {layer} must be finite, got NaN or infinity from the model; "
+                "use model.dtype=float32, or other weights."
+            )
 
 
 def check_frozen(network: nn.Module) -> None:
@@ -50,12 +61,12 @@ def check_hook(network: nn.Module, places: Sequence[Place], states: Sequence[Ten
 
 
 @torch.no_grad()
-def check_padding(network: nn.Module, places: Sequence[Place], batch: Inputs, run: Run) -> None:
-    """Padding changes nothing: each sentence of a padded batch has the values that it has alone."""
-    together = read(network, places, lambda: run(batch))
+def check_padding(places: Sequence[Place], batch: Inputs, values: Callable[[Inputs], list[Tensor]]) -> None:
+    """Padding changes nothing: each sentence of a padded batch has the `values` that it has alone."""
+    together = values(batch)
     for row, length in enumerate(batch["attention_mask"].sum(1).tolist()):
         one = {name: tensor[row : row + 1, :length] for name, tensor in batch.items()}
-        alone = read(network, places, partial(run, one))
+        alone = values(one)
         for place, here, there in zip(places, alone, together, strict=True):
             _compare(place, here[0].double(), there[row, :length].double(), TOLERANCE.get(here.dtype, COARSE))
 

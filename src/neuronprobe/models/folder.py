@@ -9,8 +9,9 @@ from typing import Any
 
 from neuronprobe.errors import InputError
 
-WEIGHTS = "*.safetensors"
-PICKLED = "*.bin"
+WEIGHTS = "model*.safetensors"
+PICKLED = "pytorch_model*.bin"
+ADAPTER = ("adapter_config.json", "adapter_model.*")
 TOKENIZER = (
     "tokenizer.json",
     "tokenizer_config.json",
@@ -20,6 +21,9 @@ TOKENIZER = (
     "vocab.json",
     "merges.txt",
     "*.model",
+    "*.codes",
+    "*.spm",
+    "vocab.bpe",
 )
 VOCABULARY = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model", "tokenizer_config.json")
 
@@ -34,7 +38,9 @@ def find_folder(name: str, revision: str | None = None, allow_pickle: bool = Fal
     Raises InputError if it lacks its configuration, its weights or its tokenizer, or has its weights in pickle, which
     can run code, and that was not allowed.
     """
-    folder = Path(name).expanduser()
+    folder = Path(name)
+    if name.startswith("~/"):
+        folder = folder.expanduser()
     if not folder.is_dir():
         folder = _hub_snapshot(name, revision, allow_pickle)
     if (folder / "adapter_config.json").is_file() and not (folder / "config.json").is_file():
@@ -42,7 +48,7 @@ def find_folder(name: str, revision: str | None = None, allow_pickle: bool = Fal
             f"model.name must be a whole model, got {str(folder)!r}, which is an adapter; "
             "give its base model as model.name and this folder as model.adapter."
         )
-    if _is_pickled(folder) and not allow_pickle:
+    if is_pickled(folder) and not allow_pickle:
         raise InputError(
             f"model.name must be a model folder with weights ({WEIGHTS}), got {str(folder)!r}, whose weights are in "
             "pickle, which can run code; save it anew as safetensors, or allow it with model.allow_pickle=true."
@@ -66,14 +72,13 @@ def digest(folder: Path) -> str:
     return total.hexdigest()
 
 
-def _is_pickled(folder: Path) -> bool:
+def is_pickled(folder: Path) -> bool:
     """Whether the only weights are in pickle."""
     return not any(folder.glob(WEIGHTS)) and any(folder.glob(PICKLED))
 
 
 def _deciding_files(folder: Path) -> Iterator[Path]:
-    weights = [PICKLED] if _is_pickled(folder) else [WEIGHTS]
-    patterns = ("config.json", "adapter_config.json", *weights, "*.py", *TOKENIZER)
+    patterns = ("config.json", "*.index.json", WEIGHTS, PICKLED, *ADAPTER, "*.py", *TOKENIZER)
     yield from sorted({path for pattern in patterns for path in folder.glob(pattern)})
 
 
@@ -81,9 +86,7 @@ def _hub_snapshot(name: str, revision: str | None, allow_pickle: bool) -> Path:
     """The files of a hub model, from its cache where the hub does not answer within seconds."""
     from huggingface_hub import HfApi, snapshot_download
 
-    wanted = ["config.json", WEIGHTS, "*.safetensors.index.json", "*.py", *TOKENIZER]
-    if allow_pickle:
-        wanted += [PICKLED, "*.bin.index.json"]
+    wanted = ["config.json", WEIGHTS, "*.index.json", "*.py", *TOKENIZER, *([PICKLED] if allow_pickle else [])]
     options: dict[str, Any] = {"revision": revision, "allow_patterns": wanted, "ignore_patterns": ["*/*"]}
     try:
         HfApi().model_info(name, revision=revision, timeout=SECONDS)

@@ -34,6 +34,10 @@ class Place:
     layout: str = "batch"
 
 
+Calls = Mapping[int, list[tuple[Place, Visit]]]
+"""The visits of a module, by the number of its call."""
+
+
 class Enough(Exception):
     """All that was asked for was read."""
 
@@ -42,9 +46,9 @@ class Enough(Exception):
 def visiting(network: nn.Module, visits: Mapping[Place, Visit]) -> Iterator[None]:
     """While open, every forward pass of `network` shows the visits their places; always cleans up."""
     pass_ = _Pass()
-    by_module: dict[tuple[str, str], dict[int, tuple[Place, Visit]]] = defaultdict(dict)
+    by_module: dict[tuple[str, str], dict[int, list[tuple[Place, Visit]]]] = defaultdict(lambda: defaultdict(list))
     for place, visit in visits.items():
-        by_module[place.module, place.tap][place.call] = (place, visit)
+        by_module[place.module, place.tap][place.call].append((place, visit))
     handles = [network.register_forward_pre_hook(pass_.begin, with_kwargs=True, prepend=True)]
     try:
         for (name, tap), calls in by_module.items():
@@ -90,7 +94,7 @@ class _Pass:
         ids = first_tensor([kwargs.get("input_ids"), kwargs.get("inputs_embeds"), *args])
         self._shape = (ids.shape[0], ids.shape[1]) if ids is not None else (0, 0)
 
-    def at_input(self, name: str, calls: Mapping[int, tuple[Place, Visit]]) -> Callable[..., Any]:
+    def at_input(self, name: str, calls: Calls) -> Callable[..., Any]:
         def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             tensor = first_tensor([args, *kwargs.values()])
             new = self._visit((name, "input"), calls, tensor)
@@ -98,7 +102,7 @@ class _Pass:
 
         return hook
 
-    def at_output(self, name: str, calls: Mapping[int, tuple[Place, Visit]]) -> Callable[..., Any]:
+    def at_output(self, name: str, calls: Calls) -> Callable[..., Any]:
         def hook(module: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
             tensor = first_tensor([output])
             new = self._visit((name, "output"), calls, tensor)
@@ -106,18 +110,18 @@ class _Pass:
 
         return hook
 
-    def _visit(
-        self, key: tuple[str, str], calls: Mapping[int, tuple[Place, Visit]], tensor: Tensor | None
-    ) -> Tensor | None:
+    def _visit(self, key: tuple[str, str], calls: Calls, tensor: Tensor | None) -> Tensor | None:
         number = self._calls.get(key, 0)
         self._calls[key] = number + 1
         if number not in calls or tensor is None:
             return None
-        place, visit = calls[number]
-        new = visit(arranged(tensor, place.layout, self._shape))
-        if new is None:
+        values = before = arranged(tensor, calls[number][0][0].layout, self._shape)
+        for _, visit in calls[number]:
+            new = visit(values)
+            values = values if new is None else new
+        if values is before:
             return None
-        back = new.transpose(0, 1) if place.layout == "time" else new
+        back = values.transpose(0, 1) if calls[number][0][0].layout == "time" else values
         return back.reshape(tensor.shape).to(tensor.dtype)
 
 

@@ -80,4 +80,8 @@ def _check(one: Intervention, n_neurons: int) -> None:
 
 
 def _each(neurons: Neurons, value: float | Tensor) -> Tensor:
-    return value if isinstance(value, Tensor) else torch.full((len(neurons),), float(value))
+    values = torch.as_tensor(value, dtype=torch.float32)
+    if values.dim() and values.shape != neurons.shape:
+        raise InputError(f"values of an intervention must be one, or one for each of {len(neurons)} neurons, "
+                         f"got {tuple(values.shape)}.")  # fmt: skip
+    return values.expand(len(neurons))

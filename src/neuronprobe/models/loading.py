@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from neuronprobe.errors import InputError
+from neuronprobe.models.folder import is_pickled
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 PARTS = ("encoder", "decoder")
@@ -47,6 +48,12 @@ class Loader:
         from transformers import AutoConfig
 
         config = self._load(AutoConfig)
+        foreign = [str(code) for code in (getattr(config, "auto_map", None) or {}).values() if "--" in str(code)]
+        if foreign:
+            raise InputError(
+                f"model.name must have its code in its own folder, got {self.name!r}, which takes {foreign[0]} from "
+                "another repository; copy that code beside the model."
+            )
         if self.part == "decoder" and not config.is_encoder_decoder:
             raise InputError(
                 f"model.part must be encoder for a model of one part, got 'decoder' for {self.name!r} "
@@ -91,8 +98,7 @@ class Loader:
         from transformers import AutoModel
 
         options: dict[str, Any] = {"dtype": DTYPES[self.dtype], "output_loading_info": True}
-        if not self.allow_pickle:
-            options["use_safetensors"] = True
+        options["use_safetensors"] = not is_pickled(self.folder)
         for name in ("device_map", "attn_implementation"):
             if getattr(self, name) is not None:
                 options[name] = getattr(self, name)
@@ -122,6 +128,11 @@ class Loader:
         folder = Path(str(self.adapter)).expanduser()
         if not (folder / "adapter_config.json").is_file():
             raise InputError(f"model.adapter must be a folder with adapter_config.json, got {str(folder)!r}.")
+        if not (folder / "adapter_model.safetensors").is_file() and not self.allow_pickle:
+            raise InputError(
+                f"model.adapter must have its weights as safetensors, got {str(folder)!r}, which has none; "
+                "save it anew, or allow pickle, which can run code, with model.allow_pickle=true."
+            )
         try:
             network.load_adapter(str(folder))
         except ImportError as error:

@@ -12,7 +12,10 @@ from neuronprobe.models.transformer import FrozenTransformer
 
 def from_package(name: str, folder: str, **options: Any) -> FrozenTransformer:
     """The model in a package's folder. Raises InputError if the package is not installed."""
-    found = importlib.util.find_spec(name)
+    try:
+        found = importlib.util.find_spec(name)
+    except (ImportError, ValueError):  # a dotted name whose parent is not there
+        found = None
     if found is None or not found.submodule_search_locations:
         install = name.replace("_", "-")
         raise InputError(

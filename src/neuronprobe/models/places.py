@@ -46,7 +46,7 @@ class Anatomy:
         pattern, tap = site.pattern, site.tap
         if pattern is None:
             pattern, tap = preset(family, site.name, is_decoder) or self._by_structure(site.name), "input"
-        places = [self._place(site.name, block, call, tap) for block, call in self._hits(pattern)]
+        places = [self._place(site.name, block, call, tap) for block, call in self._hits(pattern, tap)]
         return _one_per_layer(site.name, sorted(places, key=lambda place: place.layer))
 
     def _residual(self) -> list[Place]:
@@ -69,7 +69,7 @@ class Anatomy:
             )
         return Place(site, block + 1, call.module, tap, tensor.shape[-1], call.call, layout)
 
-    def _hits(self, pattern: str) -> list[tuple[int, Call]]:
+    def _hits(self, pattern: str, tap: str) -> list[tuple[int, Call]]:
         """The calls of the modules that a pattern matches, with the block that each is in."""
         of: dict[str, list[Call]] = defaultdict(list)
         for call in self._calls:
@@ -79,16 +79,18 @@ class Anatomy:
             if not of[path]:
                 raise InputError(f"model.sites must name modules that are used, got {path}, which is never called.")
             for call in of[path]:
-                found.append((self._block_of(call) if block is None else block, call))
+                found.append((self._block_of(call, tap) if block is None else block, call))
         return found
 
-    def _block_of(self, call: Call) -> int:
-        """The block that a call is in, from 0; −1 before the first."""
+    def _block_of(self, call: Call, tap: str = "output") -> int:
+        """The block that a call is in, from 0; −1 before the first, and behind the last as in the last."""
         for i, block in enumerate(self._blocks):
             inside = call.module == block.module or call.module.startswith(f"{block.module}.")
             if inside and self._calls.index(call) <= self._calls.index(block) and self._is_in_turn(call, block):
                 return i
-        return -1
+        is_behind = bool(self._blocks) and self._calls.index(call) > self._calls.index(self._blocks[-1])
+        is_around = is_behind and self._blocks[0].module.startswith(f"{call.module}.")
+        return len(self._blocks) - 1 if is_behind and not (is_around and tap == "input") else -1
 
     def _is_in_turn(self, call: Call, block: Call) -> bool:
         """Whether a block that is called several times (ALBERT) ran `call` in this turn."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -49,12 +49,10 @@ class PrecomputedActivations:
     @cached_property
     def fingerprint(self) -> dict[str, Any]:
         """sha256 of every file."""
-        files = [file for path in self._paths for file in (sorted(path.glob("*")) if path.is_dir() else [path])]
         total = hashlib.sha256()
-        for path in files:
-            _there(path)
-            with path.open("rb") as file:
-                total.update(f"{path.name}:{hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
+        for part in [part for path in self._paths for part in _files(_there(path))]:
+            with part.open("rb") as file:
+                total.update(f"{part.name}:{hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
         return {"precomputed": total.hexdigest()}
 
     @cached_property
@@ -78,7 +76,12 @@ class PrecomputedActivations:
     def _vectors(self, sentence: Sentence) -> Vectors:
         for shelf in self._shelves:
             if sentence.words in shelf.places:
-                found = shelf.vectors(shelf.places[sentence.words])
+                try:
+                    found = shelf.vectors(shelf.places[sentence.words])
+                except (KeyError, IndexError, ValueError) as error:
+                    raise InputError(
+                        f"sentence {sentence.id} must have vectors of one width in the activations, got {error}."
+                    ) from error
                 if len(found) != len(sentence.words):
                     raise InputError(
                         f"sentence {sentence.id} must have {len(sentence.words)} vectors in the activations, "
@@ -192,13 +195,31 @@ class JsonShelf:
 
 
 def _shelf(path: Path) -> Shelf:
+    kinds: dict[str, Callable[[Path], Shelf]] = {
+        ".hdf5": Hdf5Shelf,
+        ".h5": Hdf5Shelf,
+        ".json": JsonShelf,
+        ".jsonl": JsonShelf,
+    }
     if path.is_dir():
         return NpyShelf(path)
-    if path.suffix in (".hdf5", ".h5"):
-        return Hdf5Shelf(path)
-    if path.suffix in (".json", ".jsonl"):
-        return JsonShelf(path)
+    if path.suffix in kinds:
+        try:
+            return kinds[path.suffix](path)
+        except (KeyError, IndexError, TypeError, ValueError, StopIteration) as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputError(
+                f"{path} must be a file of activations as NeuroX writes it, got {type(error).__name__}: {error}."
+            ) from error
     raise InputError(f"model.path must be a folder, or a .hdf5, .h5, .json or .jsonl file, got {str(path)!r}.")
+
+
+def _files(path: Path) -> list[Path]:
+    """What is read of a path, in a fixed order."""
+    if not path.is_dir():
+        return [path]
+    return sorted(file for file in path.iterdir() if LAYER_FILE.fullmatch(file.name) or file.name == WORDS)
 
 
 def _there(path: Path) -> Path:
@@ -225,18 +246,22 @@ def _array(path: Path) -> Any:
 
 def _sentences(path: Path) -> Iterator[tuple[str, ...]]:
     _there(path)
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        if line.startswith("["):
-            try:
-                yield tuple(map(str, json.loads(line)))
-                continue
-            except ValueError as error:
-                if line.startswith('["'):
-                    raise InputError(
-                        f"{path}, line {number}, must be a JSON list of words, got {line[:40]!r}."
-                    ) from error
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} must be UTF-8 text, got {error.reason}; save it as UTF-8.") from error
+    for line in lines:
         if line.split():
-            yield tuple(line.split())
+            yield _listed(line) or tuple(line.split())
+
+
+def _listed(line: str) -> tuple[str, ...]:
+    """The words of a line that is a JSON list of them; none of another line."""
+    try:
+        found = json.loads(line) if line.startswith('["') else None
+    except ValueError:
+        return ()
+    return tuple(found) if isinstance(found, list) and all(isinstance(word, str) for word in found) else ()
 
 
 def _layers_of(shape: tuple[int, ...]) -> tuple[Segment, ...]:

@@ -68,8 +68,8 @@ def _site(entry: Any) -> Site:
     if isinstance(entry, str) and entry in BY_NAME:
         return Site(entry)
     if isinstance(entry, str) and ("." in entry or "\\" in entry):
-        words = re.findall(r"[A-Za-z_]\w*", re.sub(r"\\\w", "", entry))
-        return Site(words[-1] if words else "site", _checked(entry))
+        words = re.findall(r"[A-Za-z_]\w*", re.sub(r"\\\w", "", entry)) or ["site"]
+        return Site(f"{words[-1]}_output" if words[-1] in BY_NAME else words[-1], _checked(entry))
     if isinstance(entry, dict) and {"name", "pattern"} <= set(entry) <= {"name", "pattern", "tap"}:
         if not re.fullmatch(r"\w+", str(entry["name"])) or entry["name"] in BY_NAME:
             raise InputError(f"the name of a site must be one new word, got {entry['name']!r}.")

@@ -149,7 +149,12 @@ class SubwordSplitter:
         for which, ((first, _), (ids, type_ids, local_ids)) in enumerate(zip(windows, encoded, strict=True)):
             spans = {first + word: span for word, span in word_spans(local_ids).items()}
             mine = {word: span for word, span in spans.items() if owners[word] == which}
-            yield SubwordSentence(ids, type_ids, list(mine.values()), [start + word for word in mine], is_window=True)
+            if len(ids) > self._limit:
+                raise self._too_long(sentence, len(ids), "its windows have other subwords; split it in the corpus")
+            if mine:
+                yield SubwordSentence(
+                    ids, type_ids, list(mine.values()), [start + word for word in mine], is_window=True
+                )
 
 
 def _lead(tokenizer: Any) -> str:

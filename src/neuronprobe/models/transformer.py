@@ -83,6 +83,10 @@ class FrozenTransformer:
         }
         if compile and any(site.name != RESIDUAL for site in self._sites):
             raise InputError("model.compile must be false for sites inside blocks, got true; read residual alone.")
+        if random_weights and (adapter is not None or quantise != "none" or device_map is not None):
+            raise InputError(
+                "model.random_weights must be false with model.adapter, model.quantise or model.device_map, got true."
+            )
         if keep_embeddings and not random_weights:
             raise InputError("model.keep_embeddings must be false without model.random_weights=true, got true.")
         self._loader = Loader(
@@ -113,6 +117,7 @@ class FrozenTransformer:
             "layers": None if self._layers is None else list(self._layers),
             "aggregation": self.aggregation,
             "special_tokens": self._special_tokens,
+            "trust_remote_code": loader.trust_remote_code,
             "random_weights": [loader.seed, loader.keep_embeddings] if loader.random_weights else None,
         }
         names = ("part", "dtype", "attn_implementation", "quantise")
@@ -136,17 +141,18 @@ class FrozenTransformer:
         """
         batch, run = self._check_batch(), self._run
         network, loader = self.network, self._loader
-        anatomy = Anatomy(network, lambda: run(batch, output_hidden_states=True), self._states_of)
         checks.check_frozen(network)
+        anatomy = self._anatomy(batch)
+        checks.check_finite(anatomy.states, batch)
         checks.check_shape(anatomy.states, loader.n_layers, getattr(loader.config, "hidden_size", None), self.name)
         family, is_decoder = loader.config.model_type, loader.is_decoder_of_two
         stream = anatomy.places(Site(RESIDUAL), family, is_decoder)
         if not stream or not (is_decoder or checks.carries_all(network, stream, batch, run, self._last_state_of)):
-            return self._without_blocks(anatomy.states)
+            return self._without_blocks(anatomy.states, batch)
         found = [anatomy.places(site, family, is_decoder) for site in self._sites]
         chosen = tuple(place for places in found for place in self._of_layers(places, len(anatomy.states) - 1))
         checks.check_hook(network, chosen, anatomy.states, batch, run)
-        checks.check_padding(network, chosen, batch, run)
+        checks.check_padding(chosen, batch, lambda inputs: read(network, chosen, lambda: run(inputs)))
         checks.check_alive(network, chosen, batch, run, self._last_state_of)
         if self._compile:
             _compile(network, anatomy.blocks)
@@ -217,6 +223,12 @@ class FrozenTransformer:
         """What the network takes, padded on the right, on its device."""
         width = max(len(piece) for piece in batch)
         pad = self.tokenizer.pad_token_id or 0
+        pad = pad if pad < self._n_subwords else 0
+        if (largest := max(max(piece.ids) for piece in batch)) >= self._n_subwords:
+            raise InputError(
+                f"the tokenizer of {self.name!r} must give subwords that the model has ({self._n_subwords:,}), "
+                f"got number {largest:,} ({self.tokenizer.convert_ids_to_tokens(largest)!r})."
+            )
         inputs = {
             "input_ids": _padded([piece.ids for piece in batch], width, pad),
             "attention_mask": _padded([[1] * len(piece) for piece in batch], width, 0),
@@ -224,6 +236,12 @@ class FrozenTransformer:
         if batch[0].type_ids is not None and self._takes_type_ids:
             inputs["token_type_ids"] = _padded([piece.type_ids or [] for piece in batch], width, 0)
         return {name: self._moved(tensor) for name, tensor in inputs.items()}
+
+    @cached_property
+    def _n_subwords(self) -> int:
+        """Rows of the embedding matrix."""
+        embeddings = getattr(self.network.get_input_embeddings(), "weight", None)  # type: ignore[operator]
+        return 10**18 if embeddings is None else len(embeddings)
 
     @cached_property
     def _takes_type_ids(self) -> bool:
@@ -270,11 +288,25 @@ class FrozenTransformer:
             raise InputError(f"model.layers must have a layer of site {places[0].site} ({there}), got {self._layers}.")
         return chosen
 
-    def _without_blocks(self, states: Sequence[Tensor]) -> tuple[Place, ...]:
+    def _anatomy(self, batch: Inputs) -> Anatomy:
+        try:
+            return Anatomy(self.network, lambda: self._run(batch, output_hidden_states=True), self._states_of)
+        except InputError:
+            raise
+        except Exception as error:  # whatever a network makes of inputs that it was not made for
+            reason = " ".join(str(error).split())[:160]
+            raise InputError(
+                f"model.name must be a model that runs on subwords and their mask alone, got {self.name!r}: {reason}"
+            ) from error
+
+    def _without_blocks(self, states: Sequence[Tensor], batch: Inputs) -> tuple[Place, ...]:
         """The residual stream as the model returns it, where no module takes it as its input (XLM)."""
         if any(site.name != RESIDUAL for site in self._sites):
             raise InputError(f"model.sites must be residual for {self.name!r}: its blocks were not found.")
         places = [Place(RESIDUAL, layer, "", "output", state.shape[-1]) for layer, state in enumerate(states)]
+        checks.check_padding(
+            places, batch, lambda inputs: list(self._states_of(self._run(inputs, output_hidden_states=True)))
+        )
         return tuple(self._of_layers(places, len(states) - 1))
 
 
