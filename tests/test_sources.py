@@ -101,18 +101,26 @@ def test_live_activations_must_be_finite_and_may_come_from_files(
 def test_a_label_of_sentences_is_read_from_a_row_for_each(
     small_questions: dict[str, str], tiny_bert: Path, tmp_path: Path
 ) -> None:
-    corpus = LinesCorpus(**small_questions, held_out=100, separator="blank", coarse=":", encoding="latin-1")
+    corpus = LinesCorpus(
+        **small_questions, held_out=100, separator="blank", coarse=":", encoding="latin-1", prop="question"
+    )
     model = FrozenTransformer(str(tiny_bert), aggregation="sentence_mean")
-    data = module(corpus, model, tmp_path, SentenceProperty("label"))
+    data = module(corpus, model, tmp_path, SentenceProperty("question"))
     assert list(data.labels) == ["HUM", "LOC", "NUM"]
     assert [len(data.split(name)) for name in ("train", "dev", "test")] == [500, 100, 90]
     assert data.split("train").batch(torch.tensor([3])).activations.shape == (1, 96)
-    assert list(module(corpus, model, tmp_path, SentenceProperty("fine")).labels) == ["HUM:ind", "LOC:city", "NUM:date"]
-    with pytest.raises(InputError, match=r"model\.aggregation must give a row for each sentence for property label"):
-        module(corpus, FrozenTransformer(str(tiny_bert)), tmp_path, SentenceProperty("label"))
+    assert list(module(corpus, model, tmp_path, SentenceProperty("question_fine")).labels) == [
+        "HUM:ind",
+        "LOC:city",
+        "NUM:date",
+    ]
+    with pytest.raises(InputError, match=r"model\.aggregation must give a row for each sentence for property question"):
+        module(corpus, FrozenTransformer(str(tiny_bert)), tmp_path, SentenceProperty("question"))
     with pytest.raises(InputError, match="choose last, first, average or max"):
         module(corpus, model, tmp_path, WordProperty("upos"))
-    with pytest.raises(InputError, match=r"a label of sentences \(label, fine in this corpus\), got 'topic'"):
+    with pytest.raises(
+        InputError, match=r"a label of sentences \(question, question_fine in this corpus\), got 'topic'"
+    ):
         module(corpus, model, tmp_path, SentenceProperty("topic")).labels  # noqa: B018
 
 

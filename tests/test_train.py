@@ -195,7 +195,7 @@ def test_a_property_of_sentences_goes_through_all_studies(
 ) -> None:
     settings = {
         **{f"corpus.{split}": path for split, path in small_questions.items()}, "corpus": "trec", "corpus.dev": None,
-        "corpus.held_out": 100, "property": "label", "callbacks": "full", "callbacks.selectivity": "null",
+        "corpus.held_out": 100, "property": "question", "callbacks": "full", "callbacks.selectivity": "null",
         "model.aggregation": "sentence_mean", "probe.epochs": 20, "probe.lr": 0.01,
     }  # fmt: skip
     assert run(**settings) == 0
@@ -590,4 +590,4 @@ def test_help_is_fast_because_nothing_heavy_is_imported() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.stdout.strip().endswith("[]"), done.stderr
-    assert "property: ccg, chunk, deprel, sem, upos, xpos" in done.stdout
+    assert "property: ccg, chunk, deprel, question, sem, upos, xpos" in done.stdout

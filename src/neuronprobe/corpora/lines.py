@@ -13,19 +13,20 @@ from neuronprobe.types import Sentence
 class LinesCorpus:
     """A sentence a line: its label, one separator, then words with blanks between them.
 
-    With `coarse` (TREC: ":") a label ends before this sign, and the whole one is there as `fine`. Without `dev`, the
-    last `held_out` sentences of train are dev. Blank lines are passed over.
+    `prop` is the property that the labels are of. With `coarse` (TREC: ":") a label ends before this sign, and the
+    whole one is there as `<prop>_fine`. Without `dev`, the last `held_out` sentences of train are dev. Blank lines are
+    passed over.
     """
 
     def __init__(
         self, train: str, test: str, dev: str | None = None, held_out: int = 0, separator: str = "tab",
-        coarse: str | None = None, encoding: str = "utf-8-sig", name: str = "lines",
+        coarse: str | None = None, encoding: str = "utf-8-sig", prop: str = "topic", name: str = "lines",
     ) -> None:  # fmt: skip
         self.name = name
         self._separator = SEPARATORS[choice("corpus.separator", separator, SEPARATORS)]
         if coarse == "":
             raise InputError("corpus.coarse must be null or a sign behind which a label becomes finer, got ''.")
-        self._coarse, self._encoding = coarse, encoding
+        self._coarse, self._encoding, self._prop = coarse, encoding, prop
         self._held_out = held_out_sentences(held_out, dev)
         self._paths = split_files("text", train=train, dev=train if dev is None else dev, test=test)
 
@@ -43,7 +44,7 @@ class LinesCorpus:
             words = tuple(text.split())
             if not (label and found and words):
                 raise InputError(f"{path}, line {number}, must be a label, a separator and words, got {line[:40]!r}.")
-            labels = (
-                {"label": label} if self._coarse is None else {"label": label.split(self._coarse)[0], "fine": label}
-            )
+            labels = {self._prop: label}
+            if self._coarse is not None:
+                labels = {self._prop: label.split(self._coarse)[0], f"{self._prop}_fine": label}
             yield Sentence(f"{path.stem}-{number}", words, {}, labels)
