@@ -33,7 +33,7 @@ def bare(model: FrozenTransformer, sentences: list[Sentence]) -> None:
     for chunk in chunks(sentences, len(model.neurons)):
         encoded = model.tokenise(chunk)
         for batch in length_buckets(encoded, BUDGET):
-            inputs = model.inputs([encoded[i] for i in batch])
+            inputs = model.forward.inputs([encoded[i] for i in batch])
             with torch.no_grad():
                 model.network(**inputs)
 

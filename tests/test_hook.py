@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from neuronprobe.activations.extraction import read_sentences
 from neuronprobe.errors import InputError
 from neuronprobe.models import FrozenTransformer, from_package, shift
+from neuronprobe.models.forward import Forward
 from neuronprobe.models.reading import read_or_halve
 from neuronprobe.models.sites import matches, parse_sites
 from neuronprobe.models.subwords import SubwordSentence
@@ -165,7 +166,7 @@ def test_the_checks_take_few_passes_and_leave_no_hook(gpt2: str) -> None:
     handle.remove()
     left = sum(len(m._forward_pre_hooks) + len(m._forward_hooks) for m in model.network.modules())
     again = FrozenTransformer(gpt2)
-    again.network(**again.inputs([SubwordSentence([3, 4, 5], None, [], [])]), output_hidden_states=True)
+    again.network(**again.forward.inputs([SubwordSentence([3, 4, 5], None, [], [])]), output_hidden_states=True)
     assert left == sum(len(m._forward_pre_hooks) + len(m._forward_hooks) for m in again.network.modules())
 
 
@@ -208,7 +209,7 @@ def spans_alone(model: FrozenTransformer, sentence: Sentence) -> list[Tensor]:
     """All subwords' last hidden states of each word, from Hugging Face on the sentence alone."""
     (piece,) = FrozenTransformer(model.name).tokenise([sentence])
     with torch.no_grad():
-        state = model.network(**model.inputs([piece]), output_hidden_states=True).hidden_states[2]
+        state = model.network(**model.forward.inputs([piece]), output_hidden_states=True).hidden_states[2]
     return [state[0, start:end] for start, end in piece.spans]
 
 
@@ -404,12 +405,12 @@ def test_a_model_whose_words_see_the_padding_is_refused_without_blocks_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = FrozenTransformer(str(save_family(tmp_path, "xlm", emb_dim=32, n_layers=3, n_heads=4)))
-    states_of = FrozenTransformer._states_of
+    states_of = Forward.states_of
 
-    def mixed(self: FrozenTransformer, output: Any) -> tuple[Tensor, ...]:
+    def mixed(self: Forward, output: Any) -> tuple[Tensor, ...]:
         return tuple(state + state.mean(1, keepdim=True) for state in states_of(self, output))
 
-    monkeypatch.setattr(FrozenTransformer, "_states_of", mixed)
+    monkeypatch.setattr(Forward, "states_of", mixed)
     with pytest.raises(InputError, match="must not depend on padding"):
         _ = model.places
 

@@ -117,8 +117,8 @@ def test_roberta_begins_to_count_positions_behind_its_padding(tmp_path: Path) ->
 
 def test_type_ids_go_only_to_networks_that_take_them(tiny_bert: Path, tmp_path: Path) -> None:
     piece = SubwordSentence([3, 4, 5], [0, 0, 1], [], [])
-    assert FrozenTransformer(str(tiny_bert)).inputs([piece])["token_type_ids"].tolist() == [[0, 0, 1]]
-    assert "token_type_ids" not in FrozenTransformer(str(save_family(tmp_path, "llama"))).inputs([piece])
+    assert FrozenTransformer(str(tiny_bert)).forward.inputs([piece])["token_type_ids"].tolist() == [[0, 0, 1]]
+    assert "token_type_ids" not in FrozenTransformer(str(save_family(tmp_path, "llama"))).forward.inputs([piece])
 
 
 def test_nothing_of_the_network_can_be_trained(tiny_bert: Path) -> None:

@@ -27,7 +27,7 @@ every_family = pytest.mark.parametrize("name", FAMILIES)
 def alone(model: FrozenTransformer, piece: SubwordSentence) -> tuple[Tensor, ...]:
     """Hugging Face's hidden states of one sentence, without padding and without a hook."""
     with torch.no_grad():
-        output = model.network(**model.inputs([piece]), output_hidden_states=True)
+        output = model.network(**model.forward.inputs([piece]), output_hidden_states=True)
     return tuple(output.hidden_states)
 
 
@@ -81,7 +81,7 @@ def test_structure_finds_what_the_preset_says(name: str, site: str, family: Fold
     if site == "attention" and name in WITHOUT_ATTENTION:
         pytest.skip("this family has no such module; remove it from WITHOUT_ATTENTION when it has")
     model = FrozenTransformer(str(family(name)))
-    batch = model.inputs([SubwordSentence(list(range(3, 3 + n)), None, [], []) for n in (7, 5)])
+    batch = model.forward.inputs([SubwordSentence(list(range(3, 3 + n)), None, [], []) for n in (7, 5)])
     run = lambda: model.network(**batch, output_hidden_states=True)  # noqa: E731
     anatomy = Anatomy(model.network, run, lambda output: output.hidden_states)
     by_structure = anatomy.places(Site(site), "a family without preset", False)
@@ -146,7 +146,7 @@ def test_the_decoder_of_two_parts_is_read_and_edited(name: str, family: Folders)
     read = dict(zip([(p.site, p.layer) for p in model.places], model.read(pieces), strict=True))
     row = 0
     for piece in pieces:
-        inputs = model.inputs([piece])
+        inputs = model.forward.inputs([piece])
         with torch.no_grad():
             output = model.network(**inputs, decoder_input_ids=inputs["input_ids"], output_hidden_states=True)
         for layer, state in enumerate(output.decoder_hidden_states):

@@ -9,26 +9,22 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from neuronprobe.errors import InputError, choice, whole_number
-from neuronprobe.models import checks
 from neuronprobe.models.aggregation import AGGREGATIONS, OF_SENTENCES, aggregate
 from neuronprobe.models.folder import digest, find_folder
+from neuronprobe.models.forward import Forward
 from neuronprobe.models.hook import Place, Values, read, visiting
+from neuronprobe.models.inspection import Inspection
 from neuronprobe.models.interventions import Intervention, visits
 from neuronprobe.models.loading import DTYPES, PARTS, QUANTISED, Loader
-from neuronprobe.models.places import Anatomy
 from neuronprobe.models.reading import Chunk, read_in_batches
-from neuronprobe.models.sites import RESIDUAL, Site, parse_sites
+from neuronprobe.models.sites import RESIDUAL, parse_sites
 from neuronprobe.models.subwords import POLICIES, SubwordSentence, SubwordSplitter
 from neuronprobe.neurons import NeuronTable, Segment
 from neuronprobe.types import Sentence
-
-Inputs = dict[str, Int[Tensor, "sentence position"]]
-SHORT, LONG = 5, 7
-"""Subwords of the two sentences on which a model is checked."""
 
 
 class FrozenTransformer:
@@ -134,29 +130,21 @@ class FrozenTransformer:
         return self._loader.tokenizer()
 
     @cached_property
+    def forward(self) -> Forward:
+        """Forward passes of the network."""
+        return Forward(self.network, self.tokenizer, self.name, self._loader.is_decoder_of_two)
+
+    @cached_property
     def places(self) -> tuple[Place, ...]:
         """Where each segment of the neuron table is read and edited; found and checked on one short batch.
 
-        Raises InputError where a site is not there, or a check fails (`models.checks`).
+        Raises InputError where a site is not there, or a check fails (`models.inspection`).
         """
-        batch, run = self._check_batch(), self._run
-        network, loader = self.network, self._loader
-        checks.check_frozen(network)
-        anatomy = self._anatomy(batch)
-        checks.check_finite(anatomy.states, batch)
-        checks.check_shape(anatomy.states, loader.n_layers, getattr(loader.config, "hidden_size", None), self.name)
-        family, is_decoder = loader.config.model_type, loader.is_decoder_of_two
-        stream = anatomy.places(Site(RESIDUAL), family, is_decoder)
-        if not stream or not (is_decoder or checks.carries_all(network, stream, batch, run, self._last_state_of)):
-            return self._without_blocks(anatomy.states, batch)
-        found = [anatomy.places(site, family, is_decoder) for site in self._sites]
-        chosen = tuple(place for places in found for place in self._of_layers(places, len(anatomy.states) - 1))
-        checks.check_hook(network, chosen, anatomy.states, batch, run)
-        checks.check_padding(chosen, batch, lambda inputs: read(network, chosen, lambda: run(inputs)))
-        checks.check_alive(network, chosen, batch, run, self._last_state_of)
+        inspection = Inspection(self.forward, self._loader, self.title)
+        places = inspection.places(self._sites, self._layers)
         if self._compile:
-            _compile(network, anatomy.blocks)
-        return chosen
+            _compile(self.network, inspection.blocks)
+        return places
 
     @cached_property
     def neurons(self) -> NeuronTable:
@@ -202,10 +190,10 @@ class FrozenTransformer:
             rows, starts, ends = index.to(values.device)
             return aggregate(values, rows, starts, ends, self.aggregation)
 
-        inputs = self.inputs(batch)
+        inputs = self.forward.inputs(batch)
         if self.places and self.places[0].module:
-            return read(self.network, self.places, lambda: self._run(inputs), pick)
-        states = self._states_of(self._run(inputs, output_hidden_states=True))
+            return read(self.network, self.places, lambda: self.forward.run(inputs), pick)
+        states = self.forward.states_of(self.forward.run(inputs, output_hidden_states=True))
         return [pick(states[place.layer]) for place in self.places]
 
     @contextmanager
@@ -218,96 +206,6 @@ class FrozenTransformer:
             raise InputError(f"interventions need the model's blocks, got {self.name!r}, in which they were not found.")
         with visiting(self.network, visits(interventions, self.neurons, self.places)):
             yield self.network
-
-    def inputs(self, batch: Sequence[SubwordSentence]) -> Inputs:
-        """What the network takes, padded on the right, on its device."""
-        width = max(len(piece) for piece in batch)
-        pad = self.tokenizer.pad_token_id or 0
-        pad = pad if pad < self._n_subwords else 0
-        if (largest := max(max(piece.ids) for piece in batch)) >= self._n_subwords:
-            raise InputError(
-                f"the tokenizer of {self.name!r} must give subwords that the model has ({self._n_subwords:,}), "
-                f"got number {largest:,} ({self.tokenizer.convert_ids_to_tokens(largest)!r})."
-            )
-        inputs = {
-            "input_ids": _padded([piece.ids for piece in batch], width, pad),
-            "attention_mask": _padded([[1] * len(piece) for piece in batch], width, 0),
-        }
-        if batch[0].type_ids is not None and self._takes_type_ids:
-            inputs["token_type_ids"] = _padded([piece.type_ids or [] for piece in batch], width, 0)
-        return {name: self._moved(tensor) for name, tensor in inputs.items()}
-
-    @cached_property
-    def _n_subwords(self) -> int:
-        """Rows of the embedding matrix."""
-        embeddings = getattr(self.network.get_input_embeddings(), "weight", None)  # type: ignore[operator]
-        return 10**18 if embeddings is None else len(embeddings)
-
-    @cached_property
-    def _takes_type_ids(self) -> bool:
-        import inspect
-
-        return "token_type_ids" in inspect.signature(self.network.forward).parameters
-
-    def _moved(self, tensor: Tensor) -> Tensor:
-        device = next(self.network.parameters()).device
-        return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
-
-    def _run(self, inputs: Inputs, **options: Any) -> Any:
-        """A forward pass; the decoder of two parts reads the sentence that the encoder reads."""
-        if self._loader.is_decoder_of_two:
-            ids, mask = inputs["input_ids"], inputs["attention_mask"]
-            options |= {"decoder_input_ids": ids, "decoder_attention_mask": mask}
-        return self.network(**inputs, **options)
-
-    def _states_of(self, output: Any) -> tuple[Tensor, ...]:
-        return tuple(output.decoder_hidden_states if self._loader.is_decoder_of_two else output.hidden_states)
-
-    def _last_state_of(self, output: Any) -> Tensor:
-        return output.last_hidden_state  # type: ignore[no-any-return]
-
-    def _check_batch(self) -> Inputs:
-        """Two sentences of ordinary subwords, one shorter and padded."""
-        special = set(self.tokenizer.all_special_ids)
-        n_ids = min(len(self.tokenizer), int(getattr(self._loader.config, "vocab_size", len(self.tokenizer))))
-        step = max(1, n_ids // (LONG + 1))
-        ordinary = [one for one in (*range(step, n_ids, step), *range(n_ids)) if one not in special]
-        ids = (ordinary * LONG)[:LONG]
-        pieces = [SubwordSentence(row, None, [], []) for row in (ids[::-1], ids[:SHORT])]
-        return self.inputs(pieces)
-
-    def _of_layers(self, places: Sequence[Place], n_layers: int) -> list[Place]:
-        for layer in self._layers or ():
-            if not 0 <= layer <= n_layers:
-                raise InputError(
-                    f"layer must be between 0 and {n_layers} for {self.title} (0 = embeddings), got {layer}."
-                )
-        chosen = [place for place in places if self._layers is None or place.layer in self._layers]
-        if not chosen:
-            there = ", ".join(str(place.layer) for place in places)
-            raise InputError(f"model.layers must have a layer of site {places[0].site} ({there}), got {self._layers}.")
-        return chosen
-
-    def _anatomy(self, batch: Inputs) -> Anatomy:
-        try:
-            return Anatomy(self.network, lambda: self._run(batch, output_hidden_states=True), self._states_of)
-        except InputError:
-            raise
-        except Exception as error:  # whatever a network makes of inputs that it was not made for
-            reason = " ".join(str(error).split())[:160]
-            raise InputError(
-                f"model.name must be a model that runs on subwords and their mask alone, got {self.name!r}: {reason}"
-            ) from error
-
-    def _without_blocks(self, states: Sequence[Tensor], batch: Inputs) -> tuple[Place, ...]:
-        """The residual stream as the model returns it, where no module takes it as its input (XLM)."""
-        if any(site.name != RESIDUAL for site in self._sites):
-            raise InputError(f"model.sites must be residual for {self.name!r}: its blocks were not found.")
-        places = [Place(RESIDUAL, layer, "", "output", state.shape[-1]) for layer, state in enumerate(states)]
-        checks.check_padding(
-            places, batch, lambda inputs: list(self._states_of(self._run(inputs, output_hidden_states=True)))
-        )
-        return tuple(self._of_layers(places, len(states) - 1))
 
 
 def _layers(given: Any) -> tuple[int, ...] | None:
@@ -331,7 +229,3 @@ def _compile(network: nn.Module, blocks: Sequence[str]) -> None:
     for name in blocks:
         block = network.get_submodule(name)
         block.forward = torch.compile(block.forward, dynamic=True)
-
-
-def _padded(lists: Sequence[list[int]], width: int, fill: int) -> Tensor:
-    return torch.tensor([row + [fill] * (width - len(row)) for row in lists])
