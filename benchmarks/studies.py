@@ -52,6 +52,7 @@ def main() -> None:
     parser.add_argument("treebank", type=Path)
     parser.add_argument("--neurox", metavar="PYTHON", required=True)
     parser.add_argument("--store", default="store")
+    parser.add_argument("--sizes", type=int, default=20, metavar="PERCENT", help="largest set, in percent")
     options = parser.parse_args()
     quiet()
     train = ewt.module(options.treebank, options.store).split("train")
@@ -60,7 +61,7 @@ def main() -> None:
     weights = probe.trained_weights.float()
     rankings = [clock(lambda: lca(weights)) for _ in range(5)]
     ranking_seconds, ranking = statistics.median(seconds for seconds, _ in rankings), rankings[0][1]
-    sizes = [size("share", percent / 100, len(train.neurons)) for percent in range(1, 21)]
+    sizes = [size("share", percent / 100, len(train.neurons)) for percent in range(1, options.sizes + 1)]
     order, n = ranking.order, len(train.neurons)
     sets = [chosen for k in sizes for chosen in (top(order, k), random(n, k, seed=k), bottom(order, k))]
     bank, _ = clock(lambda: fit([Member(L1, L2, 0, chosen) for chosen in sets], train))
@@ -73,7 +74,7 @@ def main() -> None:
         theirs = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     print(f"{torch.get_num_threads()} threads; {len(train):,} × {n:,} × {train.n_labels}")
     print(
-        f"60 retrainings: bank {bank:.1f} s, NeuroX {theirs['retraining']:.1f} s: {theirs['retraining'] / bank:.1f} ×"
+        f"{len(sets)} retrainings: bank {bank:.1f} s, NeuroX {theirs['retraining']:.1f} s: {theirs['retraining'] / bank:.1f} ×"
     )
     ratio = theirs["ranking"] / ranking_seconds
     print(f"ranking: {1000 * ranking_seconds:.1f} ms, NeuroX at stride 1000 {theirs['ranking']:.2f} s: {ratio:.0f} ×")
