@@ -16,6 +16,10 @@ def test_flat_index_and_neuron_are_inverse() -> None:
     assert [TABLE.flat(TABLE.neuron(flat)) for flat in range(len(TABLE))] == list(range(15))
     assert TABLE.neuron(7) == Neuron("residual", 1, 2, None)
     assert TABLE.neuron(8) == Neuron("mlp", 1, 0, None)
+    heads = NeuronTable((Segment("residual", 0, 4), Segment("attention", 1, 6, heads=3)))
+    assert [heads.neuron(flat).attention_head for flat in range(10)] == [None] * 4 + [0, 0, 1, 1, 2, 2]
+    assert NeuronTable.from_list(heads.as_list()) == heads
+    assert heads.with_roles(("a", "b")).neuron(15).attention_head == 0 and heads.flat(heads.neuron(7)) == 7
 
 
 def test_what_the_table_lacks_is_an_error() -> None:

@@ -176,15 +176,20 @@ def test_live_activations_give_the_same_job_as_a_store(
 
 
 def test_sites_are_told_apart_all_the_way(run: Run, tmp_path: Path) -> None:
-    assert run(model__sites="[residual,mlp]", callbacks="full", probe__epochs=1) == 0
+    assert run(model__sites="[residual,mlp,attention]", callbacks="full", probe__epochs=1) == 0
     with (tmp_path / "job" / "ranking.csv").open(encoding="utf-8") as file:
-        places = {(row["site"], row["layer"]) for row in csv.DictReader(file)}
-    assert places == {*(("residual", str(layer)) for layer in range(3)), ("mlp", "1"), ("mlp", "2")}
+        ranked = list(csv.DictReader(file))
+    inside = {(site, str(layer)) for site in ("mlp", "attention") for layer in (1, 2)}
+    assert {(row["site"], row["layer"]) for row in ranked} == {*(("residual", str(i)) for i in range(3)), *inside}
+    heads = {(row["site"], int(row["neuron"]) // 16 if row["site"] == "attention" else "", row["attention_head"])
+             for row in ranked}  # fmt: skip
+    assert heads == {("residual", "", ""), ("mlp", "", ""), ("attention", 0, "0"), ("attention", 1, "1")}
     salient = [
         r for r in results(tmp_path / "job")["rows"] if (r["study"], r["metric"]) == ("ranking", "salient_neurons")
     ]
     assert [(row["site"], row["layer"]) for row in salient] == [
         ("residual", 0), ("residual", 1), ("residual", 2), ("mlp", 1), ("mlp", 2),
+        ("attention", 1), ("attention", 2),
     ]  # fmt: skip
     assert neuron_name({"site": "mlp", "layer": 3, "neuron": 5, "role": "head"}) == "head mlp (3, 5)"
     assert neuron_name({"site": "residual", "layer": 3, "neuron": 5}) == "(3, 5)"

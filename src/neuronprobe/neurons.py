@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -18,22 +18,27 @@ Neurons = Int[Tensor, " _"]
 
 @dataclass(frozen=True)
 class Segment:
-    """The neurons of one layer at one site; `role` tells the parts of a unit apart (head, modifier)."""
+    """The neurons of one layer at one site; `role` tells the parts of a unit apart (head, modifier).
+
+    `heads` is how many attention heads lie side by side in it, where it is the output of attention.
+    """
 
     site: str
     layer: int
     width: int
     role: str | None = None
+    heads: int | None = None
 
 
 @dataclass(frozen=True)
 class Neuron:
-    """(site, layer, index, role) of one neuron; layer 0 = embeddings."""
+    """(site, layer, index, role) of one neuron; layer 0 = embeddings. `attention_head` counts from 0."""
 
     site: str
     layer: int
     index: int
     role: str | None = None
+    attention_head: int | None = None
 
     def __str__(self) -> str:
         place = f"layer {self.layer}, {self.index}"
@@ -69,7 +74,9 @@ class NeuronTable:
             raise IndexError(f"flat index must be between 0 and {len(self) - 1}, got {flat}.")
         which = int(self.segment_of[flat])
         segment = self.segments[which]
-        return Neuron(segment.site, segment.layer, flat - self.starts[which], segment.role)
+        index = flat - self.starts[which]
+        head = None if segment.heads is None else index * segment.heads // segment.width
+        return Neuron(segment.site, segment.layer, index, segment.role, head)
 
     def flat(self, neuron: Neuron) -> int:
         """The flat index of a neuron; KeyError if the table has no such neuron."""
@@ -85,7 +92,7 @@ class NeuronTable:
 
     def with_roles(self, roles: Sequence[str | None]) -> NeuronTable:
         """The table of units that put one vector of this table per role side by side."""
-        return NeuronTable(tuple(Segment(s.site, s.layer, s.width, role) for role in roles for s in self.segments))
+        return NeuronTable(tuple(replace(segment, role=role) for role in roles for segment in self.segments))
 
     def as_list(self) -> list[dict[str, Any]]:
         """Plain data for index.json and checkpoints."""

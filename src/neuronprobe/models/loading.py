@@ -72,6 +72,13 @@ class Loader:
         names = ("num_decoder_layers", "decoder_layers") if self.is_decoder_of_two else ("num_hidden_layers",)
         return next((int(n) for name in names if (n := getattr(self.config, name, None)) is not None), None)
 
+    @property
+    def n_heads(self) -> int | None:
+        """Attention heads of a block of the part, by the configuration."""
+        names = ("decoder_attention_heads",) if self.is_decoder_of_two else ()
+        names = (*names, "num_attention_heads")
+        return next((int(n) for name in names if isinstance(n := getattr(self.config, name, None), int)), None)
+
     def network(self) -> nn.Module:
         """The network in evaluation mode, without gradients. Raises InputError if it can't be loaded."""
         network = self._pretrained()

@@ -21,7 +21,7 @@ from neuronprobe.models.inspection import Inspection
 from neuronprobe.models.interventions import Intervention, visits
 from neuronprobe.models.loading import DTYPES, PARTS, QUANTISED, Loader
 from neuronprobe.models.reading import Chunk, read_in_batches
-from neuronprobe.models.sites import RESIDUAL, parse_sites
+from neuronprobe.models.sites import ATTENTION, RESIDUAL, parse_sites
 from neuronprobe.models.subwords import POLICIES, SubwordSentence, SubwordSplitter
 from neuronprobe.neurons import NeuronTable, Segment
 from neuronprobe.types import Sentence
@@ -149,7 +149,11 @@ class FrozenTransformer:
     @cached_property
     def neurons(self) -> NeuronTable:
         """One segment for each site and layer that is read."""
-        return NeuronTable(tuple(Segment(place.site, place.layer, place.width) for place in self.places))
+        heads = self._loader.n_heads
+        return NeuronTable(tuple(
+            Segment(place.site, place.layer, place.width, heads=heads if place.site == ATTENTION else None)
+            for place in self.places
+        ))  # fmt: skip
 
     @cached_property
     def limit(self) -> int:

@@ -64,11 +64,13 @@ def write_ranking(
     """
     columns = confidence or {}
     overall = [
-        (rank, *_place(table, flat), f"{ranking.score[flat]:.8g}", *(f"{c[flat]:.4g}" for c in columns.values()))
+        (rank, *_place(table, flat), f"{ranking.score[flat]:.8g}", *(f"{c[flat]:.4g}" for c in columns.values()),
+         *_heads(table, flat))
         for rank, flat in enumerate(ranking.order.tolist(), 1)
-    ]
+    ]  # fmt: skip
     header = ("rank", "site", "layer", "neuron", "role", "score")
-    _in_one_step(folder / "ranking.csv", _csv((*header, *(f"confidence_top_{k}" for k in columns)), overall))
+    heads = ("attention_head",) if _has_heads(table) else ()
+    _in_one_step(folder / "ranking.csv", _csv((*header, *(f"confidence_top_{k}" for k in columns), *heads), overall))
     by_label = []
     for label, name in enumerate(labels):
         for rank, flat in enumerate(ranking.by_label[label].tolist(), 1):
@@ -136,6 +138,16 @@ def git_commit() -> str | None:
 def _git(folder: Path, *words: str) -> str:
     run = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, check=True, timeout=10)
     return run.stdout.strip()
+
+
+def _has_heads(table: NeuronTable) -> bool:
+    return any(segment.heads is not None for segment in table.segments)
+
+
+def _heads(table: NeuronTable, flat: int) -> tuple[int | str, ...]:
+    """The attention head of a neuron ("" where it is in none), if the table has any."""
+    head = table.neuron(flat).attention_head
+    return () if not _has_heads(table) else ("" if head is None else head,)
 
 
 def _place(table: NeuronTable, flat: int) -> tuple[str, int, int, str]:
