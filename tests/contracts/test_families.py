@@ -58,6 +58,7 @@ def test_a_site_has_the_input_of_its_matrix_in_every_block(name: str, site: str,
     assert [place.layer for place in model.places] == list(range(1, LAYERS + 1))
     width = {"attention": 32, "mlp": 128 if name == "bloom" else 48}[site]
     assert {place.width for place in model.places} == {width}
+    assert {segment.heads for segment in model.neurons.segments} == {4 if site == "attention" else None}
     pieces = model.tokenise(sentences(4))
     read = model.read(pieces)
     for place, values in zip(model.places, read, strict=True):
