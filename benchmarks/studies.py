@@ -79,7 +79,7 @@ def main() -> None:
     print(f"ranking: {1000 * ranking_seconds:.1f} ms, NeuroX at stride 1000 {theirs['ranking']:.2f} s: {ratio:.0f} ×")
     print(
         f"{RESAMPLES} resamples: {resampling:.1f} s, one probe of NeuroX {theirs['probe']:.1f} s: "
-        f"{resampling / theirs['probe']:.1f} of its probes (asked: at most {RESAMPLES / 12:.1f})"
+        f"{resampling / theirs['probe']:.1f} of its probes"
     )
     same = [sorted(top(order, cut).tolist()) == found for cut, found in zip(ranking.cuts, theirs["sets"], strict=True)]
     print(f"sets at NeuroX's 101 cut-offs for the same weights: {sum(same)} equal", end="")
