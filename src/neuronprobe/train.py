@@ -23,10 +23,11 @@ from neuronprobe.build import Job, build
 from neuronprobe.callbacks import LambdaSearch, NeuronRanking, Stability
 from neuronprobe.errors import InputError, whole_number
 from neuronprobe.probes import ProbeBank, save_probe
+from neuronprobe.probes.fit import FEWEST_STEPS
 from neuronprobe.report.page import write_report
 from neuronprobe.report.results import assemble, write_predictions, write_ranking, write_results
 from neuronprobe.report.summary import print_corpus, print_summary
-from neuronprobe.report.verdict import verdict
+from neuronprobe.report.verdict import judge
 from neuronprobe.resume import checkpoint_callback, clear_checkpoints, keep_curves, last_checkpoint
 from neuronprobe.studies import baselines, corpus_summary
 from neuronprobe.studies.ranking import LABEL_MASS
@@ -87,6 +88,8 @@ def _run(config: DictConfig, folder: Path, plain: Any, seconds: dict[str, float]
     rows = _corpus_rows(job)  # again, without the words that were dropped
     train, dev = job.data.split("train"), job.data.split("dev")
     job.fit.warn_if_short(train)
+    if (steps := job.fit.steps(train)) is not None:
+        rows.append(Row("training", "optimizer_steps", float(steps), flags={"fewest": FEWEST_STEPS}))
     job.fit.relate(train)
     bank = job.fit.bank(job.fit.parts(job.fit.grid(), train)[0], train, dev)
     with _clock(seconds, "training"):
@@ -135,8 +138,10 @@ def _write(job: Job, folder: Path, plain: Any, rows: list[Row], seconds: dict[st
             save_probe(folder / "probe.safetensors", study.chosen, data.labels.names, table.as_list())
         if isinstance(study, NeuronRanking):
             write_ranking(folder, study.ranking, table, data.labels.names, LABEL_MASS, _confidence(job))
-    text = verdict([row.as_dict() for row in rows])
-    about = {"fingerprint": _fingerprint(job), "seconds": seconds, "verdict": text}
+    judged = judge([row.as_dict() for row in rows], plain["metric"])
+    about = {
+        "fingerprint": _fingerprint(job), "seconds": seconds, "verdict": judged.text, "beaten": list(judged.beaten),
+    }  # fmt: skip
     results = assemble("ok", plain, rows, **about)
     write_report(folder, results, f"{data.prop.name} in {data.corpus.name}: {data.model.title}")
     write_results(folder, results)
@@ -145,7 +150,7 @@ def _write(job: Job, folder: Path, plain: Any, rows: list[Row], seconds: dict[st
         f"results, ranking, probe and report: {folder}",
         f"activations: {'live' if data.live else data.folder.resolve()}",
     ]
-    print_summary(console, results["rows"], text, where)
+    print_summary(console, results["rows"], judged.text, where, plain["metric"])
 
 
 def _confidence(job: Job) -> Mapping[int, Tensor] | None:

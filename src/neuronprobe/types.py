@@ -12,7 +12,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 UNKNOWN = -1
-"""Label index of a dev or test label that train lacks: no probe can predict it, so it is scored as wrong."""
+"""Label index of the first dev or test label that train lacks, the next ones are below it.
+
+No probe can predict such a label, so it is scored as wrong.
+"""
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class Unit:
 
 @dataclass(frozen=True)
 class Units:
-    """All units of a split as tensors; `labels` index the label set of train, or are UNKNOWN."""
+    """All units of a split as tensors; `labels` index the label set of train, or are at most UNKNOWN."""
 
     rows: Int[Tensor, "unit part"]
     labels: Int[Tensor, " unit"]
@@ -54,6 +57,11 @@ class Units:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @cached_property
+    def n_unknown(self) -> int:
+        """How many labels there are that train lacks."""
+        return len(self.labels[self.labels <= UNKNOWN].unique())
 
     @cached_property
     def digest(self) -> str:
@@ -82,8 +90,8 @@ class Ranking:
     `score[n]` says why neuron n (flat index) stands where it does. `by_label[label]` is a permutation per
     label; `entry[label, neuron]` is the share of the label's weight mass that is strictly heavier than the
     neuron (1 for a weight of zero). `cuts[p]` is how many neurons hold p % of the mass of every label,
-    p = 0..100. `first_block` neurons tie at the front; `weightless` neurons stand at the end in no earned
-    order; `massless` labels chose no neuron.
+    p = 0..100. `first_block` neurons tie at the front. The method really ordered `earned` neurons; those behind stand
+    in a drawn order. `massless` labels chose no neuron.
     """
 
     name: str
@@ -93,13 +101,13 @@ class Ranking:
     entry: Float[Tensor, "label neuron"]
     cuts: tuple[int, ...]
     first_block: int
-    weightless: int
+    earned: int
     massless: Bool[Tensor, " label"]
 
     def labels_served(self, k: int) -> dict[int, list[int]]:
         """For each of the top k neurons the labels in whose set it is, at the mass where the top k is complete."""
         top = self.order[:k]
-        mass = self.score[top].max()
+        mass = self.score[top].max() if k else 0.0
         served = (self.entry[:, top] <= mass) & ~self.massless[:, None] & (self.entry[:, top] < 1)
         return {int(n): served[:, i].nonzero().flatten().tolist() for i, n in enumerate(top)}
 
@@ -139,7 +147,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Result:
-    """What a study found: its rows, and for each reported probe how many units of each test sentence are correct."""
+    """What a study found: its rows, and for each reported probe how many units of each test sentence are correct.
+
+    Probes of a set that is drawn are `[draw, sentence]`.
+    """
 
     rows: tuple[Row, ...]
-    correct: Mapping[str, Int[Tensor, " sentence"]] = field(default_factory=dict)
+    correct: Mapping[str, Int[Tensor, "*draw sentence"]] = field(default_factory=dict)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytorch_lightning as pl
@@ -9,7 +10,7 @@ import pytorch_lightning as pl
 from neuronprobe.activations import Split
 from neuronprobe.callbacks.study import StudyCallback
 from neuronprobe.errors import InputError, choice, number
-from neuronprobe.probes import Fit, Probe, ProbeBank
+from neuronprobe.probes import METRICS, Fit, Probe, ProbeBank
 from neuronprobe.studies import lambda_search, oracle
 from neuronprobe.studies.lambda_search import BY, Rank
 from neuronprobe.types import Result
@@ -22,11 +23,13 @@ class LambdaSearch(StudyCallback):
     chosen: Probe
 
     def __init__(
-        self, rank: Rank, fit: Fit, alpha: float = 0.5, beta: float = 0.5, share: float = 0.2, by: str = "score"
-    ) -> None:
+        self, rank: Rank, fit: Fit, alpha: float = 0.5, beta: float = 0.5, share: float | Sequence[float] = 0.2,
+        by: str = "score", metric: str = "accuracy", of: str = "all",
+    ) -> None:  # fmt: skip
         """`by` is score, retrained_score or dev; `alpha` and `beta` weigh separation and lost accuracy in S.
 
-        `share` of the neurons is top and bottom. Raises InputError if a score has only one (λ1, λ2) to choose from.
+        `share` of the neurons is top and bottom; S takes the mean over several. `metric` is accuracy or macro_f1.
+        Raises InputError if a score has only one (λ1, λ2) to choose from.
         """
         super().__init__()
         self._rank, self._fit = rank, fit
@@ -41,7 +44,9 @@ class LambdaSearch(StudyCallback):
         self._settings: dict[str, Any] = {
             "alpha": number("search.alpha", alpha, 0),
             "beta": number("search.beta", beta, 0),
-            "share": number("search.share", share, 1e-6, 1),
+            "share": [number("search.share", one, 1e-6, 1) for one in _listed(share)],
+            "metric": choice("metric", metric, METRICS),
+            "of": choice("search.of", of, ("all", "earned")),
         }
 
     def study(self, trainer: pl.Trainer, bank: ProbeBank) -> Result:
@@ -54,7 +59,7 @@ class LambdaSearch(StudyCallback):
             by=self._by, reference=self._fit.reference, retrain=lambda members: self._fit(members, train),
         )  # fmt: skip
         self.chosen = probes[found.chosen]
-        all_neurons = oracle(self.chosen, splits, self._fit.seed, self._fit.solver)
+        all_neurons = oracle(self.chosen, splits, data.labels.names, self._fit.seed, self._fit.solver)
         return Result((*found.rows, *all_neurons.rows), all_neurons.correct)
 
     def grid(self, bank: ProbeBank, train: Split) -> list[Probe]:
@@ -62,3 +67,7 @@ class LambdaSearch(StudyCallback):
         self._fit.relate(train)
         rest = self._fit.grid()[len(bank.members) :]
         return self._fit.trained(bank, train) + (self._fit(rest, train) if rest else [])
+
+
+def _listed(share: Any) -> list[Any]:
+    return list(share) if isinstance(share, list | tuple) and share else [share]

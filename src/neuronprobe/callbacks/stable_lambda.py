@@ -17,12 +17,13 @@ class StableLambdaSearch(LambdaSearch):
     """λ by the overlap of tops over resamples, among the pairs that are about as accurate as the best on dev."""
 
     def __init__(
-        self, rank: Rank, fit: Fit, tolerance: float = 0.01, resamples: int = 4, top: float = 0.05, share: float = 0.2
-    ) -> None:
+        self, rank: Rank, fit: Fit, tolerance: float = 0.01, resamples: int = 4, top: float = 0.05, share: float = 0.2,
+        metric: str = "accuracy",
+    ) -> None:  # fmt: skip
         """`tolerance` is a fraction of accuracy; `top` the share of neurons whose overlap decides; `share` is that of
         the score S, which is reported beside and chooses nothing. Costs `resamples` probes for each accurate pair.
         """
-        super().__init__(rank, fit, share=share)
+        super().__init__(rank, fit, share=share, metric=metric)
         self._tolerance = number("search.tolerance", tolerance, 0, 1)
         self._resamples = whole_number("search.resamples", resamples, 2)
         self._top = number("search.top", top, 1e-6, 1)
@@ -37,5 +38,5 @@ class StableLambdaSearch(LambdaSearch):
             probes, fit.pairs, self._rank, fit, train, splits["dev"], self._tolerance, self._top, self._resamples
         )
         self.chosen = probes[stable.chosen]
-        all_neurons = oracle(self.chosen, splits, fit.seed, fit.solver)
+        all_neurons = oracle(self.chosen, splits, data.labels.names, fit.seed, fit.solver)
         return Result((*rechosen(grid.rows, self.chosen), *stable.rows, *all_neurons.rows), all_neurons.correct)

@@ -64,8 +64,13 @@ def _scalars(rows: tuple[Row, ...]) -> dict[str, float]:
     found = {}
     for row in rows:
         is_headline = row.split == "test" and row.draw is None and row.study != "lambda_search"
-        is_shown = "accuracy" in row.metric or row.metric in ("area", "area_difference", "selectivity")
+        is_shown = (
+            "accuracy" in row.metric
+            or "macro_f1" in row.metric
+            or row.metric in ("area", "area_difference", "selectivity")
+        )
         if is_headline and is_shown and row.value is not None:
-            parts = (row.split, row.study, row.set, row.site, row.layer, row.k, row.metric, row.flags.get("against"))
+            fill, against = row.flags.get("fill"), row.flags.get("against")
+            parts = (row.split, row.study, row.set, fill, row.site, row.layer, row.k, row.metric, against)
             found["/".join(str(part) for part in parts if part is not None)] = row.value
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import torch
 from jaxtyping import Float
@@ -86,8 +86,15 @@ class ExactFit(Fit):
         """A member for each pair."""
         return [Member(l1, l2, self.seed) for l1, l2 in self.pairs]
 
-    def warn_if_short(self, train: Split) -> None:
-        """Nothing to say: the optimum is what λ makes it, however few the words are."""
+    def with_seed(self, seed: int) -> Self:
+        """The same fit from weights drawn by the seed: from zeros it would repeat itself."""
+        other = super().with_seed(seed)
+        other.start = "random"
+        return other
+
+    def steps(self, train: Split) -> int | None:
+        """None: the optimum is what λ makes it, however few the words are."""
+        return None
 
     def relate(self, train: Split) -> None:
         """Turn shares of λ1_max into λ1; before it the grid is not known."""

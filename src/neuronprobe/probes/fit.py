@@ -119,8 +119,8 @@ class Fit:
             log.info("%d probes would not fit in memory as one bank: trained as %d banks.", len(members), len(parts))
         return parts
 
-    def steps(self, train: Split) -> int:
-        """Optimizer steps of one fit."""
+    def steps(self, train: Split) -> int | None:
+        """Optimizer steps of one fit; None where λ binds however few there are."""
         return self.epochs * len(BatchStream(train, self.batch_size))
 
     @property
@@ -133,11 +133,12 @@ class Fit:
 
     def warn_if_short(self, train: Split) -> None:
         """Say so when λ can't bind."""
-        if self.steps(train) < FEWEST_STEPS:
+        steps = self.steps(train)
+        if steps is not None and steps < FEWEST_STEPS:
             log.warning(
                 "probe training takes %d optimizer steps, fewer than %d: λ hardly binds and the ranking says little; "
                 "lower probe.batch_size or raise probe.epochs.",
-                self.steps(train),
+                steps,
                 FEWEST_STEPS,
             )
 

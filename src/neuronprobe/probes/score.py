@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from neuronprobe.activations import Split
+from neuronprobe.errors import choice
 from neuronprobe.probes.group import Group, group, outputs, stack_neurons
 from neuronprobe.probes.probe import Probe
 from neuronprobe.types import UNKNOWN
@@ -19,23 +20,101 @@ from neuronprobe.types import UNKNOWN
 BLOCK = 4096
 """Units that are scored at a time, at most."""
 GATHERED = 1 << 24
-"""Activations that are gathered at a time, at most (64 MiB)."""
+"""Activations that are gathered, or outputs that are made, at a time, at most (64 MiB)."""
+METRICS = ("accuracy", "macro_f1")
+"""What probes can be compared by."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """Counts of some probes on one split."""
+    """What is compared: per probe and sentence a numerator, per sentence a denominator; the value is their ratio.
+
+    Accuracy has correct and counted units. Macro-F1 is taken to first order in the sentences (infinitesimal jackknife,
+    Efron 1982, section 6.1): numerators are n times each sentence's part in the value, about the value; denominators 1.
+    """
+
+    metric: str
+    numerator: Float[Tensor, "probe sentence"]
+    denominator: Float[Tensor, " sentence"]
+
+    @property
+    def value(self) -> Float[Tensor, " probe"]:
+        """Fractions, in float64."""
+        return self.numerator.sum(1, dtype=torch.float64) / self.denominator.sum(dtype=torch.float64)
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Counts of some probes on one split; `n_unknown` labels of the split are such that train lacks.
+
+    `predicted` are label indices, kept where macro-F1 needs intervals.
+    """
 
     correct: Int[Tensor, "probe sentence"]
     units: Int[Tensor, " sentence"]
     true_positives: Int[Tensor, "probe label"]
     false_positives: Int[Tensor, "probe label"]
     false_negatives: Int[Tensor, "probe label"]
+    n_unknown: int = 0
+    predicted: Int[Tensor, "probe unit"] | None = None
+    labels: Int[Tensor, " unit"] | None = None
+    sentences: Int[Tensor, " unit"] | None = None
 
     @property
     def accuracy(self) -> Float[Tensor, " probe"]:
         """Micro accuracy, a fraction; a label that train lacks counts as wrong."""
         return self.correct.sum(1).double() / self.units.sum()
+
+    @property
+    def f1(self) -> Float[Tensor, "probe label"]:
+        """F1 of each label of train; 0 where a label is neither there nor predicted."""
+        return 2 * self.true_positives.double() / self._f1_denominator
+
+    @property
+    def occurs(self) -> Tensor:
+        """Which labels of train occur in the split."""
+        return (self.true_positives + self.false_negatives)[0] > 0
+
+    @property
+    def macro_f1(self) -> Float[Tensor, " probe"]:
+        """Mean F1 over the labels that occur in the split; those that train lacks have 0."""
+        return self.f1[:, self.occurs].sum(1) / self._n_labels
+
+    def values(self, metric: str) -> Float[Tensor, " probe"]:
+        """One of METRICS, of each probe."""
+        return self.accuracy if metric == "accuracy" else self.macro_f1
+
+    def score(self, metric: str) -> Score:
+        """The same with its parts per sentence. Macro-F1 needs `predicted`."""
+        choice("metric", metric, METRICS)
+        if metric == "accuracy":
+            return Score(metric, self.correct, self.units)
+        if self.predicted is None or self.labels is None or self.sentences is None:
+            raise ValueError("macro-F1 must be scored with what was predicted, got counts alone")
+        n = len(self.units)
+        parts = torch.stack([self._f1_parts(p, own) for p, own in enumerate(self.predicted)])
+        return Score(metric, self.macro_f1[:, None] + n * parts, torch.ones(n))
+
+    @property
+    def _f1_denominator(self) -> Tensor:
+        return (2 * self.true_positives + self.false_positives + self.false_negatives).double().clamp_min(1)
+
+    @property
+    def _n_labels(self) -> int:
+        return max(1, int(self.occurs.sum()) + self.n_unknown)
+
+    def _f1_parts(self, probe: int, predicted: Int[Tensor, " unit"]) -> Float[Tensor, " sentence"]:
+        """Derivative of macro-F1 by each sentence's share in the counts: F1 = 2 tp / (n predicted + n there)."""
+        assert self.labels is not None
+        assert self.sentences is not None
+        occurs = self.occurs.double() / self._n_labels
+        denominator = self._f1_denominator[probe]
+        hit, met = 2 * occurs / denominator, occurs * self.f1[probe] / denominator
+        known = self.labels > UNKNOWN
+        there = torch.where(known, self.labels, 0)
+        part = torch.where(predicted == self.labels, hit[there], 0.0) - met[predicted.long()]
+        part = part - torch.where(known, met[there], 0.0)
+        return torch.zeros(len(self.units), dtype=torch.float64).index_add_(0, self.sentences, part)
 
 
 class BankScore(torchmetrics.Metric):
@@ -58,7 +137,8 @@ class BankScore(torchmetrics.Metric):
             "false_positives": self._shape,
             "false_negatives": self._shape,
         }.items():
-            self.add_state(name, torch.zeros(shape, dtype=torch.long), dist_reduce_fx="sum")
+            dtype = torch.int32 if name == "correct" else torch.long
+            self.add_state(name, torch.zeros(shape, dtype=dtype), dist_reduce_fx="sum")
 
     def update(
         self,
@@ -67,10 +147,18 @@ class BankScore(torchmetrics.Metric):
         sentences: Int[Tensor, " unit"],
     ) -> None:
         """Add one batch."""
+        self.add(outputs.argmax(-1), labels, sentences)
+
+    def add(
+        self,
+        predicted: Int[Tensor, "unit probe"],
+        labels: Int[Tensor, " unit"],
+        sentences: Int[Tensor, " unit"],
+    ) -> None:
+        """Add what was predicted for one batch."""
         n_probes, n_labels = self._shape
-        predicted = outputs.argmax(-1)
         right = predicted == labels[:, None]
-        self.correct.index_add_(1, sentences, right.T.long())
+        self.correct.index_add_(1, sentences, right.T.to(self.correct.dtype))
         self.units.index_add_(0, sentences, torch.ones_like(sentences))
         offsets = torch.arange(n_probes, device=labels.device) * n_labels
 
@@ -78,40 +166,59 @@ class BankScore(torchmetrics.Metric):
             return torch.bincount(cells, minlength=n_probes * n_labels).view(n_probes, n_labels)
 
         by_prediction = predicted + offsets
-        by_label = labels[:, None] + offsets
-        known = labels[:, None] != UNKNOWN
-        self.true_positives += counts(by_prediction[right])
-        self.false_positives += counts(by_prediction[~right])
-        self.false_negatives += counts(by_label[~right & known])
+        hits = counts(by_prediction[right])
+        there = torch.bincount(labels[labels > UNKNOWN], minlength=n_labels)
+        self.true_positives += hits
+        self.false_positives += counts(by_prediction.flatten()) - hits
+        self.false_negatives += there - hits
 
     def compute(self) -> Float[Tensor, " probe"]:
         """Accuracy of each member so far."""
         return self.correct.sum(1) / self.units.sum()
 
-    def counts(self) -> Score:
+    def counts(self, **more: Any) -> Counts:
         """All counts so far, on the CPU."""
         states: Any = (self.correct, self.units, self.true_positives, self.false_positives, self.false_negatives)
-        return Score(*(state.cpu().clone() for state in states))
+        return Counts(*(state.cpu().clone() for state in states), **more)
+
+
+def score(probes: Sequence[Probe], split: Split, predictions: bool = False) -> Counts:
+    """Score trained probes on a split, in float32, one pass over the activations for all."""
+    return scores(probes, [torch.stack([probe.bias for probe in probes])], split, predictions)[0]
 
 
 @torch.no_grad()
-def score(probes: Sequence[Probe], split: Split) -> Score:
-    """Score trained probes on a split, in float32, one pass over the activations for all."""
-    device = split.device
+def scores(
+    probes: Sequence[Probe], biases: Sequence[Float[Tensor, "probe label"]], split: Split, predictions: bool = False
+) -> list[Counts]:
+    """The same probes with each of several biases: the products are made once. `predictions` are kept if asked for."""
+    device, n_labels = split.device, split.n_labels
     places = group([probe.neurons for probe in probes])
     groups = [_stacked([probes[p] for p in together], device) for together in places]
     order = torch.tensor([p for together in places for p in together]).argsort().to(device)
-    metric = BankScore(len(probes), split.n_labels, split.units.n_sentences).to(device)
-    columns = max(len(split.neurons), *(0 if g.neurons is None else g.neurons.numel() for g in groups))
-    for batch in split.blocks(max(1, min(BLOCK, GATHERED // columns))):
-        metric.update(outputs(batch.activations, groups, order), batch.labels, batch.sentences)
-    return metric.counts()
+    given = [bias.float().to(device) for bias in biases]
+    metrics = [BankScore(len(probes), n_labels, split.units.n_sentences).to(device) for _ in given]
+    kept: list[list[Tensor]] = [[] for _ in given]
+    widest = max(len(split.neurons), len(probes) * n_labels)
+    widest = max(widest, *(0 if g.neurons is None else g.neurons.numel() for g in groups))
+    for batch in split.blocks(max(1, min(BLOCK, GATHERED // widest))):
+        found = outputs(batch.activations, groups, order)
+        for metric, bias, own in zip(metrics, given, kept, strict=True):
+            predicted = (found + bias).argmax(-1)
+            metric.add(predicted, batch.labels, batch.sentences)
+            if predictions:
+                own.append(predicted.T.to("cpu", torch.int16 if n_labels < 1 << 15 else torch.int32))
+    units, n_unknown = split.units, split.units.n_unknown
+    return [
+        metric.counts(n_unknown=n_unknown, predicted=torch.cat(own, 1), labels=units.labels, sentences=units.sentences)
+        if predictions else metric.counts(n_unknown=n_unknown)
+        for metric, own in zip(metrics, kept, strict=True)
+    ]  # fmt: skip
 
 
 def _stacked(probes: Sequence[Probe], device: torch.device) -> Group:
+    """Their weights, without biases."""
     neurons = stack_neurons([probe.neurons for probe in probes])
-    return Group(
-        torch.stack([probe.weights for probe in probes]).float().to(device),
-        torch.stack([probe.bias for probe in probes]).float().to(device),
-        None if neurons is None else neurons.to(device),
-    )
+    weights = torch.stack([probe.weights for probe in probes]).float().to(device)
+    bias = torch.zeros(weights.shape[:2], device=device)
+    return Group(weights, bias, None if neurons is None else neurons.to(device))

@@ -48,11 +48,12 @@ class LabelSet:
 
 
 def collect(units: Iterable[Unit], labels: LabelSet, n_sentences: int) -> Units:
-    """Units as tensors; a label that train lacks becomes UNKNOWN, to be scored as wrong and never remapped."""
+    """Units as tensors; a label that train lacks becomes UNKNOWN or less, to be scored as wrong and never remapped."""
     units = list(units)
+    unknown = {name: UNKNOWN - i for i, name in enumerate(sorted(unknown_labels(units, labels)))}
     return Units(
         rows=torch.tensor([unit.rows for unit in units]),
-        labels=torch.tensor([labels.index(unit.label) for unit in units]),
+        labels=torch.tensor([unknown.get(unit.label, labels.index(unit.label)) for unit in units]),
         sentences=torch.tensor([unit.sentence for unit in units]),
         types=tuple(unit.type for unit in units),
         n_sentences=n_sentences,

@@ -15,11 +15,12 @@ from torch import Tensor
 from neuronprobe.types import Ranking
 
 
-def lca(weights: Float[Tensor, "label neuron"]) -> Ranking:
+def lca(weights: Float[Tensor, "label neuron"], seed: int = 0) -> Ranking:
     """Rank by weight mass: key, then the largest share |w| / Σ|w| over labels, then flat index.
 
-    Weights that tie within a label share a key. A label without weight mass chooses no neuron; neurons of zero
-    weight come last. `score` is the key, smallest first: the mass at which the neuron becomes salient.
+    Weights that tie within a label share a key. A label without weight mass chooses no neuron. Neurons of zero weight
+    come last, in an order drawn by `seed`: the ranking did not earn it. `score` is the key, smallest first: the mass at
+    which the neuron becomes salient.
     """
     magnitude = weights.detach().double().abs()
     mass = magnitude.sum(1)
@@ -29,7 +30,9 @@ def lca(weights: Float[Tensor, "label neuron"]) -> Ranking:
     entry = torch.where(share == 0, 1.0, entry)
     key, largest = entry.min(0).values, share.max(0).values
     order = torch.from_numpy(np.lexsort((-largest.numpy(), key.numpy(), largest.numpy() == 0)))
-    weightless = int((largest == 0).sum())
+    earned = int((largest > 0).sum())
+    drawn = torch.randperm(len(order) - earned, generator=torch.Generator().manual_seed(seed))
+    order = torch.cat([order[:earned], order[earned:][drawn]])
     return Ranking(
         name="lca",
         order=order,
@@ -38,7 +41,7 @@ def lca(weights: Float[Tensor, "label neuron"]) -> Ranking:
         entry=entry,
         cuts=_cuts(key, share),
         first_block=int(((key == 0) & (largest > 0)).sum()),
-        weightless=weightless,
+        earned=earned,
         massless=massless,
     )
 

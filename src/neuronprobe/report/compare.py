@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -18,25 +17,28 @@ from torch import Tensor
 
 from neuronprobe.errors import InputError, one_line
 from neuronprobe.report.results import read_results
-from neuronprobe.studies.intervals import Bootstrap
+from neuronprobe.studies.intervals import Bootstrap, difference_spreads, over_draws
 
 BROKEN = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError)
 """What numpy and zipfile raise where a file is no archive of arrays."""
-DRAW = re.compile(r"(.+/.+-\d+)-\d+")
-"""study/set-k-draw: the draws of a random set are read as their mean."""
+CONTROL = "selectivity/control-"
+"""What the names of a control task's probes begin with."""
 SEED = 0
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Accuracy on test of one probe in both jobs (the mean over the draws of a random set), and first − second."""
+    """Accuracy on test of one probe in both jobs (the mean over its draws), and first − second.
+
+    `draws` of both jobs, where there are any; without interval where there is but one.
+    """
 
     probe: str
     first: float
     second: float
     value: float
-    low: float
-    high: float
+    ends: tuple[float, float] | None
+    draws: tuple[int, int] | None = None
 
 
 def compare(first: Path, second: Path, console: Console) -> list[Difference]:
@@ -47,15 +49,22 @@ def compare(first: Path, second: Path, console: Console) -> list[Difference]:
     one, other = _read(first), _read(second)
     _same_sentences(first, second, one["units"], other["units"])
     bootstrap = Bootstrap(one["units"], SEED)
-    ours, theirs = _probes(one), _probes(other)
-    shared = [name for name in ours if name in theirs]
+    shared = [name for name in one if name in other and name != "units" and one[name].ndim == other[name].ndim]
+    seeds = [_setting(job, "config").get("seed") for job in (first, second)]
+    controls = [name for name in shared if name.startswith(CONTROL)] if seeds[0] != seeds[1] else []
+    shared = [name for name in shared if name not in controls]
     if not shared:
         raise InputError(f"the jobs must have a probe in common, got none in {str(first)!r} and {str(second)!r}.")
-    found = [_difference(name, ours[name], theirs[name], one["units"], bootstrap) for name in shared]
+    found = [_difference(name, one[name], other[name], one["units"], bootstrap) for name in shared]
     _show(found, first, second, console)
-    alone = len(set(ours) ^ set(theirs))
+    alone = len((set(one) ^ set(other)) - {"units"})
     if alone:
         console.print(f"{alone} probes are in one job only and left out.")
+    if controls:
+        console.print(
+            f"{len(controls)} control accuracies are left out: control tasks of seeds {seeds[0]} and {seeds[1]} "
+            "have other labels; compare jobs of one seed."
+        )
     return found
 
 
@@ -73,10 +82,10 @@ def _read(job: Path) -> Mapping[str, Tensor]:
     except BROKEN as error:
         raise InputError(f"{path} must be the predictions of a job, got a broken file: {one_line(error)}") from error
     units = arrays.get("units")
-    if units is None or units.ndim != 1 or units.dtype.kind != "i" or not units.sum() or units.min() < 0:
+    if units is None or units.ndim != 1 or units.dtype.kind not in "iu" or not units.sum() or units.min() < 0:
         raise InputError(f"{path} must hold the units of each test sentence, got none; run the job again.")
     for name, counts in arrays.items():
-        fits = counts.shape == units.shape and counts.dtype.kind == "i"
+        fits = counts.ndim in (1, 2) and counts.shape[-1:] == units.shape and counts.size and counts.dtype.kind in "iu"
         if not fits or (counts < 0).any() or (counts > units).any():
             raise InputError(f"{path} must hold correct units for each of {len(units)} sentences, {name} does not.")
     return {name: torch.from_numpy(counts.astype(np.int64)) for name, counts in arrays.items()}
@@ -99,36 +108,42 @@ def _same_sentences(first: Path, second: Path, one: Tensor, other: Tensor) -> No
 
 def _forms(job: Path) -> Any:
     """The digest of the test words, where the job says so."""
-    path = job / "results.json"
-    found = (read_results(path).get("fingerprint") or {}) if path.is_file() else {}
-    test = found.get("test") if isinstance(found, dict) else None
+    test = _setting(job, "fingerprint").get("test")
     return test.get("forms") if isinstance(test, dict) else None
 
 
-def _probes(correct: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Correct units [draw, sentence] of each probe; a set that is not drawn has one draw."""
-    found: dict[str, list[Tensor]] = {}
-    for name, counts in correct.items():
-        if name != "units":
-            drawn = DRAW.fullmatch(name)
-            found.setdefault(drawn[1] if drawn else name, []).append(counts)
-    return {name: torch.stack(draws) for name, draws in found.items()}
+def _setting(job: Path, name: str) -> dict[str, Any]:
+    """One part of a job's results; empty where it has none."""
+    path = job / "results.json"
+    found = read_results(path).get(name) if path.is_file() else None
+    return found if isinstance(found, dict) else {}
 
 
 def _difference(name: str, ours: Tensor, theirs: Tensor, units: Tensor, bootstrap: Bootstrap) -> Difference:
-    first, second = (float((draws.sum(1) / units.sum()).double().mean()) for draws in (ours, theirs))
-    low, high = bootstrap.mean_difference(ours, theirs).tolist()
-    return Difference(name, first, second, first - second, low, high)
+    """Paired over sentences; over draws by pairs where both have as many."""
+    is_drawn = ours.ndim == 2
+    first, second = (torch.atleast_2d(counts).double() for counts in (ours, theirs))
+    one, other = (counts.sum(1) / units.sum() for counts in (first, second))
+    value = float(one.mean() - other.mean())
+    low, high = bootstrap.ends((first.mean(0) - second.mean(0))[None])[0].tolist()
+    ends = over_draws((low, high), value, difference_spreads(one, other) if is_drawn else [])
+    draws = (len(one), len(other)) if is_drawn else None
+    return Difference(name, float(one.mean()), float(other.mean()), value, ends, draws)
 
 
 def _show(found: list[Difference], first: Path, second: Path, console: Console) -> None:
     table = Table("probe", "first", "second", "first − second, points [95 %]", "", title="accuracy on test, %")
     for one in found:
-        apart = "" if one.low <= 0 <= one.high else "apart"
-        points = f"{100 * one.value:+.1f} [{100 * one.low:+.1f}, {100 * one.high:+.1f}]"
-        table.add_row(one.probe, f"{100 * one.first:.1f}", f"{100 * one.second:.1f}", points, apart)
+        ends = "" if one.ends is None else f" [{100 * one.ends[0]:+.1f}, {100 * one.ends[1]:+.1f}]"
+        apart = "" if one.ends is None or one.ends[0] <= 0 <= one.ends[1] else "apart"
+        draws = "" if one.draws is None else f" ({' and '.join(map(str, dict.fromkeys(one.draws)))} draws)"
+        name = one.probe.replace(CONTROL, "control task, ")
+        table.add_row(
+            name + draws, f"{100 * one.first:.1f}", f"{100 * one.second:.1f}", f"{100 * one.value:+.1f}{ends}", apart
+        )
     console.print(f"first: {first}\nsecond: {second}", soft_wrap=True)
     console.print(table)
     console.print(
-        "Paired over test sentences; random sets are the mean of their draws; apart: the interval leaves 0 out."
+        "Paired over test sentences; drawn sets and control tasks are the mean of their draws, whose spread is in the "
+        "interval; apart: the interval leaves 0 out."
     )

@@ -9,8 +9,17 @@ from typing import Any
 import matplotlib as mpl
 import matplotlib.patches
 
-from neuronprobe.report.lookup import PlainRow, find, first, layer_name, n_neurons, sizes
-from neuronprobe.report.summary import subset_row
+from neuronprobe.report.lookup import (
+    FILLS,
+    METRIC_NAMES,
+    PlainRow,
+    find,
+    first,
+    layer_name,
+    n_neurons,
+    sizes,
+    subset_row,
+)
 
 mpl.use("Agg")
 STYLE = {
@@ -33,31 +42,31 @@ def draw_layers(rows: Sequence[PlainRow], path: Path) -> None:
     crowded = len(labels) > 16 or any(" " in label for label in labels)
     axes.set_xticks(range(len(labels)), labels, rotation=90 if crowded else 0, fontsize=7 if crowded else None)
     axes.bar_label(bars, fmt="{:.0f}", fontsize=8)
-    share = found[0]["share"] if found else 0
-    axes.set(
-        xlabel="layer (0 = embeddings)", ylabel="salient neurons", title=f"Where the top {share:.0%} of the neurons lie"
-    )
+    share, k, earned = (found[0]["share"], found[0]["k"], found[0]["earned"]) if found else (0, 0, 0)
+    title = f"Where the top {share:.0%} of the neurons lie"
+    title += f" ({earned:,} of {k:,} earned)" if earned < k else ""
+    axes.set(xlabel="layer (0 = embeddings)", ylabel="salient neurons", title=title)
     _save(figure, axes, path)
 
 
-def draw_accuracy(rows: Sequence[PlainRow], path: Path) -> None:
-    """Lines: test accuracy against neurons kept for top, random and bottom; ablated beside retrained."""
+def draw_accuracy(rows: Sequence[PlainRow], path: Path, metric: str = "accuracy") -> None:
+    """Lines: the metric on test against neurons kept, for each set; ablated with both fills, and retrained."""
     from matplotlib import pyplot as plt
 
-    figure, both = plt.subplots(1, 2, figsize=(9, 3.6), sharey=True, layout="constrained")
-    for axes, study, title in zip(
-        both, ("ablation", "retraining"), ("kept in the trained probe", "retrained"), strict=True
-    ):
+    figure, panels = plt.subplots(1, 3, figsize=(12, 3.6), sharey=True, layout="constrained")
+    kept: list[tuple[str, dict[str, str]]] = [(f"kept, {how}", {"fill": fill}) for fill, how in FILLS.items()]
+    for axes, (title, more) in zip(panels, [*kept, ("retrained", {})], strict=True):
+        study = "ablation" if more else "retraining"
         for name in STYLE:
-            _line(axes, rows, study, name)
-        _reference(axes, rows)
+            _line(axes, rows, study, name, metric, more)
+        _reference(axes, rows, metric)
         axes.set(xlabel="neurons kept, % (log scale)", xscale="log", title=title, ylim=(0, 1))
         ticks = sorted({100 * k / (n_neurons(rows) or k) for k in sizes(rows, study)})
         axes.set_xticks(ticks, [f"{tick:.2g}" for tick in ticks])
         axes.minorticks_off()
         _plain(axes)
-    both[0].set_ylabel("accuracy on test")
-    both[1].legend(*both[0].get_legend_handles_labels(), fontsize=7, frameon=False, loc="lower right")
+    panels[0].set_ylabel(f"{METRIC_NAMES[metric]} on test")
+    panels[2].legend(*panels[0].get_legend_handles_labels(), fontsize=7, frameon=False, loc="lower right")
     figure.savefig(path, dpi=150)
     plt.close(figure)
 
@@ -68,8 +77,10 @@ def draw_grid(rows: Sequence[PlainRow], path: Path) -> None:
 
     figure, both = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")
     scores = find(rows, study="lambda_search", metric="score")
-    accuracies = find(rows, study="lambda_search", metric="accuracy", set="all", split="dev")
-    for axes, found, title in zip(both, (scores, accuracies), ("score S", "accuracy, all neurons"), strict=True):
+    metric = scores[0].get("of_metric", "accuracy") if scores else "accuracy"
+    whole = find(rows, study="lambda_search", metric=metric, set="all", split="dev")
+    titles = ("score S", f"{METRIC_NAMES[metric]}, all neurons")
+    for axes, found, title in zip(both, (scores, whole), titles, strict=True):
         _heat_map(axes, found, title)
     figure.savefig(path, dpi=150)
     plt.close(figure)
@@ -97,23 +108,23 @@ def _heat_map(axes: Any, found: Sequence[PlainRow], title: str) -> None:
     axes.set(xlabel="λ1", ylabel="λ2", title=f"{title} on dev")
 
 
-def _line(axes: Any, rows: Sequence[PlainRow], study: str, name: str) -> None:
+def _line(axes: Any, rows: Sequence[PlainRow], study: str, name: str, metric: str, more: dict[str, str]) -> None:
     total = n_neurons(rows) or 1
-    found_rows = [(k, subset_row(rows, study, name, k)) for k in sizes(rows, study)]
-    points = [(100 * k / total, row["value"]) for k, row in found_rows if row is not None]
-    if not points:
+    found = [row for k in sizes(rows, study) if (row := subset_row(rows, study, name, k, metric, **more)) is not None]
+    if not found:
         return
+    shares = [100 * row["k"] / total for row in found]
     color, marker, label = STYLE[name]
-    axes.plot(*zip(*points, strict=True), color=color, marker=marker, markersize=4, linewidth=1.6, label=label)
+    values = [row["value"] for row in found]
+    axes.plot(shares, values, color=color, marker=marker, markersize=4, linewidth=1.6, label=label)
     if name == "random":
-        draws = [find(rows, study=study, set=name, k=k, split="test", metric="accuracy") for k in sizes(rows, study)]
-        low, high = ([pick(row["value"] for row in found) for found in draws] for pick in (min, max))
-        axes.fill_between([x for x, _ in points], low, high, color=color, alpha=0.2, linewidth=0)
+        low, high = ([row[end] for row in found] for end in ("least", "most"))
+        axes.fill_between(shares, low, high, color=color, alpha=0.2, linewidth=0)
 
 
-def _reference(axes: Any, rows: Sequence[PlainRow]) -> None:
-    oracle = first(rows, study="oracle", metric="accuracy", split="test")
-    majority = first(rows, study="baseline", set="majority", split="test")
+def _reference(axes: Any, rows: Sequence[PlainRow], metric: str) -> None:
+    oracle = first(rows, study="oracle", metric=metric, split="test")
+    majority = first(rows, study="baseline", set="majority", metric=metric, split="test")
     for row, style, label in ((oracle, "--", "oracle"), (majority, ":", "most frequent label")):
         if row is not None:
             axes.axhline(row["value"], color="black", linestyle=style, linewidth=0.9, label=label)

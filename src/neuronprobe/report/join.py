@@ -10,9 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 from neuronprobe.errors import InputError
-from neuronprobe.report.lookup import count, find, first, percent
+from neuronprobe.report.lookup import count, find, first, percent, subset_row
 from neuronprobe.report.results import read_results
-from neuronprobe.report.summary import subset_row
 
 
 def join(folder: Path, console: Console) -> Path:

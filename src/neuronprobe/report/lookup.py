@@ -5,15 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from neuronprobe.studies.sets import RANDOM_SETS
+
 PlainRow = Mapping[str, Any]
 MARKS = {
     "†": (
         "inside_first_block",
         "fewer neurons than tie at the front (each label's heaviest): the larger share of its label comes first.",
     ),
-    "‡": ("weightless", "among neurons of zero weight: a random draw, not an earned bottom."),
+    "‡": (
+        "not_earned",
+        "reaches into neurons that the ranking did not order (zero weight): they stand in a drawn order.",
+    ),
 }
 """Marks behind a number, the flag that asks for them, and what they mean."""
+METRIC_NAMES = {"accuracy": "accuracy", "macro_f1": "macro-F1"}
+FILLS = {"zero": "rest zero", "mean": "rest at its mean"}
+"""What the neurons of an ablated probe that are not kept are set to."""
 
 
 def find(rows: Iterable[PlainRow], **wanted: Any) -> list[PlainRow]:
@@ -46,13 +54,32 @@ def percent(row: PlainRow | None) -> str:
     return text if row.get("low") is None else f"{text} [{100 * row['low']:.1f}, {100 * row['high']:.1f}]"
 
 
+def draws_text(row: PlainRow) -> str:
+    """` (199)` behind a mean over so many draws."""
+    return f" ({row['n_draws']})" if row.get("n_draws") and row["metric"].startswith("mean_") else ""
+
+
+def subset_row(
+    rows: Iterable[PlainRow], study: str, name: str, k: int, metric: str = "accuracy", split: str = "test", **more: Any
+) -> PlainRow | None:
+    """The row of a set: the mean over draws for the random ones."""
+    what = f"mean_{metric}" if name in RANDOM_SETS else metric
+    return first(rows, study=study, set=name, k=k, split=split, metric=what, **more)
+
+
+def metric_of(config: Mapping[str, Any]) -> str:
+    """What a job goes by."""
+    return str(config.get("metric") or "accuracy")
+
+
 def short(row: PlainRow | None) -> str:
     """A fraction as percent with half its interval, or the deviation of its draws: `88.1 ±0.9`."""
     if row is None or row["value"] is None:
         return "-"
     around = row.get("deviation") if row.get("low") is None else (row["high"] - row["low"]) / 2
     text = percent({**row, "low": None})
-    return text if around is None else f"{text} ±{100 * around:.1f}"
+    text = text if around is None else f"{text} ±{100 * around:.1f}"
+    return text + draws_text(row)
 
 
 def notes(rows: Iterable[PlainRow]) -> list[str]:

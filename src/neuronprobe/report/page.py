@@ -7,9 +7,23 @@ from pathlib import Path
 from typing import Any
 
 from neuronprobe.report.figures import draw_accuracy, draw_grid, draw_layers
-from neuronprobe.report.lookup import PlainRow, find, first, n_neurons, neuron_name, notes, percent, sizes
+from neuronprobe.report.lookup import (
+    FILLS,
+    METRIC_NAMES,
+    PlainRow,
+    draws_text,
+    find,
+    first,
+    metric_of,
+    n_neurons,
+    neuron_name,
+    notes,
+    percent,
+    sizes,
+    subset_row,
+)
 from neuronprobe.report.sections import sections
-from neuronprobe.report.summary import SETS, lambda_text, subset_row
+from neuronprobe.report.summary import SETS, lambda_text, search_text, skew_text
 
 SHOWN = (*SETS, "magnitude")
 REACHED = ("objective", "kkt_residual", "exact_zeros")
@@ -20,7 +34,7 @@ def write_report(folder: Path, results: dict[str, Any], title: str) -> Path:
     """Write report.md with its two figures into a job's folder."""
     rows = results["rows"]
     draw_layers(rows, folder / "salient_neurons_per_layer.png")
-    draw_accuracy(rows, folder / "accuracy_by_neurons_kept.png")
+    draw_accuracy(rows, folder / "accuracy_by_neurons_kept.png", metric_of(results["config"]))
     draw_grid(rows, folder / "lambda_grid.png")
     path = folder / "report.md"
     path.write_text("\n".join(_page(results, rows, title)) + "\n", encoding="utf-8")
@@ -30,16 +44,22 @@ def write_report(folder: Path, results: dict[str, Any], title: str) -> Path:
 def _page(results: dict[str, Any], rows: Sequence[PlainRow], title: str) -> Iterator[str]:
     yield f"# {title}\n"
     yield f"{results['verdict']}\n"
-    yield "Accuracies are micro, in percent; [ ] are 95 % intervals from resampled test sentences.\n"
+    if skewed := skew_text(rows, metric_of(results["config"])):
+        yield f"{skewed[0].upper()}{skewed[1:]}\n"
+    yield (
+        "Accuracies are micro, in percent. [ ] are 95 % intervals over test sentences and, where random sets are in a "
+        "number, over their draws; ( ) behind a mean is the number of draws.\n"
+    )
     yield "![accuracy against neurons kept](accuracy_by_neurons_kept.png)\n"
     yield "![salient neurons per layer](salient_neurons_per_layer.png)\n"
     yield "## Corpus and baselines\n"
     yield from _corpus(rows)
-    yield f"\n## λ search\n\nλ1, λ2 = {lambda_text(rows)}. Top and bottom are kept in the trained probe, on dev.\n"
+    yield f"\n## λ search\n\nλ1, λ2 = {lambda_text(rows)}. {_how_searched(rows)} {search_text(rows)}\n"
     yield "![the grid of λ](lambda_grid.png)\n"
     yield from _grid(rows)
-    yield "\n## Oracle and subsets, on test\n"
-    yield from _subsets(rows)
+    for metric in dict.fromkeys((metric_of(results["config"]), *METRIC_NAMES)):
+        yield f"\n## Oracle and subsets, {METRIC_NAMES[metric]} on test\n"
+        yield from _subsets(rows, metric)
     for heading, header, body in sections(rows, results["config"]):
         yield f"\n## {heading}\n"
         yield from _table(header, body)
@@ -63,7 +83,10 @@ def _corpus(rows: Sequence[PlainRow]) -> Iterator[str]:
     body = []
     for split in ("train", "dev", "test"):
         counts = [first(rows, study="corpus", metric=metric, split=split) for metric in metrics]
-        guesses = [first(rows, study="baseline", set=name, split=split) for name in ("majority", "word_majority")]
+        guesses = [
+            first(rows, study="baseline", metric="accuracy", set=name, split=split)
+            for name in ("majority", "word_majority")
+        ]
         body.append([split, *(f"{row['value']:,.0f}" for row in counts if row), *map(percent, guesses)])
     header = ("split", *(m.replace("_", " ") for m in metrics), "most frequent label", "… per word type")
     yield from _table(header, body)
@@ -73,17 +96,19 @@ def _grid(rows: Sequence[PlainRow]) -> Iterator[str]:
     body = []
     for score in find(rows, study="lambda_search", metric="score"):
         pair = {"study": "lambda_search", "l1": score["l1"], "l2": score["l2"], "metric": "accuracy"}
+        by = pair | {"metric": score.get("of_metric", "accuracy")}
         cells = [
-            first(rows, **pair, set="all", split="dev"),
-            first(rows, **pair, set="top"),
-            first(rows, **pair, set="bottom"),
+            first(rows, **by, set="all", split="dev"),
+            first(rows, **by, set="top"),
+            first(rows, **by, set="bottom"),
             first(rows, **pair, set="all", split="test"),
         ]
         mark = " ← chosen" if score["chosen"] else ""
         reached = [first(rows, study="lambda_search", l1=score["l1"], l2=score["l2"], metric=m) for m in REACHED]
+        earned = "-" if score.get("earned") is None else f"{score['earned']:,}"
         cells_reached = ["-" if row is None else f"{row['value']:.2g}" for row in reached]
         place = f"{score['l1']:g}", f"{score['l2']:g}"
-        body.append([*place, *map(percent, cells), f"{score['value']:.3f}{mark}", *cells_reached])
+        body.append([*place, *map(percent, cells), f"{score['value']:.3f}{mark}", earned, *cells_reached])
     header = (
         "λ1",
         "λ2",
@@ -92,25 +117,40 @@ def _grid(rows: Sequence[PlainRow]) -> Iterator[str]:
         "bottom (dev)",
         "all (test)",
         "S",
+        "earned neurons",
         *(m.replace("_", " ") for m in REACHED),
     )
     yield from _table(header, body)
 
 
-def _subsets(rows: Sequence[PlainRow]) -> Iterator[str]:
+def _how_searched(rows: Sequence[PlainRow]) -> str:
+    """What the score S kept or retrained."""
+    score = first(rows, study="lambda_search", metric="score")
+    if score is None:
+        return ""
+    how = "are retrained" if score["mode"] == "retrained" else "are kept in the trained probe, the rest zero"
+    return f"In S, top and bottom {how}; on dev."
+
+
+def _subsets(rows: Sequence[PlainRow], metric: str) -> Iterator[str]:
     total = n_neurons(rows) or 1
-    oracle = first(rows, study="oracle", metric="accuracy", split="test")
-    f1 = first(rows, study="oracle", metric="macro_f1", split="test")
-    yield f"Oracle {percent(oracle)}, macro-F1 {percent(f1)}, {total:,} neurons.\n"
+    oracle = first(rows, study="oracle", metric=metric, split="test")
+    yield f"Oracle {percent(oracle)}, {total:,} neurons.\n"
     body = []
-    for study, how in (("ablation", "kept, rest zeroed"), ("retraining", "retrained")):
+    kept = [("ablation", f"kept, {how}", {"fill": fill}) for fill, how in FILLS.items()]
+    for study, how, more in (*kept, ("retraining", "retrained", {})):
         for k in sizes(rows, study):
-            cells = [percent(subset_row(rows, study, name, k)) for name in SHOWN]
-            gain = first(rows, study=study, metric="accuracy_difference", against="random", k=k, split="test")
-            body.append([f"{how}, {100 * k / total:.3g} % ({k:,})", *cells, percent(gain)])
-    areas = [first(rows, study="ablation_curve", metric="area", set=name, split="test") for name in SHOWN]
-    if any(areas):
-        body.append(["kept, mean over the shares (area)", *map(percent, areas), "-"])
+            found = [subset_row(rows, study, name, k, metric, **more) for name in SHOWN]
+            cells = [percent(row) + (draws_text(row) if row else "") for row in found]
+            gain = {"metric": f"{metric}_difference", "against": "random", "k": k, "split": "test"}
+            row = first(rows, study=study, **gain, **more)
+            odds = f", p = {row['p']:.3g}" if row and row.get("p") is not None else ""
+            body.append([f"{how}, {100 * k / total:.3g} % ({k:,})", *cells, percent(row) + odds])
+    what = "area" if metric == "accuracy" else f"{metric}_area"
+    for _, how, more in kept:
+        areas = [first(rows, study="ablation_curve", metric=what, set=name, split="test", **more) for name in SHOWN]
+        if any(areas):
+            body.append([f"{how}, mean over the shares (area)", *map(percent, areas), "-"])
     header = ("neurons", "top", "random", "random, same layers", "bottom", "by mean weight", "top − random")
     yield from _table(header, body)
     yield from (f"\n{note}" for note in notes(find(rows, split="test")))
@@ -126,8 +166,11 @@ def _neurons(rows: Sequence[PlainRow]) -> Iterator[str]:
 
 
 def _labels(rows: Sequence[PlainRow]) -> Iterator[str]:
-    body = [
-        [str(row["label"]), f"{row['support']:,}", "none: no weight mass" if row["massless"] else f"{row['value']:.0f}"]
-        for row in find(rows, study="ranking", metric="label_neurons")
-    ]
-    yield from _table(("label", "units in train", "neurons that hold 25 % of its weight mass"), body)
+    body = []
+    for row in find(rows, study="ranking", metric="label_neurons"):
+        f1 = first(rows, study="oracle", metric="f1", split="test", label=row["label"])
+        test = "-" if f1 is None else f"{f1['support']:,}"
+        neurons = "none: no weight mass" if row["massless"] else f"{row['value']:.0f}"
+        body.append([str(row["label"]), f"{row['support']:,}", test, percent(f1), neurons])
+    header = ("label", "units in train", "in test", "F1 (all neurons)", "neurons that hold 25 % of its weight mass")
+    yield from _table(header, body)

@@ -60,34 +60,45 @@ def write_ranking(
 ) -> None:  # fmt: skip
     """Write ranking.csv (all neurons), and for each label the neurons that hold `mass` of its weights.
 
-    `confidence[k]` is the share of resamples in which a neuron is in the top k: one column for each k.
+    `earned` is false for neurons behind those that the ranking ordered. `confidence[k]` is the share of resamples in
+    which a neuron is in the top k: one column for each k.
     """
     columns = confidence or {}
     overall = [
-        (rank, *_place(table, flat), f"{ranking.score[flat]:.8g}", *(f"{c[flat]:.4g}" for c in columns.values()),
-         *_heads(table, flat))
+        (rank, *_place(table, flat), f"{ranking.score[flat]:.8g}", str(rank <= ranking.earned).lower(),
+         *(f"{c[flat]:.4g}" for c in columns.values()), *_heads(table, flat))
         for rank, flat in enumerate(ranking.order.tolist(), 1)
     ]  # fmt: skip
-    header = ("rank", "site", "layer", "neuron", "role", "score")
+    place = ("rank", "site", "layer", "neuron", "role", "score")
     heads = ("attention_head",) if _has_heads(table) else ()
-    _in_one_step(folder / "ranking.csv", _csv((*header, *(f"confidence_top_{k}" for k in columns), *heads), overall))
+    _in_one_step(
+        folder / "ranking.csv", _csv((*place, "earned", *(f"confidence_top_{k}" for k in columns), *heads), overall)
+    )
     by_label = []
     for label, name in enumerate(labels):
         for rank, flat in enumerate(ranking.by_label[label].tolist(), 1):
             if ranking.massless[label] or ranking.entry[label, flat] >= mass:
                 break
             by_label.append((name, rank, *_place(table, flat), f"{ranking.entry[label, flat]:.8g}"))
-    _in_one_step(folder / "ranking_by_label.csv", _csv(("label", *header), by_label))
+    _in_one_step(folder / "ranking_by_label.csv", _csv(("label", *place), by_label))
 
 
 def write_predictions(folder: Path, correct: Mapping[str, Int[Tensor, " sentence"]]) -> None:
-    """Write predictions.npz: units of each test sentence, and correct ones for each reported probe."""
+    """Write predictions.npz: units of each test sentence, and correct ones for each reported probe.
+
+    Sets that were drawn are arrays `[draw, sentence]`.
+    """
     from io import BytesIO
 
     buffer = BytesIO()
-    arrays: dict[str, Any] = {name: counts.numpy().astype(np.int32) for name, counts in correct.items()}
+    arrays: dict[str, Any] = {name: _small(counts.numpy()) for name, counts in correct.items()}
     np.savez_compressed(buffer, **arrays)
     _in_one_step(folder / "predictions.npz", buffer.getvalue())
+
+
+def _small(counts: Any) -> Any:
+    """The same numbers in as few bytes as they need."""
+    return counts.astype(np.min_scalar_type(int(counts.max(initial=0))))
 
 
 def read_results(path: Path) -> dict[str, Any]:

@@ -7,9 +7,32 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from neuronprobe.report.lookup import PlainRow, count, find, first, neuron_name, notes, percent, short
+from neuronprobe.report.lookup import (
+    FILLS,
+    METRIC_NAMES,
+    PlainRow,
+    count,
+    find,
+    first,
+    neuron_name,
+    notes,
+    percent,
+    short,
+    subset_row,
+)
 
 SETS = ("top", "random", "layer_matched", "bottom")
+SHOWN: tuple[tuple[str, float, dict[str, str]], ...] = (
+    *(("ablation", share, {"fill": fill}) for share in (0.1, 0.2) for fill in FILLS),
+    ("retraining", 0.05, {}),
+)
+"""The sets on the screen; the report has all."""
+CHOSEN_BY = {
+    "score": "S",
+    "retrained_score": "S of retrained probes",
+    "dev": "dev",
+    "stability": "stability",
+}
 
 
 def print_corpus(console: Console, rows: Sequence[PlainRow], title: str) -> None:
@@ -17,7 +40,9 @@ def print_corpus(console: Console, rows: Sequence[PlainRow], title: str) -> None
     table = Table("split", "sentences", "words", "labels", "majority %", "word majority %", title=title)
     for split in ("train", "dev", "test"):
         numbers = [first(rows, study="corpus", metric=m, split=split) for m in ("sentences", "words", "labels")]
-        guesses = [first(rows, study="baseline", set=s, split=split) for s in ("majority", "word_majority")]
+        guesses = [
+            first(rows, study="baseline", metric="accuracy", set=s, split=split) for s in ("majority", "word_majority")
+        ]
         table.add_row(
             split, *(f"{n['value']:,.0f}" for n in numbers if n), *(percent(g).split(" [")[0] for g in guesses)
         )
@@ -29,31 +54,58 @@ def print_corpus(console: Console, rows: Sequence[PlainRow], title: str) -> None
             )
 
 
-def print_summary(console: Console, rows: Sequence[PlainRow], verdict: str, where: Sequence[str]) -> None:
+def print_summary(
+    console: Console, rows: Sequence[PlainRow], verdict: str, where: Sequence[str], metric: str = "accuracy"
+) -> None:
     """Baselines, oracle, chosen λ, top/random/bottom, the first neurons, the verdict, and where things lie."""
-    table = Table("accuracy on test, % [95 %]", "", title="Linguistic Correlation Analysis", show_header=True)
+    table = Table(f"{METRIC_NAMES[metric]} on test, % [95 %]", "", title="Linguistic Correlation Analysis")
     for name, label in (("majority", "most frequent label"), ("word_majority", "most frequent label per word type")):
-        table.add_row(label, percent(first(rows, study="baseline", set=name, split="test")))
-    oracle = first(rows, study="oracle", metric="accuracy", split="test")
-    table.add_row("oracle (all neurons)", percent(oracle))
+        table.add_row(label, percent(first(rows, study="baseline", set=name, split="test", metric=metric)))
+    table.add_row("oracle (all neurons)", percent(first(rows, study="oracle", metric=metric, split="test")))
     table.add_row("λ1, λ2 chosen on dev", lambda_text(rows))
     console.print(table)
-    subsets, remarks = _subset_table(rows)
+    subsets, remarks = _subset_table(rows, metric)
     console.print(subsets, *remarks, sep="\n")
     console.print(f"most salient: {neurons_text(rows)}")
-    if stable := stability_text(rows):
-        console.print(stable)
-    console.print(verdict)
+    for line in (stability_text(rows), skew_text(rows, metric), search_text(rows), verdict):
+        if line:
+            console.print(line)
     for line in where:
         console.print(line, soft_wrap=True)
 
 
 def lambda_text(rows: Sequence[PlainRow]) -> str:
-    """The chosen λ and the accuracy that S gave up for it."""
-    row = first(rows, study="lambda_search", metric="accuracy_given_up")
+    """The chosen λ, by what it was chosen, and what was given up for it."""
+    row = next((row for row in rows if row["study"] == "lambda_search" and row["metric"].endswith("_given_up")), None)
     if row is None:
         return "-"
-    return f"{row['l1']:g}, {row['l2']:g} (gave up {100 * row['value']:.1f} points on dev)"
+    metric = METRIC_NAMES[row["metric"].removesuffix("_given_up")]
+    given_up = f"gave up {100 * row['value']:.1f} points of {metric} on dev"
+    return f"{row['l1']:g}, {row['l2']:g} by {CHOSEN_BY.get(row['by'], row['by'])} ({given_up})"
+
+
+def skew_text(rows: Sequence[PlainRow], metric: str) -> str:
+    """A warning where one label has most units and accuracy is what was compared; else empty."""
+    row = first(rows, study="baseline", set="majority", split="test", metric="accuracy")
+    if metric != "accuracy" or row is None or row["value"] <= 0.5:
+        return ""
+    f1 = first(rows, study="oracle", metric="macro_f1", split="test")
+    return (
+        f"the most frequent label has {100 * row['value']:.1f} % of the test units, so accuracy flatters: the oracle's "
+        f"macro-F1 is {percent(f1)}; metric=macro_f1 chooses and judges by it."
+    )
+
+
+def search_text(rows: Sequence[PlainRow]) -> str:
+    """A remark where S compared whole probes with their biases; else empty."""
+    scores = find(rows, study="lambda_search", metric="score")
+    whole = [row for row in scores if row.get("top_is_whole_probe")]
+    if not whole or whole[0]["by"] not in ("score", "retrained_score"):
+        return ""
+    return (
+        f"for {len(whole)} of {len(scores)} λ the probe has no more neurons than the top of the score S: its top is "
+        "the whole probe and its bottom the bias, so that S orders these by what all neurons give."
+    )
 
 
 def stability_text(rows: Sequence[PlainRow]) -> str:
@@ -61,9 +113,12 @@ def stability_text(rows: Sequence[PlainRow]) -> str:
     found = []
     for over in ("seeds", "resamples"):
         overlaps = find(rows, study="stability", metric="overlap", set="top", over=over)
-        shares = ", ".join(f"{100 * row['value']:.0f} % of the top {row['share']:.0%}" for row in overlaps)
+        shares = ", ".join(
+            f"{100 * row['value']:.0f} % of the top {row['share']:.0%} (by chance {100 * row['chance']:.0f})"
+            for row in overlaps
+        )
         found += [f"two {over} share {shares}"] if shares else []
-    return f"stability: {'; '.join(found)} (chance gives each top's own share)." if found else ""
+    return f"stability: {'; '.join(found)}." if found else ""
 
 
 def neurons_text(rows: Sequence[PlainRow]) -> str:
@@ -72,24 +127,15 @@ def neurons_text(rows: Sequence[PlainRow]) -> str:
     return " · ".join(f"{neuron_name(row)} {'/'.join(row['labels'])}" for row in found) or "-"
 
 
-def _subset_table(rows: Sequence[PlainRow]) -> tuple[Table, list[str]]:
-    title = "accuracy on test, % ± half the 95 % interval (random: deviation)"
+def _subset_table(rows: Sequence[PlainRow], metric: str) -> tuple[Table, list[str]]:
+    title = f"{METRIC_NAMES[metric]} on test, % ± half the 95 % interval (random sets: deviation of a draw, draws)"
     table = Table("neurons", "top", "random", "same layers", "bottom", title=title)
     shown: list[PlainRow] = []
-    for study, share, how in (
-        ("ablation", 0.1, "kept"),
-        ("ablation", 0.2, "kept"),
-        ("retraining", 0.05, "retrained"),
-    ):
+    for study, share, more in SHOWN:
         k = count(rows, share)
-        cells = [short(subset_row(rows, study, name, k)) for name in SETS]
-        if set(cells) != {"-"}:
-            shown += [row for name in SETS if (row := subset_row(rows, study, name, k))]
-            table.add_row(f"{share:.0%} ({k:,}) {how}", *cells)
+        found = [subset_row(rows, study, name, k, metric, **more) for name in SETS]
+        if any(found):
+            shown += [row for row in found if row]
+            how = FILLS[more["fill"]] if more else "retrained"
+            table.add_row(f"{share:.0%} ({k:,}), {how}", *map(short, found))
     return table, notes(shown)
-
-
-def subset_row(rows: Sequence[PlainRow], study: str, name: str, k: int, split: str = "test") -> PlainRow | None:
-    """The row of a set: the mean over draws for the random ones."""
-    metric = "mean_accuracy" if "random" in name or name == "layer_matched" else "accuracy"
-    return first(rows, study=study, set=name, k=k, split=split, metric=metric)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from neuronprobe.activations import Split
+from neuronprobe.probes import BankScore, Probe
 from neuronprobe.studies.intervals import Bootstrap
 from neuronprobe.types import UNKNOWN, Row, Units
 
@@ -17,42 +20,50 @@ def corpus_summary(units: Mapping[str, Units], words: Mapping[str, int], unknown
     """Sentences, words, units, labels of each split, and units whose label train lacks."""
     rows = []
     for split, found in units.items():
-        known = found.labels[found.labels != UNKNOWN]
+        known = found.labels[found.labels > UNKNOWN]
         counts = {
             "sentences": found.n_sentences,
             "words": words[split],
             "units": len(found),
             "labels": len(known.unique()),
             "labels_train_lacks": unknown[split],
-            "units_with_a_label_train_lacks": int((found.labels == UNKNOWN).sum()),
+            "units_with_a_label_train_lacks": int((found.labels <= UNKNOWN).sum()),
         }
         rows += [Row("corpus", metric, float(value), split=split) for metric, value in counts.items()]
     return rows
 
 
 def baselines(units: Mapping[str, Units], seed: int) -> list[Row]:
-    """Accuracy of the most frequent label of train, and of the most frequent one per word type (else the former)."""
+    """Accuracy and macro-F1 of the most frequent label of train, and of the most frequent one per word type (else the
+    former).
+    """
     train = units["train"]
-    majority = Counter(train.labels.tolist()).most_common(1)[0][0]
+    counts = torch.bincount(train.labels)
+    majority = int(counts.argmax())
     by_type: dict[str, Counter[int]] = defaultdict(Counter)
     for kind, label in zip(train.types, train.labels.tolist(), strict=True):
         by_type[kind][label] += 1
     best = {kind: counts.most_common(1)[0][0] for kind, counts in by_type.items()}
-    rows = []
+    rows: list[Row] = []
     for split, found in units.items():
-        predictions = {
-            "majority": torch.full_like(found.labels, majority),
-            "word_majority": torch.tensor([best.get(kind, majority) for kind in found.types]),
-        }
-        rows += [_row(name, split, found, predicted, seed) for name, predicted in predictions.items()]
+        by_word = torch.tensor([best.get(kind, majority) for kind in found.types])
+        predicted = torch.stack([torch.full_like(by_word, majority), by_word], dim=1)
+        rows += _rows(split, found, predicted, len(counts), seed)
     return rows
 
 
-def _row(name: str, split: str, units: Units, predicted: Int[Tensor, " unit"], seed: int) -> Row:
-    correct = torch.zeros(units.n_sentences, dtype=torch.long)
-    correct.index_add_(0, units.sentences, (predicted == units.labels).long())
-    total = torch.bincount(units.sentences, minlength=units.n_sentences)
-    low = high = None
-    if split == "test":
-        low, high = Bootstrap(total, seed).accuracy(correct[None])[0].tolist()
-    return Row("baseline", "accuracy", float(correct.sum() / len(units)), set=name, split=split, low=low, high=high)
+def majority_probe(train: Split) -> Probe:
+    """What says the most frequent label of train, whatever the activations are."""
+    counts = torch.bincount(train.units.labels, minlength=train.n_labels)
+    return Probe(torch.zeros(train.n_labels, 0), counts.float(), torch.zeros(0, dtype=torch.long))
+
+
+def _rows(split: str, units: Units, predicted: Int[Tensor, "unit 2"], n_labels: int, seed: int) -> Iterator[Row]:
+    metric = BankScore(2, n_labels, units.n_sentences)
+    metric.add(predicted, units.labels, units.sentences)
+    counts = metric.counts(n_unknown=units.n_unknown)
+    ends = Bootstrap(counts.units, seed).ends(counts.correct).tolist() if split == "test" else [(None, None)] * 2
+    for i, name in enumerate(("majority", "word_majority")):
+        place: dict[str, Any] = {"set": name, "split": split}
+        yield Row("baseline", "accuracy", float(counts.accuracy[i]), low=ends[i][0], high=ends[i][1], **place)
+        yield Row("baseline", "macro_f1", float(counts.macro_f1[i]), **place)

@@ -1,52 +1,89 @@
-"""Intervals: bootstrap over the sentences of a split (units of a sentence are not independent)."""
+"""Intervals at 95 %: over the sentences of a split (units of a sentence are not independent), and over random draws."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, UInt8
+from scipy.special import stdtrit
 from torch import Tensor
 
 RESAMPLES = 1000
 LEVEL = 0.95
+BLOCK = 1 << 22
+"""Numbers of the resamples that are held as floats at a time."""
+
+Ends = tuple[float, float]
+Spread = tuple[float, Float[Tensor, " draw"]]
+"""A coefficient, and the values of the draws whose mean it multiplies."""
 
 
 class Bootstrap:
-    """Percentile intervals at 95 %. The same resamples serve every probe, so differences are paired."""
+    """Percentile intervals over resampled sentences. The same resamples serve every probe: differences are paired."""
 
-    def __init__(self, units: Int[Tensor, " sentence"], seed: int, resamples: int = RESAMPLES) -> None:
-        n = len(units)
-        generator = torch.Generator().manual_seed(seed)
-        drawn = torch.randint(n, (resamples, n), generator=generator)
-        times = torch.zeros(resamples, n, dtype=torch.float64)
-        self._times = times.scatter_add_(1, drawn, torch.ones_like(drawn, dtype=torch.float64))
-        self._total = (self._times @ units.double()).clamp_min(1)
+    def __init__(self, denominator: Float[Tensor, " sentence"], seed: int, resamples: int = RESAMPLES) -> None:
+        """`denominator` is that of the score: the units of each sentence, for accuracy."""
+        self._denominator = denominator.double()
+        self._times = _drawn(len(denominator), resamples, seed)
+        self._total = self._sums(self._denominator[None])[:, 0].clamp_min(torch.finfo(torch.float64).tiny)
 
-    def accuracies(self, correct: Int[Tensor, "probe sentence"]) -> Float[Tensor, "resample probe"]:
-        """Accuracy of each probe in each resample."""
-        return (self._times @ correct.double().T) / self._total[:, None]
+    def values(self, numerator: Float[Tensor, "number sentence"]) -> Float[Tensor, "resample number"]:
+        """Each value in each resample; Σ weight · numerator of several probes gives that of a mean or a difference."""
+        return self._sums(numerator) / self._total[:, None]
 
-    def accuracy(self, correct: Int[Tensor, "probe sentence"]) -> Float[Tensor, "probe 2"]:
-        """Low and high end for each probe."""
-        return _ends(self.accuracies(correct))
+    def ends(self, numerator: Float[Tensor, "number sentence"]) -> Float[Tensor, "number 2"]:
+        """Low and high end of each value."""
+        tail = (1 - LEVEL) / 2
+        return torch.quantile(self.values(numerator), torch.tensor([tail, 1 - tail], dtype=torch.float64), dim=0).T
 
-    def combined(
-        self, correct: Int[Tensor, "probe sentence"], weights: Float[Tensor, "number probe"]
-    ) -> Float[Tensor, "number 2"]:
-        """Low and high end of each Σ weight · accuracy over the probes (a mean, a difference, an area)."""
-        return _ends(self.accuracies(correct) @ weights.T)
-
-    def difference(self, first: Int[Tensor, " sentence"], others: Int[Tensor, "draw sentence"]) -> Float[Tensor, " 2"]:
-        """Low and high end of accuracy(first) − mean accuracy(others), paired."""
-        return self.mean_difference(first[None], others)
-
-    def mean_difference(
-        self, first: Int[Tensor, "draw sentence"], others: Int[Tensor, "other sentence"]
-    ) -> Float[Tensor, " 2"]:
-        """Low and high end of mean accuracy(first) − mean accuracy(others), paired."""
-        difference = self.accuracies(first).mean(1) - self.accuracies(others).mean(1)
-        return _ends(difference[:, None])[0]
+    def _sums(self, numerator: Float[Tensor, "number sentence"]) -> Float[Tensor, "resample number"]:
+        given = numerator.double().T
+        return torch.cat([times.double() @ given for times in self._times.split(_rows(len(given)))])
 
 
-def _ends(values: Float[Tensor, "resample probe"]) -> Float[Tensor, "probe 2"]:
-    tail = (1 - LEVEL) / 2
-    return torch.quantile(values, torch.tensor([tail, 1 - tail], dtype=torch.float64), dim=0).T
+@lru_cache(maxsize=2)
+def _drawn(n: int, resamples: int, seed: int) -> UInt8[Tensor, "resample sentence"]:
+    """How often each sentence is drawn in each resample; no sentence is drawn 256 times (the odds are below 1e-500)."""
+    generator = torch.Generator().manual_seed(seed)
+    times = torch.zeros(resamples, n, dtype=torch.uint8)
+    for block in times.split(_rows(n)):
+        drawn = torch.randint(n, (len(block), n), generator=generator)
+        block.scatter_add_(1, drawn, torch.ones(1, 1, dtype=torch.uint8).expand_as(drawn))
+    return times
+
+
+def over_draws(ends: Ends, value: float, spreads: Sequence[Spread]) -> Ends | None:
+    """The interval of a value over sentences, widened by the spread over the draws in it; None with a single draw.
+
+    `spreads` are independent sets of draws. Their part is Student's t with Welch and Satterthwaite's degrees of freedom
+    (draws − 1 for one set); both parts are joined, end by end, as roots of sums of squares (Zou and Donner 2008).
+    """
+    spreads = [(weight, values) for weight, values in spreads if weight]
+    if not spreads:
+        return ends
+    if any(len(values) < 2 for _, values in spreads):
+        return None
+    variances = [weight**2 * float(values.double().var()) / len(values) for weight, values in spreads]
+    total = sum(variances)
+    if total == 0:
+        return ends
+    freedom = total**2 / sum(v**2 / (len(values) - 1) for v, (_, values) in zip(variances, spreads, strict=True))
+    around = float(stdtrit(freedom, (1 + LEVEL) / 2)) * math.sqrt(total)
+    low, high = ends
+    return value - math.hypot(value - low, around), value + math.hypot(high - value, around)
+
+
+def difference_spreads(first: Float[Tensor, " draw"], second: Float[Tensor, " other"]) -> list[Spread]:
+    """The spreads of mean(first) − mean(second): that of the differences where both have as many draws, else of each.
+
+    Pairs of draws are independent of each other, whether or not the two of a pair are the same set.
+    """
+    return [(1.0, first - second)] if len(first) == len(second) else [(1.0, first), (-1.0, second)]
+
+
+def _rows(n: int) -> int:
+    """Resamples of n sentences that are held as floats together."""
+    return max(1, BLOCK // max(1, n))

@@ -1,4 +1,4 @@
-"""λ search by the papers' score S = α(top − bottom) − β(unregularised − this), or by accuracy alone.
+"""λ search by the papers' score S = α(top − bottom) − β(unregularised − this), or by the metric alone.
 
 EMNLP 2020 section 3.2 (and JMLR 2023 in prose) keeps top and bottom in the trained probe; JMLR's algorithm 2 retrains.
 """
@@ -14,14 +14,14 @@ from torch import Tensor
 
 from neuronprobe.activations import Split
 from neuronprobe.neurons import Neurons, bottom, size, top
-from neuronprobe.probes import Member, Probe, score
+from neuronprobe.probes import Counts, Member, Probe, score
 from neuronprobe.types import Ranking, Row
 
 BY = ("score", "retrained_score", "dev")
-"""What a search can choose by: S with ablation, S with retraining, accuracy on dev."""
+"""What a search can choose by: S with ablation, S with retraining, the metric with all neurons on dev."""
 Rank = Callable[[Float[Tensor, "label neuron"]], Ranking]
 Retrain = Callable[[Sequence[Member]], list[Probe]]
-Accuracies = Float[Tensor, " probe"]
+Values = Float[Tensor, " probe"]
 
 
 @dataclass(frozen=True)
@@ -34,32 +34,45 @@ class LambdaChoice:
 
 def lambda_search(
     probes: Sequence[Probe], pairs: Collection[tuple[float, float]], rank: Rank, dev: Split, test: Split, solver: str,
-    alpha: float = 0.5, beta: float = 0.5, share: float = 0.2, by: str = "score", retrain: Retrain | None = None,
-    reference: tuple[float, float] = (0.0, 0.0),
+    alpha: float = 0.5, beta: float = 0.5, share: float | Sequence[float] = 0.2, by: str = "score",
+    retrain: Retrain | None = None, reference: tuple[float, float] = (0.0, 0.0), metric: str = "accuracy",
+    of: str = "all",
 ) -> LambdaChoice:  # fmt: skip
     """Choose `by` S on dev, with the top and bottom `share` of each probe's ranking kept and the rest zeroed.
 
     By retrained_score, `retrain` trains new probes that read these neurons alone (JMLR 2023 algorithm 2: columns of
-    zeros teach nothing). By dev the most accurate probe is chosen, of equals the least regularised, and S is only
+    zeros teach nothing). By dev the best probe by `metric` is chosen, of equals the least regularised, and S is only
     reported. `pairs` are the (λ1, λ2) to choose from; the probe of `reference` must be there as the unregularised one.
-    Test accuracy is reported for every pair and chooses nothing.
+    Test scores are reported for every pair and choose nothing.
+
+    Of several shares S takes the mean. Shares are `of` all neurons, or of the earned ones of each probe: where a sparse
+    probe earns no more than the share, its top is the whole probe and its bottom the bias.
     """
-    k = size("search.share", float(share), len(dev.neurons))
-    orders = [rank(probe.trained_weights).order for probe in probes]
-    sets = [side(order, k) for side in (top, bottom) for order in orders]
-    accuracy = score(probes, dev).accuracy
-    subsets = _subsets([*probes, *probes], sets, retrain if by == "retrained_score" else None)
-    tops, bottoms = score(subsets, dev).accuracy.split(len(probes))
+    rankings = [rank(probe.trained_weights) for probe in probes]
+    shares = [share] if isinstance(share, float) else list(share)
+    tops = [_ends(ranking, one, of) for one in shares for ranking in rankings]
+    found, tests = score(probes, dev), score(probes, test)
+    whole = found.values(metric)
+    sets = [chosen for side in zip(*tops, strict=True) for chosen in side]
+    subsets = _subsets([*probes] * (2 * len(shares)), sets, retrain if by == "retrained_score" else None)
+    above, below = score(subsets, dev).values(metric).view(2, len(shares), len(probes)).mean(1)
     free = next(i for i, probe in enumerate(probes) if (probe.l1, probe.l2) == reference)
-    scores = alpha * (tops - bottoms) - beta * (accuracy[free] - accuracy)
+    scores = alpha * (above - below) - beta * (whole[free] - whole)
     candidates = [i for i, probe in enumerate(probes) if (probe.l1, probe.l2) in pairs]
-    chosen = max(candidates, key=lambda i: float((accuracy if by == "dev" else scores)[i]))
-    found = _Grid(probes, accuracy, tops, bottoms, scores, score(probes, test).accuracy)
+    chosen = max(candidates, key=lambda i: float((whole if by == "dev" else scores)[i]))
+    grid = _Grid(probes, rankings, found, tests, above, below, scores, metric, solver, chosen, by, shares, of)
     given_up = {
-        "accuracy_given_up": accuracy[candidates].max() - accuracy[chosen],
-        "accuracy_given_up_to_unregularised": accuracy[free] - accuracy[chosen],
+        f"{metric}_given_up": whole[candidates].max() - whole[chosen],
+        f"{metric}_given_up_to_unregularised": whole[free] - whole[chosen],
     }
-    return LambdaChoice(chosen, tuple(found.rows(chosen, by, k, share, solver, given_up, reference)))
+    return LambdaChoice(chosen, tuple(grid.rows(given_up, reference)))
+
+
+def _ends(ranking: Ranking, share: float, of: str) -> tuple[Neurons, Neurons]:
+    """Top and bottom: of all neurons, or of the earned ones."""
+    order = ranking.order if of == "all" else ranking.order[: max(1, ranking.earned)]
+    k = size("search.share", share, len(order))
+    return top(order, k), bottom(order, k)
 
 
 def _subsets(probes: Sequence[Probe], sets: Sequence[Neurons], retrain: Retrain | None) -> list[Probe]:
@@ -72,44 +85,54 @@ def _subsets(probes: Sequence[Probe], sets: Sequence[Neurons], retrain: Retrain 
 
 @dataclass(frozen=True)
 class _Grid:
-    """What was measured of each probe: accuracies on dev (all neurons, top, bottom), S, and accuracy on test."""
+    """What was measured of each probe: counts on dev and test, the metric of top and bottom on dev, S."""
 
     probes: Sequence[Probe]
-    accuracy: Accuracies
-    tops: Accuracies
-    bottoms: Accuracies
-    scores: Accuracies
-    tests: Accuracies
+    rankings: Sequence[Ranking]
+    dev: Counts
+    test: Counts
+    tops: Values
+    bottoms: Values
+    scores: Values
+    metric: str
+    solver: str
+    chosen: int
+    by: str
+    shares: Sequence[float]
+    of: str
 
-    def rows(
-        self,
-        chosen: int,
-        by: str,
-        k: int,
-        share: float,
-        solver: str,
-        given_up: dict[str, Tensor],
-        reference: tuple[float, float],
-    ) -> Iterator[Row]:
-        mode = "retrained" if by == "retrained_score" else "ablated"
-
-        def row(i: int, metric: str, value: Tensor | float, also: Mapping[str, Any] | None = None, **place: Any) -> Row:
-            flags = {"chosen": i == chosen, "by": by, **(also or {})}
-            probe = self.probes[i]
-            pair: dict[str, Any] = {"l1": probe.l1, "l2": probe.l2, "seed": probe.seed}
-            common: dict[str, Any] = {"solver": solver, "task": "property", "flags": flags}
-            return Row("lambda_search", metric, float(value), **common, **pair, **place)
-
+    def rows(self, given_up: Mapping[str, Tensor], reference: tuple[float, float]) -> Iterator[Row]:
         for i, probe in enumerate(self.probes):
-            yield row(i, "accuracy", self.accuracy[i], set="all", mode="trained", split="dev")
-            yield row(i, "accuracy", self.tests[i], set="all", mode="trained", split="test")
-            yield row(i, "accuracy", self.tops[i], set="top", mode=mode, split="dev", k=k, share=share)
-            yield row(i, "accuracy", self.bottoms[i], set="bottom", mode=mode, split="dev", k=k, share=share)
-            yield row(i, "score", self.scores[i], mode=mode, split="dev", k=k, share=share)
+            for split, counts in (("dev", self.dev), ("test", self.test)):
+                for metric in dict.fromkeys(("accuracy", self.metric)):
+                    yield self._row(i, metric, counts.values(metric)[i], set="all", mode="trained", split=split)
+            yield from self._kept(i)
             if (reached := probe.optimality) is not None:
-                yield row(i, "objective", reached.objective, split="train")
+                yield self._row(i, "objective", reached.objective, split="train")
                 ends = {"unique": reached.unique, "converged": reached.converged}
-                yield row(i, "kkt_residual", reached.residual, ends, split="train")
-                yield row(i, "exact_zeros", reached.zeros)
-        for metric, value in given_up.items():
-            yield row(chosen, metric, value, {"reference_l1": reference[0], "reference_l2": reference[1]}, split="dev")
+                yield self._row(i, "kkt_residual", reached.residual, ends, split="train")
+                yield self._row(i, "exact_zeros", reached.zeros)
+        for name, value in given_up.items():
+            about = {"reference_l1": reference[0], "reference_l2": reference[1]}
+            yield self._row(self.chosen, name, value, about, split="dev")
+
+    def _kept(self, i: int) -> Iterator[Row]:
+        """Top, bottom and S, with the number of earned neurons."""
+        n, earned = len(self.rankings[i].order), self.rankings[i].earned
+        share = self.shares[0] if len(self.shares) == 1 else None
+        k = None if share is None else size("search.share", share, n if self.of == "all" else max(1, earned))
+        place: dict[str, Any] = {"mode": "retrained" if self.by == "retrained_score" else "ablated", "split": "dev"}
+        place |= {"k": k, "share": None if k is None else k / n}
+        yield self._row(i, self.metric, self.tops[i], set="top", **place)
+        yield self._row(i, self.metric, self.bottoms[i], set="bottom", **place)
+        is_whole = self.of == "all" and earned <= round(min(self.shares) * n)
+        about = {"of_metric": self.metric, "earned": earned, **({"top_is_whole_probe": True} if is_whole else {})}
+        yield self._row(i, "score", self.scores[i], about, **place)
+
+    def _row(
+        self, i: int, metric: str, value: Tensor | float, also: Mapping[str, Any] | None = None, **place: Any
+    ) -> Row:
+        probe, flags = self.probes[i], {"chosen": i == self.chosen, "by": self.by, **(also or {})}
+        pair: dict[str, Any] = {"l1": probe.l1, "l2": probe.l2, "seed": probe.seed}
+        common: dict[str, Any] = {"solver": self.solver, "task": "property", "flags": flags}
+        return Row("lambda_search", metric, float(value), **common, **pair, **place)

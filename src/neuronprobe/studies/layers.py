@@ -10,7 +10,7 @@ import torch
 
 from neuronprobe.activations import Split
 from neuronprobe.neurons import Neurons, NeuronTable
-from neuronprobe.probes import Member, Probe, Score, score
+from neuronprobe.probes import Counts, Member, Probe, score
 from neuronprobe.studies.intervals import Bootstrap
 from neuronprobe.types import Result, Row
 
@@ -58,16 +58,16 @@ def layers(probe: Probe, train: Split, splits: Mapping[str, Split], fit: FitBank
 
 
 def _rows(
-    sets: Sequence[LayerSet], found: Score, bootstrap: Bootstrap, n_neurons: int, about: Mapping[str, Any]
+    sets: Sequence[LayerSet], found: Counts, bootstrap: Bootstrap, n_neurons: int, about: Mapping[str, Any]
 ) -> list[Row]:
     rows = []
     whole = len(sets) - 1
-    for i, (chosen, ends) in enumerate(zip(sets, bootstrap.accuracy(found.correct).tolist(), strict=True)):
+    for i, (chosen, ends) in enumerate(zip(sets, bootstrap.ends(found.correct).tolist(), strict=True)):
         k = len(chosen.neurons)
         place: dict[str, Any] = {**about, "set": chosen.name, "layer": chosen.layer, "k": k, "share": k / n_neurons}
         rows.append(Row("layers", "accuracy", float(found.accuracy[i]), low=ends[0], high=ends[1], **place))
         if i != whole:
-            low, high = bootstrap.difference(found.correct[i], found.correct[whole:]).tolist()
+            low, high = bootstrap.ends(found.correct[i : i + 1] - found.correct[whole:])[0].tolist()
             gain, flags = float(found.accuracy[i] - found.accuracy[whole]), {"against": "all layers"}
             rows.append(Row("layers", "accuracy_difference", gain, low=low, high=high, flags=flags, **place))
     return rows

@@ -13,8 +13,9 @@ from typing import Any
 from neuronprobe.activations import Split
 from neuronprobe.neurons import size, top
 from neuronprobe.probes import Member, Probe, score
-from neuronprobe.studies.comparison import compare, neuron_sets
+from neuronprobe.studies.comparison import compare
 from neuronprobe.studies.retraining import FitBank
+from neuronprobe.studies.sets import neuron_sets
 from neuronprobe.types import Ranking, Result, Row
 
 FIRST_SHARE = 0.2
@@ -154,11 +155,13 @@ def _beside(
     if not sizes:
         return Result(())
     oracle, ranking = trained.oracle, trained.ranking
-    sets = neuron_sets(ranking, trained.train.neurons, sizes, ("top", "random", "bottom"), draws, seed)
+    n_draws = dict.fromkeys(sizes, draws)
+    sets = neuron_sets(ranking, trained.train.neurons, n_draws, ("top", "random", "bottom"), seed)
     members = [Member(oracle.l1, oracle.l2, oracle.seed, s.neurons) for s in sets if s.name != "top"]
     others = iter(trained.fit(members, trained.train))
     probes = [trained.probes[s.k] if s.name == "top" else next(others) for s in sets]
-    found = compare("redundancy", "retrained", sets, probes, splits, ranking, seed, solver, oracle)
+    scored = {name: score([*probes, oracle], split) for name, split in splits.items()}
+    found = compare("redundancy", "retrained", sets, probes, scored, ranking, seed, solver, oracle=len(sets))
     rows = [
         replace(row, study=_study(row), flags={**row.flags, "tolerance": minimum.tolerance})
         for minimum in minima if minimum.k is not None for row in found.rows if row.k == minimum.k

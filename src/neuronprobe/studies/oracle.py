@@ -2,44 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from neuronprobe.activations import Split
-from neuronprobe.probes import Probe, Score, score
+from neuronprobe.probes import METRICS, Counts, Probe, score
 from neuronprobe.studies.intervals import Bootstrap
-from neuronprobe.types import Result, Row
+from neuronprobe.types import UNKNOWN, Result, Row
 
 
-def oracle(probe: Probe, splits: Mapping[str, Split], seed: int, solver: str) -> Result:
-    """Accuracy and macro-F1 of a probe on each split; intervals on test."""
-    rows, correct = [], {}
+def oracle(probe: Probe, splits: Mapping[str, Split], labels: Sequence[str], seed: int, solver: str) -> Result:
+    """Accuracy, macro-F1 and F1 of each label of a probe on each split; intervals on test."""
+    rows: list[Row] = []
+    correct = {}
     for name, split in splits.items():
-        found = score([probe], split)
-        low = high = None
+        found = score([probe], split, predictions=name == "test")
+        about: dict[str, Any] = {
+            "solver": solver, "task": "property", "mode": "trained", "set": "all", "split": name,
+            "k": len(split.neurons), "share": 1.0, "l1": probe.l1, "l2": probe.l2, "seed": probe.seed,
+        }  # fmt: skip
+        for metric in METRICS:
+            rows.append(_row(found, metric, about, seed if name == "test" else None))
+        support = torch.bincount(split.units.labels.clamp_min(UNKNOWN) + 1, minlength=len(labels) + 1).tolist()[1:]
+        rows += [
+            Row("oracle", "f1", float(found.f1[0, i]), label=label, flags={"support": support[i]}, **about)
+            for i, label in enumerate(labels) if support[i]
+        ]  # fmt: skip
         if name == "test":
-            low, high = Bootstrap(found.units, seed).accuracy(found.correct)[0].tolist()
             correct = {"units": found.units, "oracle": found.correct[0]}
-        common: dict[str, Any] = {"solver": solver, "task": "property", "mode": "trained", "set": "all", "split": name}
-        place: dict[str, Any] = {
-            "k": len(split.neurons),
-            "share": 1.0,
-            "l1": probe.l1,
-            "l2": probe.l2,
-            "seed": probe.seed,
-        }
-        rows.append(Row("oracle", "accuracy", float(found.accuracy[0]), low=low, high=high, **common, **place))
-        rows.append(Row("oracle", "macro_f1", float(macro_f1(found)[0]), **common, **place))
     return Result(tuple(rows), correct)
 
 
-def macro_f1(found: Score) -> Float[Tensor, " probe"]:
-    """Mean F1 over the labels that occur in the split."""
-    true = found.true_positives.double()
-    occurs = (found.true_positives + found.false_negatives)[0] > 0
-    f1 = 2 * true / (2 * true + found.false_positives + found.false_negatives).clamp_min(1)
-    return f1[:, occurs].mean(1) if occurs.any() else torch.zeros(len(f1))
+def _row(found: Counts, metric: str, about: Mapping[str, Any], seed: int | None) -> Row:
+    value, low, high = float(found.values(metric)[0]), None, None
+    if seed is not None:
+        score = found.score(metric)
+        low, high = Bootstrap(score.denominator, seed).ends(score.numerator)[0].tolist()
+    return Row("oracle", metric, value, low=low, high=high, **about)

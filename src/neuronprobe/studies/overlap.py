@@ -18,7 +18,8 @@ from neuronprobe.types import Ranking
 class Overlap:
     """Of all pairs of sets: shared neurons over the larger set; and its expectation for random sets of those sizes.
 
-    `chance` draws from all neurons (k over their number); `layer_matched` from each layer as many as the sets have.
+    `chance` draws from all neurons (for sets of k: k over their number); `layer_matched` from each layer as many as the
+    sets have.
     """
 
     pairs: Float[Tensor, " pair"]
@@ -32,10 +33,10 @@ class Overlap:
 
 
 def top_sets(rankings: Sequence[Ranking], k: int) -> Bool[Tensor, "ranking neuron"]:
-    """The top k of each ranking; neurons of zero weight stand in no earned order and are left out."""
+    """The top k of each ranking, without neurons that it did not earn."""
     sets = torch.zeros(len(rankings), len(rankings[0].order), dtype=torch.bool)
     for chosen, ranking in zip(sets, rankings, strict=True):
-        chosen[top(ranking.order, min(k, len(ranking.order) - ranking.weightless))] = True
+        chosen[top(ranking.order, min(k, ranking.earned))] = True
     return sets
 
 

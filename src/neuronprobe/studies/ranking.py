@@ -19,7 +19,10 @@ SHOWN = 10
 def ranking_rows(
     ranking: Ranking, probe: Probe, table: NeuronTable, labels: Sequence[str], train: Units, salient: float, solver: str
 ) -> list[Row]:
-    """The ten most salient neurons, salient neurons per layer, neurons per label, cut-offs and what is to be known."""
+    """The ten most salient neurons, salient neurons per layer, neurons per label, cut-offs and what is to be known.
+
+    Only earned neurons are salient: counts stop there.
+    """
     k = size("callbacks.ranking.salient", salient, len(table))
     common: dict[str, Any] = {
         "ranking": ranking.name, "solver": solver, "task": "property",
@@ -30,14 +33,15 @@ def ranking_rows(
         return Row("ranking", metric, float(value), **common, **place)
 
     rows = []
-    for rank, (flat, served) in enumerate(ranking.labels_served(min(SHOWN, len(table))).items(), 1):
+    for rank, (flat, served) in enumerate(ranking.labels_served(min(SHOWN, ranking.earned)).items(), 1):
         neuron = table.neuron(flat)
         flags = {"rank": rank, "labels": [labels[label] for label in served], "role": neuron.role}
         place = {"site": neuron.site, "layer": neuron.layer, "neuron": neuron.index}
         rows.append(row("mass_of_heavier_neurons", float(ranking.score[flat]), set="top", **place, flags=flags))
-    counts = table.counts(top(ranking.order, k)).tolist()
+    earned = min(k, ranking.earned)
+    counts = table.counts(top(ranking.order, earned)).tolist()
     for segment, count in zip(table.segments, counts, strict=True):
-        place = {"site": segment.site, "layer": segment.layer, "flags": {"role": segment.role}}
+        place = {"site": segment.site, "layer": segment.layer, "flags": {"role": segment.role, "earned": earned}}
         rows.append(row("salient_neurons", count, set="top", k=k, share=k / len(table), **place))
     support = torch.bincount(train.labels, minlength=len(labels)).tolist()
     for label, name in enumerate(labels):
@@ -45,7 +49,7 @@ def ranking_rows(
         rows.append(row("label_neurons", label_neurons(ranking, label, LABEL_MASS), label=name, flags=flags))
     rows += [row("neurons_at_mass", ranking.cuts[p], flags={"mass": p / 100}) for p in (1, 2, 5, 10, 25, 50, 100)]
     rows.append(row("first_block", ranking.first_block))
-    rows.append(row("weightless_neurons", ranking.weightless))
+    rows.append(row("earned_neurons", ranking.earned))
     rows.append(row("massless_labels", int(ranking.massless.sum())))
     return rows
 

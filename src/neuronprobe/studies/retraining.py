@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from neuronprobe.activations import Split
-from neuronprobe.probes import Member, Probe
-from neuronprobe.studies.comparison import compare, neuron_sets
+from neuronprobe.probes import Member, Probe, score
+from neuronprobe.studies.comparison import compare
+from neuronprobe.studies.sets import neuron_sets, sizes
 from neuronprobe.types import Ranking, Result
 
 FitBank = Callable[[Sequence[Member], Split], list[Probe]]
 
 
 def retraining(
-    probe: Probe, ranking: Ranking, train: Split, splits: dict[str, Split], fit: FitBank,
-    sizes: Sequence[int | float], draws: int, seed: int, solver: str,
+    probe: Probe, ranking: Ranking, train: Split, splits: Mapping[str, Split], fit: FitBank,
+    values: Sequence[int | float], draws: int, seed: int, solver: str, metric: str = "accuracy",
 ) -> Result:  # fmt: skip
     """Top, random and bottom sets of all sizes as members of one bank, with the λ of `probe`."""
-    sets = neuron_sets(ranking, train.neurons, sizes, ("top", "random", "bottom"), draws, seed)
-    members = [Member(probe.l1, probe.l2, probe.seed, chosen.neurons) for chosen in sets]
-    return compare("retraining", "retrained", sets, fit(members, train), splits, ranking, seed, solver)
+    n_draws = dict.fromkeys(sizes(values, len(train.neurons)), draws)
+    sets = neuron_sets(ranking, train.neurons, n_draws, ("top", "random", "bottom"), seed)
+    probes = fit([Member(probe.l1, probe.l2, probe.seed, chosen.neurons) for chosen in sets], train)
+    scored = {name: score(probes, split, predictions=metric != "accuracy") for name, split in splits.items()}
+    return compare("retraining", "retrained", sets, probes, scored, ranking, seed, solver, metric)

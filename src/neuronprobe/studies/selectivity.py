@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from neuronprobe.activations import Split
-from neuronprobe.probes import Member, Probe, Score, score
+from neuronprobe.probes import Counts, Member, Probe, score
 from neuronprobe.properties import control_labels
-from neuronprobe.studies.intervals import Bootstrap
+from neuronprobe.studies.intervals import Bootstrap, over_draws
 from neuronprobe.studies.minimal_set import Minimum
 from neuronprobe.studies.retraining import FitBank
 from neuronprobe.types import Ranking, Result, Row
@@ -25,7 +25,8 @@ def selectivity(
     """Of all neurons, and of the minimal set of each tolerance: one row per draw of the control task, and their mean.
 
     Every control probe has the λ, the first weights, the neurons and the batches of its property probe; all of them are
-    one bank. Intervals are paired, over test sentences.
+    one bank. Intervals are paired over test sentences,
+    and carry the spread over the draws.
     """
     sizes = {m.k: m.probe for m in minima if m.probe is not None}
     probes = {"all": oracle, **{f"top-{k}": probe for k, probe in sizes.items()}}
@@ -48,7 +49,7 @@ def selectivity(
             rows += reading.rows(list(probes).index(f"top-{minimum.k}"), {**place, "share": share}, flags)
         rows.append(_known_types(split, train, name))
         if name == "test":
-            correct = {f"selectivity/{probe}-{draw}": found.correct[i] for draw, found in enumerate(memorised)
+            correct = {f"selectivity/control-{probe}": torch.stack([found.correct[i] for found in memorised])
                        for i, probe in enumerate(probes)}  # fmt: skip
     return Result(tuple(rows), correct)
 
@@ -76,8 +77,8 @@ def _known_types(split: Split, train: Split, name: str) -> Row:
 class _Reading:
     """Scores of the same probes on one split: `found` for the property, `memorised` for each draw of its control."""
 
-    found: Score
-    memorised: Sequence[Score]
+    found: Counts
+    memorised: Sequence[Counts]
     seed: int
     about: dict[str, Any]
 
@@ -96,9 +97,12 @@ class _Reading:
         return [*rows, Row("selectivity", "selectivity", gain, low=low, high=high, flags=summary, **place)]
 
     def _interval(self, i: int) -> tuple[float | None, float | None]:
-        """Over test sentences, paired: both tasks have the same units."""
+        """Over test sentences, paired (both tasks have the same units), and over draws of the control task."""
         if self.about["split"] != "test":
             return None, None
-        counts = torch.stack([self.found.correct[i], *(found.correct[i] for found in self.memorised)])
-        low, high = Bootstrap(self.found.units, self.seed).difference(counts[0], counts[1:]).tolist()
-        return low, high
+        drawn = torch.stack([found.correct[i] for found in self.memorised])
+        gain = self.found.correct[i] - drawn.double().mean(0)
+        low, high = Bootstrap(self.found.units, self.seed).ends(gain[None])[0].tolist()
+        accuracies = torch.stack([found.accuracy[i] for found in self.memorised])
+        value = float(self.found.accuracy[i] - accuracies.mean())
+        return over_draws((low, high), value, [(-1.0, accuracies)]) or (None, None)

@@ -65,7 +65,10 @@ def stability(
 
 
 def by_seed(probe: Probe, ranking: Ranking, rank: Rank, fit: Fit, train: Split, seeds: int) -> Rankings:
-    """The ranking at hand and those of other seeds: another initialisation and, where data are shuffled, order."""
+    """The ranking at hand and those of other seeds: another initialisation and, where data are shuffled, order.
+
+    Solver `exact` then starts at random points: what the rankings share tells whether the optimum was reached.
+    """
     found = [ranking]
     for seed in range(fit.seed + 1, fit.seed + 1 + seeds):
         (other,) = fit.with_seed(seed)([Member(probe.l1, probe.l2, seed)], train)
@@ -97,12 +100,12 @@ class _Reading:
         rows = []
         for k in counts:
             found = overlap(top_sets(rankings.found, k), self.table)
-            earned = [len(one.order) - one.weightless for one in rankings.found]
+            earned = min(one.earned for one in rankings.found)
             flags: dict[str, Any] = {"unstable": True} if float(found.pairs.mean()) < HALF else {}
-            if k <= max(one.first_block for one in rankings.found):
+            if k < max(one.first_block for one in rankings.found):
                 flags["inside_first_block"] = True
-            if min(earned) < k:
-                flags["weightless"] = k - min(earned)
+            if earned < k:
+                flags["not_earned"] = k - earned
             rows.append(self._overlap(found, rankings, set="top", k=k, share=k / len(self.table), flags=flags))
         found = overlap(first_blocks(rankings.found), self.table)
         rows.append(self._overlap(found, rankings, set="first_block", k=self.ranking.first_block, flags={}))

@@ -50,16 +50,16 @@ def stable_lambda(
         ("accuracy_given_up", best - float(accuracy[chosen])),
         ("accuracy_given_up_to_unregularised", float(accuracy[free] - accuracy[chosen])),
     ):
-        flags = {"chosen": True, "tolerance": tolerance, "pairs_within_tolerance": len(near)}
+        flags = {"chosen": True, "by": "stability", "tolerance": tolerance, "pairs_within_tolerance": len(near)}
         rows.append(_row(probes[chosen], None, True, None, None, fit.solver, metric, given_up, flags))
     return StableChoice(chosen, tuple(rows))
 
 
 def rechosen(rows: Sequence[Row], probe: Probe) -> list[Row]:
-    """The rows of a grid without what its own choice gave up, marked with the choice of `probe`."""
-    kept = [row for row in rows if not row.metric.startswith("accuracy_given_up")]
+    """The rows of a grid without what its own choice gave up, marked with the choice of `probe` and by what it was."""
+    kept = [row for row in rows if "_given_up" not in row.metric]
     pair = (probe.l1, probe.l2)
-    return [replace(row, flags={**row.flags, "chosen": (row.l1, row.l2) == pair}) for row in kept]
+    return [replace(row, flags={**row.flags, "chosen": (row.l1, row.l2) == pair, "by": "stability"}) for row in kept]
 
 
 def _overlaps(probes: Sequence[Probe], rank: Rank, fit: Fit, train: Split, k: int, n_resamples: int) -> list[Overlap]:
@@ -82,7 +82,11 @@ def _row(
     if found is not None:
         value = float(found.pairs.mean())
         place = {"low": float(found.pairs.min()), "high": float(found.pairs.max()), "set": "top", "k": k}
-        place |= {"share": share, "split": "train", "flags": {"chosen": chosen, "over": "resamples", **found.about()}}
+        place |= {
+            "share": share,
+            "split": "train",
+            "flags": {"chosen": chosen, "by": "stability", "over": "resamples", **found.about()},
+        }
     return Row(
         "lambda_search", metric, value, solver=solver, task="property",
         seed=probe.seed, l1=probe.l1, l2=probe.l2, **place,
