@@ -77,7 +77,7 @@ def _minimal_set(rows: Sequence[PlainRow]) -> Section:
     for row in find(rows, study="minimal_set", metric="neurons"):
         tolerance = {"tolerance": row["tolerance"], "split": "test"}
         if row["value"] is None:
-            lost = f"none: the best set loses {100 * row['least_lost']:.1f} points on dev"
+            lost = f"none: the best set loses {100 * row['least_lost']:.1f} points on dev{_untried(row)}"
             body.append([f"{row['tolerance']:g}", lost, "-", "-", "-"])
             continue
         cells = [
@@ -85,10 +85,16 @@ def _minimal_set(rows: Sequence[PlainRow]) -> Section:
             first(rows, study="redundancy", set="random", metric="mean_accuracy", **tolerance),
             first(rows, study="redundancy", set="bottom", metric="accuracy", **tolerance),
         ]
-        size = f"{row['value']:,.0f} ({100 * row['share']:.3g} %)"
+        size = f"{row['value']:,.0f} ({100 * row['share']:.3g} %){_untried(row)}"
         body.append([f"{row['tolerance']:g}", size, *map(percent, cells)])
-    heading = "Minimal neuron sets: the smallest top set within the tolerance of the oracle on dev, retrained"
+    every_step = all(row.get("every_step_tried") for row in find(rows, study="minimal_set", metric="neurons"))
+    which = ", in steps of 1 %," if every_step else " that was tried,"
+    heading = f"Minimal neuron sets: the smallest top set{which} within the tolerance of the oracle on dev, retrained"
     return Section(heading, ("tolerance", "neurons", "top (test)", "random (test)", "bottom (test)"), body)
+
+
+def _untried(row: PlainRow) -> str:
+    return f"; {row['steps_untried']} smaller sizes were not tried" if row.get("steps_untried") else ""
 
 
 def _selectivity(rows: Sequence[PlainRow]) -> Section:
