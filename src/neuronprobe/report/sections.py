@@ -49,6 +49,10 @@ def _layers(rows: Sequence[PlainRow]) -> Section:
 
 
 def _labels(rows: Sequence[PlainRow]) -> Section:
+    salient = first(rows, study="spread", metric="neurons")
+    if salient and not salient["k"]:
+        said = f"No top set that was tried is within {salient['tolerance']:g} of the oracle on dev."
+        return Section("Labels: no neurons count as salient", ("salient neurons",), [[said]])
     body = []
     for row in find(rows, study="spread", metric="label_neurons"):
         layer = first(rows, study="spread", metric="dominant_layer_neurons", label=row["label"])
@@ -57,9 +61,10 @@ def _labels(rows: Sequence[PlainRow]) -> Section:
         place = f"{layer_name(layer)} ({layer['value']:.0f})" if layer and layer["value"] else "-"
         number = f"{quarter['value']:.0f}" if quarter else "-"
         body.append([row["label"], support, f"{row['value']:.0f}", number, place])
-    k = next((row["k"] for row in find(rows, study="spread")), 0)
+    any_row = first(rows, study="spread") or {"k": 0}
+    taken = f" (the minimal set for a tolerance of {any_row['tolerance']:g})" if "tolerance" in any_row else ""
     header = ("label", "units in train", "its neurons", "neurons of 25 % of its mass", "dominant layer (its neurons)")
-    return Section(f"Labels: whose neurons the {k:,} salient ones are", header, body)
+    return Section(f"Labels: whose neurons the {any_row['k']:,} salient ones are{taken}", header, body)
 
 
 def _sharing(rows: Sequence[PlainRow]) -> Section:
