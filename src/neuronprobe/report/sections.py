@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from neuronprobe.report.lookup import PlainRow, find, first, layer_name, percent
-from neuronprobe.report.papers import beside_paper
+from neuronprobe.report.papers import beside_paper, labels_remark, properties_of
 
 MOST_PAIRS = 10
 
@@ -114,6 +114,13 @@ def _selectivity(rows: Sequence[PlainRow]) -> Section:
 
 
 def _beside_paper(rows: Sequence[PlainRow], config: Mapping[str, Any]) -> Section:
-    paper, prop = config.get("paper"), (config.get("property") or {}).get("name")
-    header, *body = [*beside_paper(rows, str(paper), str(prop))] or [[]]
-    return Section(f"Beside the paper ({paper}; its own models and corpora)", header, body)
+    paper, prop = config.get("paper"), str((config.get("property") or {}).get("name"))
+    if paper is None:
+        return Section("", (), ())
+    remarks = [str(paper), "its own models and corpora", labels_remark(rows, str(paper), prop)]
+    heading = f"Beside the paper ({'; '.join(remark for remark in remarks if remark)})"
+    header, *body = [*beside_paper(rows, str(paper), prop)] or [[]]
+    if not body:
+        said = f"It has no figures for {prop}, only for {', '.join(properties_of(str(paper)))}."
+        return Section(heading, (str(paper),), [[said]])
+    return Section(heading, header, body)
