@@ -26,3 +26,18 @@ def test_the_layer_study_cites_the_section_of_the_layer_selector() -> None:
         assert re.search(section, text or ""), text
     wrong = [path for path in DOCUMENTS if re.search(r"RED 2020 section 5", path.read_text(encoding="utf-8"))]
     assert not wrong
+
+
+def test_no_file_promises_that_bf16_is_fast_on_a_cpu() -> None:
+    fast = re.compile(
+        r"(bf16|bfloat16)\S* (is|are|runs|was|were)\b[^.;]*(?<!half as )\b(fast|faster|twice)", re.IGNORECASE
+    )
+    found = [(path.name, line) for path in DOCUMENTS for line in path.read_text(encoding="utf-8").splitlines()
+             if fast.search(line)]  # fmt: skip
+    assert not found
+
+
+def test_what_was_measured_of_bf16_on_a_cpu_is_said_where_it_is_set() -> None:
+    for name, number in (("conf/trainer/cpu.yaml", "half as fast"), ("conf/model/hf.yaml", r"\.71"),
+                         ("benchmarks/README.md", "87 against 173 GFLOP/s")):  # fmt: skip
+        assert re.search(number, said(name)), name
