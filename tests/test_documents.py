@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from neuronprobe import callbacks, studies
 
 ROOT = Path(__file__).parents[1]
@@ -41,3 +43,28 @@ def test_what_was_measured_of_bf16_on_a_cpu_is_said_where_it_is_set() -> None:
     for name, number in (("conf/trainer/cpu.yaml", "half as fast"), ("conf/model/hf.yaml", r"\.71"),
                          ("benchmarks/README.md", "87 against 173 GFLOP/s")):  # fmt: skip
         assert re.search(number, said(name)), name
+
+
+@pytest.mark.parametrize(
+    ("name", "departure"),
+    [
+        ("probe/adam", r"shorter than the papers' grids"),
+        ("probe/adam", r"biases start at 0 .*JMLR 2023 alg\. 1: at random"),
+        ("experiment/jmlr2023_table2", r"algorithm 2 as printed retrains"),
+        ("experiment/jmlr2023_table3", r"algorithm 2 as printed retrains"),
+        ("experiment/aaai2019_table2", r"batch_size: 512 # EMNLP 2020's"),
+        ("corpus/conll2000", r"EMNLP 2020: 8,881, 1,843 and 2,011 sentences"),
+        ("callbacks/default", r"draws: 5 # the papers: means over 3 runs"),
+        ("callbacks/full", r"draws: 5 .*the papers: means over 3 runs"),
+        ("callbacks/full", r"draws: 3 .*the papers: means over 3 runs"),
+    ],
+)
+def test_a_departure_from_the_papers_is_said_where_it_is_set(name: str, departure: str) -> None:
+    assert re.search(departure, said(f"conf/{name}.yaml"))
+
+
+def test_the_readme_lists_the_departures_from_the_papers() -> None:
+    found = re.search(r"## Departures from the papers\n(.*?)(\n## |\nErrors)", said("README.md"), re.DOTALL)
+    assert found
+    for what in ("grid", "bias", "algorithm 2", "512", "CoNLL-2000", "5 draws", "3 control"):
+        assert what in found[1], what

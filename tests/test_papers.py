@@ -129,3 +129,25 @@ def test_minimal_sets_are_matched_by_tolerance() -> None:
         and headings[1] == "Selectivity"
         and headings[2].startswith("Beside the paper")
     )
+
+
+@pytest.mark.parametrize(
+    ("paper", "theirs"),
+    [
+        ("emnlp2020_table1", "batches of 512, 10 epochs, λ by the score of the trained probe, means of 3 runs"),
+        (
+            "jmlr2023_table2",
+            "batches of 512, 10 epochs, λ by the score (algorithm 2: of retrained probes), means of 3 runs",
+        ),
+        ("aaai2019_table4", "λ1 = λ2 = 1e-5"),
+    ],
+)
+def test_the_settings_of_the_job_stand_beside_the_papers(paper: str, theirs: str) -> None:
+    config = {"paper": paper, "property": {"name": "xpos"}, "search": {"by": "score"}, "seed": 3}
+    config |= {"probe": {"batch_size": 64, "epochs": 7}}
+    rows = [row("oracle", "all", "accuracy", 0.9, share=1.0, l1=1e-3, l2=0.0)]
+    (section,) = sections(rows, config)
+    assert section.body[-1][:2] == [
+        f"settings (theirs: {theirs})", "batches of 64, 7 epochs, λ by score: 0.001, 0; one run, seed 3"
+    ]  # fmt: skip
+    assert {len(line) for line in section.body} == {len(section.header)}

@@ -6,8 +6,9 @@ Each line of papers.csv says, with the names of a result's rows, which number of
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
+from typing import Any
 
 from neuronprobe.report.lookup import PlainRow, find, first, percent
 
@@ -16,6 +17,12 @@ TASKS = {"xpos": "POS", "sem": "SEM", "chunk": "Chunk", "ccg": "CCG"}
 NAMES = {"selectivity": "selectivity", "neurons": "neurons", "share": "share of the neurons"}
 LABELS = {"POS": 44, "SEM": 73, "Chunk": 22, "CCG": 1272}
 """How many labels the tasks of EMNLP 2020 have (table 4), and those of JMLR 2023 (table 8)."""
+SETTINGS = {
+    "emnlp2020": "batches of 512, 10 epochs, λ by the score of the trained probe, means of 3 runs",
+    "jmlr2023": "batches of 512, 10 epochs, λ by the score (algorithm 2: of retrained probes), means of 3 runs",
+    "aaai2019": "λ1 = λ2 = 1e-5",
+}
+"""How the papers trained: EMNLP 2020 sections 3.2 and 4, JMLR 2023 algorithm 2 as printed, AAAI 2019's LCA."""
 LIKE = 0.05
 """Up to this share of theirs a number of labels counts as the same: a sample may lack a rare one."""
 
@@ -38,6 +45,17 @@ def labels_remark(rows: Sequence[PlainRow], paper: str, prop: str) -> str:
     if theirs is None or ours is None or abs(ours["value"] - theirs) <= LIKE * theirs:
         return ""
     return f"theirs: {theirs:,} labels; here: {ours['value']:,.0f}"
+
+
+def settings_line(rows: Sequence[PlainRow], config: Mapping[str, Any], paper: str) -> list[str]:
+    """A name with how the paper trained, and how this job did; the latter is read from its configuration and rows."""
+    probe, search, oracle = config.get("probe") or {}, config.get("search") or {}, first(rows, study="oracle")
+    ours = [f"batches of {probe['batch_size']}"] if "batch_size" in probe else []
+    ours += [f"{probe['epochs']} epochs"] if "epochs" in probe else []
+    by = search.get("by") or str(search.get("_target_", "")).rpartition(".")[2]
+    ours += [f"λ by {by}: {oracle['l1']:g}, {oracle['l2']:g}"] if oracle and by else []
+    name = f"settings (theirs: {SETTINGS[paper.partition('_')[0]]})"
+    return [name, f"{', '.join(ours)}; one run, seed {config.get('seed')}"]
 
 
 def _lines(paper: str) -> list[dict[str, str]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from neuronprobe.report.lookup import PlainRow, find, first, layer_name, percent
-from neuronprobe.report.papers import beside_paper, labels_remark, properties_of
+from neuronprobe.report.papers import beside_paper, labels_remark, properties_of, settings_line
 
 MOST_PAIRS = 10
 
@@ -123,4 +123,5 @@ def _beside_paper(rows: Sequence[PlainRow], config: Mapping[str, Any]) -> Sectio
     if not body:
         said = f"It has no figures for {prop}, only for {', '.join(properties_of(str(paper)))}."
         return Section(heading, (str(paper),), [[said]])
-    return Section(heading, header, body)
+    settings = settings_line(rows, config, str(paper))
+    return Section(heading, header, [*body, settings + ["-"] * (len(header) - len(settings))])
