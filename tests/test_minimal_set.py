@@ -14,6 +14,7 @@ from neuronprobe.errors import InputError
 from neuronprobe.neurons import bottom, random
 from neuronprobe.probes import Fit, Member, Probe, score
 from neuronprobe.rankings import lca
+from neuronprobe.report.sections import sections
 from neuronprobe.studies import MinimalSets, minimal_set
 from neuronprobe.studies.intervals import Bootstrap
 from neuronprobe.types import Ranking, Row
@@ -134,18 +135,71 @@ def test_the_line_of_the_fake_is_what_it_promises(make_split: MakeSplit) -> None
     assert found.tolist() == [0.01, 0.5, 1.0]
 
 
-def test_the_bank_goes_beyond_a_fifth_only_if_it_must_and_still_finds_the_percent(make_split: MakeSplit) -> None:
+def test_the_bank_goes_up_percent_by_percent_and_no_further_than_it_must(make_split: MakeSplit) -> None:
     task, fit = line(make_split, lambda k: k / 100)
     banks: list[list[int]] = []
-    found = study(task, [0.85, 0.395, 0.025], spy(banks, fit), draws=1)
-    assert [minimum.k for minimum in found.minima] == [16, 61, 98]  # 84 points lost by 16 %, 39 by 61 %, 2 by 98 %
-    assert banks[0] == list(range(1, 21))
-    assert banks[1] == list(range(25, 101, 5))
-    assert banks[2] == [61, 62, 63, 64, 96, 97, 98, 99]
-    assert banks[3] == [16, 16, 61, 61, 98, 98]  # random and bottom; the top was trained before
+    found = study(task, [0.85, 0.695, 0.495], spy(banks, fit), draws=1)
+    assert [minimum.k for minimum in found.minima] == [16, 31, 51]  # 84 points lost by 16 %, 69 by 31 %, 49 by 51 %
+    assert banks[:-1] == [list(range(1, 21)), *(list(range(k, k + 10)) for k in (21, 31, 41, 51))]
+    assert banks[-1] == [16, 16, 31, 31, 51, 51]  # random and bottom; the top was trained before
     banks.clear()
     study(task, [0.85], spy(banks, fit), draws=1)
     assert banks == [list(range(1, 21)), [16, 16]]
+
+
+def test_the_bank_finds_the_smallest_size_where_larger_ones_fail_again(make_split: MakeSplit) -> None:
+    enough = {22, 29, *range(30, 101)}
+    task, fit = line(make_split, lambda k: 0.9 if k in enough else 0.5)
+    found = study(task, [0.2], fit, draws=1)
+    assert found.minima[0].k == 22
+    row = one(found, metric="neurons")
+    assert (row.k, row.flags["every_step_tried"], row.flags["steps_untried"]) == (22, True, 0)
+    assert row.flags["largest_failed"] == 21
+    assert [r.k for r in rows_of(found, metric="searched_accuracy")] == list(range(1, 31))
+
+
+def test_bisection_says_which_smaller_sizes_it_skipped(make_split: MakeSplit) -> None:
+    enough = {22, 29, *range(30, 101)}
+    task, fit = line(make_split, lambda k: 0.9 if k in enough else 0.5)
+    banks: list[list[int]] = []
+    found = study(task, [0.2], spy(banks, fit), "bisection", draws=1)
+    row = one(found, metric="neurons")
+    assert row.k == 29, "halving takes accuracy to rise with size"
+    below = [k for bank in banks[:-1] for k in bank if k < 29]
+    assert (row.flags["every_step_tried"], row.flags["steps_untried"]) == (False, 28 - len(below))
+    assert row.flags["largest_failed"] == max(below) == 28
+
+
+def test_of_a_search_that_found_nothing_the_row_says_how_much_it_tried(make_split: MakeSplit) -> None:
+    task, fit = line(make_split, lambda k: 0.5)
+    tried = {}
+    for search in ("bank", "bisection"):
+        row = one(study(task, [0.2], fit, search, draws=1), metric="neurons")
+        assert row.k is None and row.flags["largest_failed"] == 100
+        tried[search] = (row.flags["every_step_tried"], row.flags["steps_untried"] + row.flags["n_trained"])
+    assert tried == {"bank": (True, 100), "bisection": (False, 100)}
+
+
+def test_few_neurons_are_tried_one_by_one(task: Planted) -> None:
+    row = one(study(task, [0.02]), metric="neurons")
+    assert (row.k, row.flags["every_step_tried"], row.flags["largest_failed"]) == (4, True, 3)
+
+
+@pytest.mark.parametrize("search", ["bank", "bisection"])
+def test_the_page_claims_the_smallest_only_where_every_step_was_tried(make_split: MakeSplit, search: str) -> None:
+    task, fit = line(make_split, lambda k: k / 100)
+    rows = [r.as_dict() for r in study(task, [0.395], fit, search, draws=1).result.rows]
+    (section,) = sections(rows, {})
+    if search == "bank":
+        assert section.heading.startswith("Minimal neuron sets: the smallest top set, in steps of 1 %, within")
+        assert section.body[0][1] == "61 (61 %)"
+    else:
+        assert section.heading.startswith("Minimal neuron sets: the smallest top set that was tried, within")
+        untried = next(r["steps_untried"] for r in rows if r["metric"] == "neurons")
+        assert untried and section.body[0][1] == f"61 (61 %); {untried} smaller sizes were not tried"
+    task, fit = line(make_split, lambda k: 0.5)
+    (section,) = sections([r.as_dict() for r in study(task, [0.2], fit, search, draws=1).result.rows], {})
+    assert section.body[0][1].startswith("none") and ("not tried" in section.body[0][1]) == (search == "bisection")
 
 
 def test_bisection_trains_few_sizes_and_finds_the_same(make_split: MakeSplit) -> None:

@@ -61,9 +61,51 @@ def test_ours_stand_beside_the_papers_by_size_and_tolerance() -> None:
     assert lines[3][1] == "-", "what did not run is not filled in"
 
 
-def test_a_table_of_another_task_or_none_gives_no_section() -> None:
-    assert list(beside_paper([], "emnlp2020_table1", "deprel")) == []
+def test_no_paper_gives_no_section() -> None:
     assert list(sections([], {"paper": None, "property": {"name": "xpos"}})) == []
+
+
+@pytest.mark.parametrize("prop", ["upos", "deprel"])
+def test_figures_stand_beside_the_same_property_only(prop: str) -> None:
+    assert list(beside_paper([], "emnlp2020_table1", prop)) == []
+    (section,) = sections([], {"paper": "emnlp2020_table1", "property": {"name": prop}})
+    assert section.body == [[f"It has no figures for {prop}, only for ccg, chunk, sem, xpos."]]
+    (section,) = sections([], {"paper": "aaai2019_table2", "property": {"name": prop}})
+    assert section.body == [[f"It has no figures for {prop}, only for sem, xpos."]]
+
+
+@pytest.mark.parametrize(
+    ("paper", "prop", "here", "said"),
+    [
+        ("emnlp2020_table1", "xpos", 49, "theirs: 44 labels; here: 49"),
+        ("jmlr2023_table3", "xpos", 17, "theirs: 44 labels; here: 17"),
+        ("emnlp2020_table3", "sem", 69, "theirs: 73 labels; here: 69"),
+        ("emnlp2020_table2", "ccg", 294, "theirs: 1,272 labels; here: 294"),
+        ("jmlr2023_table2", "chunk", 22, ""),
+        ("emnlp2020_table1", "xpos", 45, ""),
+        ("aaai2019_table2", "xpos", 49, ""),  # how many labels it had is not in its tables
+    ],
+)
+def test_another_number_of_labels_is_remarked_on(paper: str, prop: str, here: int, said: str) -> None:
+    rows = [row("corpus", "", "labels", here, split="train"), row("corpus", "", "labels", 44, split="test")]
+    section = next(iter(sections(rows, {"paper": paper, "property": {"name": prop}})))
+    end = f"; {said})" if said else "its own models and corpora)"
+    assert section.heading.startswith("Beside the paper") and section.heading.endswith(end)
+
+
+def test_means_of_ours_say_over_how_many_draws() -> None:
+    rows = [row("ablation", "random", "mean_accuracy", 0.25, share=0.2, n_draws=5)]
+    lines = {line[0]: line[1] for line in beside_paper(rows, "emnlp2020_table1", "xpos")}
+    assert lines["ablation: random 20%"] == "25.0 (mean of 5 draws)"
+    rows = [row("selectivity", "all", "selectivity", 0.2, n_draws=3, low=0.19, high=0.21)]
+    lines = {line[0]: line[1] for line in beside_paper(rows, "emnlp2020_table2", "xpos")}
+    assert lines["selectivity: all, selectivity"] == "20.0 [19.0, 21.0] (mean of 3 draws)"
+
+
+def test_a_minimal_set_below_which_sizes_were_skipped_is_a_bound() -> None:
+    found = row("minimal_set", "top", "neurons", 134.0, share=0.05, split="dev", tolerance=0.005, steps_untried=2)
+    lines = {line[0]: line[1] for line in beside_paper([found], "emnlp2020_table2", "xpos")}
+    assert lines["minimal set: top, tolerance 0.005, neurons"] == "≤ 134 (5%)"
 
 
 def test_minimal_sets_are_matched_by_tolerance() -> None:
@@ -87,3 +129,25 @@ def test_minimal_sets_are_matched_by_tolerance() -> None:
         and headings[1] == "Selectivity"
         and headings[2].startswith("Beside the paper")
     )
+
+
+@pytest.mark.parametrize(
+    ("paper", "theirs"),
+    [
+        ("emnlp2020_table1", "batches of 512, 10 epochs, λ by the score of the trained probe, means of 3 runs"),
+        (
+            "jmlr2023_table2",
+            "batches of 512, 10 epochs, λ by the score (algorithm 2: of retrained probes), means of 3 runs",
+        ),
+        ("aaai2019_table4", "λ1 = λ2 = 1e-5"),
+    ],
+)
+def test_the_settings_of_the_job_stand_beside_the_papers(paper: str, theirs: str) -> None:
+    config = {"paper": paper, "property": {"name": "xpos"}, "search": {"by": "score"}, "seed": 3}
+    config |= {"probe": {"batch_size": 64, "epochs": 7}}
+    rows = [row("oracle", "all", "accuracy", 0.9, share=1.0, l1=1e-3, l2=0.0)]
+    (section,) = sections(rows, config)
+    assert section.body[-1][:2] == [
+        f"settings (theirs: {theirs})", "batches of 64, 7 epochs, λ by score: 0.001, 0; one run, seed 3"
+    ]  # fmt: skip
+    assert {len(line) for line in section.body} == {len(section.header)}

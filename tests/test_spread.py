@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 
 from neuronprobe.activations import Split
+from neuronprobe.callbacks import LambdaSearch, MinimalSet, NeuronRanking, Spread
 from neuronprobe.neurons import NeuronTable, Segment
 from neuronprobe.probes import Fit, Member, Probe
 from neuronprobe.rankings import lca
-from neuronprobe.studies import spread
+from neuronprobe.report.sections import sections
+from neuronprobe.studies import Minimum, spread
 from neuronprobe.studies.spread import MOST_PAIRS, LabelSets
 from neuronprobe.types import Row, Units
 
@@ -147,3 +152,49 @@ def test_of_many_labels_only_the_pairs_that_share_are_rows_and_the_cap_says_so()
     assert values == sorted(values, reverse=True)
     counts = LabelSets.of(lca(many), 60).shared[torch.triu_indices(90, 90, 1).unbind()]
     assert values[-1] == float(counts.sort(descending=True).values[MOST_PAIRS - 1])
+
+
+def after_minimal_sets(minima: tuple[Minimum, ...], weights: torch.Tensor) -> list[dict[str, Any]]:
+    """Plain rows of the callback with size minimal_set, behind studies that found these."""
+    earlier = {LambdaSearch: {"chosen": Probe(weights, torch.zeros(len(weights)))}}
+    earlier |= {NeuronRanking: {"ranking": lca(weights)}, MinimalSet: {"minima": minima}}
+    callbacks = [object.__new__(kind) for kind in earlier]
+    for callback, found in zip(callbacks, earlier.values(), strict=True):
+        vars(callback).update(found)
+    train = SimpleNamespace(neurons=TABLE)
+    data = SimpleNamespace(
+        split=lambda name: train, units={"train": train_units(torch.arange(len(weights)))},
+        labels=SimpleNamespace(names=[f"l{i}" for i in range(len(weights))]),
+    )  # fmt: skip
+    trainer: Any = SimpleNamespace(callbacks=callbacks, datamodule=data)
+    study: Any = Spread(Fit(1e-3, 1e-4), "minimal_set").study(trainer, None)  # type: ignore[arg-type]
+    return [row.as_dict() for row in study.rows]
+
+
+def top_probe(k: int) -> Probe:
+    return Probe(torch.zeros(3, k), torch.zeros(3))
+
+
+@pytest.fixture
+def weights() -> torch.Tensor:
+    return torch.randn(3, 60, generator=torch.Generator().manual_seed(0))
+
+
+def test_where_no_set_is_within_the_tolerance_no_neuron_is_salient(weights: torch.Tensor) -> None:
+    rows = after_minimal_sets((Minimum(0.005, None), Minimum(0.01, None)), weights)
+    (row,) = rows
+    assert (row["study"], row["metric"], row["value"], row["k"]) == ("spread", "neurons", 0.0, 0)
+    assert (row["tolerance"], row["within_tolerance"]) == (0.01, False)
+    (section,) = sections(rows, {})
+    assert section.heading == "Labels: no neurons count as salient"
+    assert section.body == [["No top set that was tried is within 0.01 of the oracle on dev."]]
+
+
+def test_the_tolerance_that_was_taken_is_in_rows_and_heading(weights: torch.Tensor) -> None:
+    rows = after_minimal_sets((Minimum(0.005, None), Minimum(0.01, top_probe(9)), Minimum(0.02, top_probe(4))), weights)
+    assert {(row["k"], row["tolerance"]) for row in rows} == {(9, 0.01)}
+    heading = next(section.heading for section in sections(rows, {}))
+    assert heading == "Labels: whose neurons the 9 salient ones are (the minimal set for a tolerance of 0.01)"
+    plain = [row.as_dict() for row in rows_of(weights, 9)]
+    assert all("tolerance" not in row for row in plain)
+    assert next(section.heading for section in sections(plain, {})) == "Labels: whose neurons the 9 salient ones are"

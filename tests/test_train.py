@@ -146,6 +146,9 @@ def test_all_studies_run_in_one_job(run: Run, tmp_path: Path) -> None:
     sizes = {row["tolerance"]: row["k"] for row in rows if (row["study"], row["metric"]) == ("minimal_set", "neurons")}
     assert list(sizes) == [0.005, 0.01, 0.02]
     assert all(k is None or 1 <= k <= n_train for k in sizes.values())
+    taken = next((tolerance for tolerance, k in sizes.items() if k is not None), 0.02)
+    salient = {(row["tolerance"], row["k"]) for row in rows if row["study"] == "spread"}
+    assert salient == {(taken, sizes[taken] or 0)}
     selective = [row for row in rows if row["metric"] == "selectivity" and row["split"] == "test"]
     assert [(row["set"], row.get("tolerance"), row["k"]) for row in selective] == [
         ("all", None, n_train),

@@ -12,7 +12,7 @@ from neuronprobe.types import Result
 
 
 class LayerProbes(StudyCallback):
-    """A probe on every layer alone, and on every concatenation of layers 0..i."""
+    """A probe on every layer alone, and on every concatenation of layers 0..i (redundancy paper, section 6.1)."""
 
     name = "layers"
     needs = (LambdaSearch,)

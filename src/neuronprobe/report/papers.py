@@ -6,22 +6,61 @@ Each line of papers.csv says, with the names of a result's rows, which number of
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
+from typing import Any
 
 from neuronprobe.report.lookup import PlainRow, find, first, percent
 
-TASKS = {"xpos": "POS", "upos": "POS", "sem": "SEM", "chunk": "Chunk", "ccg": "CCG"}
-"""What the papers call a property."""
+TASKS = {"xpos": "POS", "sem": "SEM", "chunk": "Chunk", "ccg": "CCG"}
+"""What the papers call a property. Their POS are Penn tags, so that upos is none of theirs."""
 NAMES = {"selectivity": "selectivity", "neurons": "neurons", "share": "share of the neurons"}
+LABELS = {"POS": 44, "SEM": 73, "Chunk": 22, "CCG": 1272}
+"""How many labels the tasks of EMNLP 2020 have (table 4), and those of JMLR 2023 (table 8)."""
+SETTINGS = {
+    "emnlp2020": "batches of 512, 10 epochs, λ by the score of the trained probe, means of 3 runs",
+    "jmlr2023": "batches of 512, 10 epochs, λ by the score (algorithm 2: of retrained probes), means of 3 runs",
+    "aaai2019": "λ1 = λ2 = 1e-5",
+}
+"""How the papers trained: EMNLP 2020 sections 3.2 and 4, JMLR 2023 algorithm 2 as printed, AAAI 2019's LCA."""
+LIKE = 0.05
+"""Up to this share of theirs a number of labels counts as the same: a sample may lack a rare one."""
 
 
 def paper_lines(paper: str, prop: str) -> list[dict[str, str]]:
     """The lines of one table for the task that a property is; none where the paper does not have it."""
+    return [line for line in _lines(paper) if line["task"] == TASKS.get(prop)]
+
+
+def properties_of(paper: str) -> list[str]:
+    """The properties of which a table has figures."""
+    tasks = {line["task"] for line in _lines(paper)}
+    return sorted(prop for prop, task in TASKS.items() if task in tasks)
+
+
+def labels_remark(rows: Sequence[PlainRow], paper: str, prop: str) -> str:
+    """Both numbers of labels, where ours in train is not theirs; empty where theirs is not known."""
+    theirs = LABELS.get(TASKS.get(prop, "")) if paper.startswith(("emnlp2020", "jmlr2023")) else None
+    ours = first(rows, study="corpus", metric="labels", split="train")
+    if theirs is None or ours is None or abs(ours["value"] - theirs) <= LIKE * theirs:
+        return ""
+    return f"theirs: {theirs:,} labels; here: {ours['value']:,.0f}"
+
+
+def settings_line(rows: Sequence[PlainRow], config: Mapping[str, Any], paper: str) -> list[str]:
+    """A name with how the paper trained, and how this job did; the latter is read from its configuration and rows."""
+    probe, search, oracle = config.get("probe") or {}, config.get("search") or {}, first(rows, study="oracle")
+    ours = [f"batches of {probe['batch_size']}"] if "batch_size" in probe else []
+    ours += [f"{probe['epochs']} epochs"] if "epochs" in probe else []
+    by = search.get("by") or str(search.get("_target_", "")).rpartition(".")[2]
+    ours += [f"λ by {by}: {oracle['l1']:g}, {oracle['l2']:g}"] if oracle and by else []
+    name = f"settings (theirs: {SETTINGS[paper.partition('_')[0]]})"
+    return [name, f"{', '.join(ours)}; one run, seed {config.get('seed')}"]
+
+
+def _lines(paper: str) -> list[dict[str, str]]:
     text = (files("neuronprobe.report") / "papers.csv").read_text(encoding="utf-8")
-    return [
-        line for line in csv.DictReader(text.splitlines()) if (line["paper"], line["task"]) == (paper, TASKS.get(prop))
-    ]
+    return [line for line in csv.DictReader(text.splitlines()) if line["paper"] == paper]
 
 
 def beside_paper(rows: Sequence[PlainRow], paper: str, prop: str) -> Iterator[list[str]]:
@@ -69,6 +108,9 @@ def _ours(rows: Sequence[PlainRow], line: dict[str, str]) -> PlainRow | None:
 def _shown(metric: str, row: PlainRow | None) -> str:
     if row is None or row["value"] is None:
         return "-"
+    bound = "≤ " if row.get("steps_untried") else ""
     if metric == "neurons":
-        return f"{row['value']:,.0f} ({row['share']:.0%})"
-    return f"{100 * row['share']:.1f}" if metric == "share" else percent(row)
+        return f"{bound}{row['value']:,.0f} ({row['share']:.0%})"
+    if metric == "share":
+        return f"{bound}{100 * row['share']:.1f}"
+    return percent(row) + (f" (mean of {row['n_draws']} draws)" if row.get("n_draws") else "")

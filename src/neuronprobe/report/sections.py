@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from neuronprobe.report.lookup import PlainRow, find, first, layer_name, percent
-from neuronprobe.report.papers import beside_paper
+from neuronprobe.report.papers import beside_paper, labels_remark, properties_of, settings_line
 
 MOST_PAIRS = 10
 
@@ -49,6 +49,10 @@ def _layers(rows: Sequence[PlainRow]) -> Section:
 
 
 def _labels(rows: Sequence[PlainRow]) -> Section:
+    salient = first(rows, study="spread", metric="neurons")
+    if salient and not salient["k"]:
+        said = f"No top set that was tried is within {salient['tolerance']:g} of the oracle on dev."
+        return Section("Labels: no neurons count as salient", ("salient neurons",), [[said]])
     body = []
     for row in find(rows, study="spread", metric="label_neurons"):
         layer = first(rows, study="spread", metric="dominant_layer_neurons", label=row["label"])
@@ -57,9 +61,11 @@ def _labels(rows: Sequence[PlainRow]) -> Section:
         place = f"{layer_name(layer)} ({layer['value']:.0f})" if layer and layer["value"] else "-"
         number = f"{quarter['value']:.0f}" if quarter else "-"
         body.append([row["label"], support, f"{row['value']:.0f}", number, place])
-    k = next((row["k"] for row in find(rows, study="spread")), 0)
+    any_row = first(rows, study="spread") or {"k": 0}
+    taken = f" (the minimal set for a tolerance of {any_row['tolerance']:g})" if "tolerance" in any_row else ""
     header = ("label", "units in train", "its neurons", "neurons of 25 % of its mass", "dominant layer (its neurons)")
-    return Section(f"Labels: whose neurons the {k:,} salient ones are", header, body)
+    left_out = f"; {any_row['not_earned']:,} more have no weight" if any_row.get("not_earned") else ""
+    return Section(f"Labels: whose neurons the {any_row['k']:,} salient ones are{taken}{left_out}", header, body)
 
 
 def _sharing(rows: Sequence[PlainRow]) -> Section:
@@ -77,7 +83,7 @@ def _minimal_set(rows: Sequence[PlainRow]) -> Section:
     for row in find(rows, study="minimal_set", metric="neurons"):
         tolerance = {"tolerance": row["tolerance"], "split": "test"}
         if row["value"] is None:
-            lost = f"none: the best set loses {100 * row['least_lost']:.1f} points on dev"
+            lost = f"none: the best set loses {100 * row['least_lost']:.1f} points on dev{_untried(row)}"
             body.append([f"{row['tolerance']:g}", lost, "-", "-", "-"])
             continue
         cells = [
@@ -85,10 +91,16 @@ def _minimal_set(rows: Sequence[PlainRow]) -> Section:
             first(rows, study="redundancy", set="random", metric="mean_accuracy", **tolerance),
             first(rows, study="redundancy", set="bottom", metric="accuracy", **tolerance),
         ]
-        size = f"{row['value']:,.0f} ({100 * row['share']:.3g} %)"
+        size = f"{row['value']:,.0f} ({100 * row['share']:.3g} %){_untried(row)}"
         body.append([f"{row['tolerance']:g}", size, *map(percent, cells)])
-    heading = "Minimal neuron sets: the smallest top set within the tolerance of the oracle on dev, retrained"
+    every_step = all(row.get("every_step_tried") for row in find(rows, study="minimal_set", metric="neurons"))
+    which = ", in steps of 1 %," if every_step else " that was tried,"
+    heading = f"Minimal neuron sets: the smallest top set{which} within the tolerance of the oracle on dev, retrained"
     return Section(heading, ("tolerance", "neurons", "top (test)", "random (test)", "bottom (test)"), body)
+
+
+def _untried(row: PlainRow) -> str:
+    return f"; {row['steps_untried']} smaller sizes were not tried" if row.get("steps_untried") else ""
 
 
 def _selectivity(rows: Sequence[PlainRow]) -> Section:
@@ -103,6 +115,14 @@ def _selectivity(rows: Sequence[PlainRow]) -> Section:
 
 
 def _beside_paper(rows: Sequence[PlainRow], config: Mapping[str, Any]) -> Section:
-    paper, prop = config.get("paper"), (config.get("property") or {}).get("name")
-    header, *body = [*beside_paper(rows, str(paper), str(prop))] or [[]]
-    return Section(f"Beside the paper ({paper}; its own models and corpora)", header, body)
+    paper, prop = config.get("paper"), str((config.get("property") or {}).get("name"))
+    if paper is None:
+        return Section("", (), ())
+    remarks = [str(paper), "its own models and corpora", labels_remark(rows, str(paper), prop)]
+    heading = f"Beside the paper ({'; '.join(remark for remark in remarks if remark)})"
+    header, *body = [*beside_paper(rows, str(paper), prop)] or [[]]
+    if not body:
+        said = f"It has no figures for {prop}, only for {', '.join(properties_of(str(paper)))}."
+        return Section(heading, (str(paper),), [[said]])
+    settings = settings_line(rows, config, str(paper))
+    return Section(heading, header, [*body, settings + ["-"] * (len(header) - len(settings))])

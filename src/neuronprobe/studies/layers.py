@@ -1,4 +1,8 @@
-"""Layer-wise probes, and probes on the concatenation of layers 0..i (TRANS 2021 section 4; RED 2020 section 5.2)."""
+"""Layer-wise probes (TRANS 2021 section 4), and probes on the concatenation of layers 0..i.
+
+The concatenations are those of the layer selector of "Analyzing Redundancy in Pretrained Transformer Models" (Dalvi et
+al., EMNLP 2020), section 6.1, which takes the lowest i that is good enough; here all of them are reported, none chosen.
+"""
 
 from __future__ import annotations
 
@@ -40,6 +44,7 @@ def layer_sets(table: NeuronTable) -> list[LayerSet]:
 def layers(probe: Probe, train: Split, splits: Mapping[str, Split], fit: FitBank, seed: int, solver: str) -> Result:
     """Accuracy of every layer alone and of every concatenation, with the λ of `probe`; one bank for each kind.
 
+    The concatenations are what the redundancy paper's layer selector (EMNLP 2020, section 6.1) chooses from.
     `accuracy_difference` is against all layers (the last concatenation), paired.
     """
     sets = layer_sets(train.neurons)

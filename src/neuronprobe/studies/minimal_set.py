@@ -20,13 +20,13 @@ from neuronprobe.types import Ranking, Result, Row
 
 FIRST_SHARE = 0.2
 """All sizes up to this share are trained in the first bank; the papers' minimal sets hold 4 to 15 % of BERT."""
-COARSE = 5
-"""Beyond it only every fifth percent is trained, then what lies before the first that suffices."""
+MORE = 10
+"""So many sizes hold the banks that follow: the next percents."""
 
 
 @dataclass(frozen=True)
 class Minimum:
-    """The retrained probe of the smallest top set within a tolerance; None if even all neurons are not."""
+    """The retrained probe of the smallest top set within a tolerance of those tried; None if none is."""
 
     tolerance: float
     probe: Probe | None
@@ -51,8 +51,9 @@ def minimal_set(
 ) -> MinimalSets:  # fmt: skip
     """The smallest top set, in steps of 1 % of the neurons, with oracle − accuracy < tolerance on dev, for each.
 
-    Tolerances are fractions of accuracy. `search` bank trains all sizes up to 20 % at once and goes on if it must;
-    bisection trains few sizes and takes accuracy to rise with size. Dev decides; test is only reported.
+    Tolerances are fractions of accuracy. `search` bank tries every step up to the one that suffices; bisection tries
+    few, takes accuracy to rise with size, and says how many smaller steps were not tried. Dev decides; test is only
+    reported.
     """
     trained = TopSets(oracle, ranking, train, splits["dev"], fit)
     SEARCHES[search](trained, tolerances)
@@ -99,6 +100,13 @@ class TopSets:
         """The probe of the smallest trained size within the tolerance."""
         return next((self.probes[k] for k in sorted(self.probes) if self.is_within(k, tolerance)), None)
 
+    def below(self, k: int | None) -> dict[str, Any]:
+        """What was tried below a size, or of all sizes (None): the largest that failed, and how many were not tried."""
+        steps = [step for step in self.sizes if k is None or step < k]
+        tried = [step for step in steps if step in self.probes]
+        untried = len(steps) - len(tried)
+        return {"every_step_tried": not untried, "steps_untried": untried, "largest_failed": max(tried, default=None)}
+
     @property
     def least_lost(self) -> float:
         """What the best trained size loses against the oracle on dev."""
@@ -106,26 +114,22 @@ class TopSets:
 
 
 def bank_search(trained: TopSets, tolerances: Sequence[float]) -> None:
-    """All sizes up to 20 % in one bank; only if a tolerance asks for more, every fifth percent up to all neurons, and
-    then, in a third bank, the sizes between the first that suffices and the one before it.
+    """All sizes up to 20 % in one bank, then the next ten in another while a tolerance asks for more: no size below one
+    that suffices is left out.
     """
-    first = [k for k in trained.sizes if k <= size("share", FIRST_SHARE, trained.n_neurons)]
-    trained.retrain(first)
-    more = [t for t in tolerances if trained.smallest(t) is None]
-    if not more:
-        return
-    rest = trained.sizes[len(first) :]
-    trained.retrain([*rest[COARSE - 1 :: COARSE], rest[-1]])
-    between: set[int] = set()
-    for minimum in (Minimum(t, trained.smallest(t)) for t in more):
-        if minimum.k is not None:
-            before = max((k for k in trained.probes if k < minimum.k), default=0)
-            between |= {k for k in trained.sizes if before < k < minimum.k}
-    trained.retrain(between)
+    n_first = sum(k <= size("share", FIRST_SHARE, trained.n_neurons) for k in trained.sizes)
+    trained.retrain(trained.sizes[:n_first])
+    for start in range(n_first, len(trained.sizes), MORE):
+        if all(trained.smallest(t) is not None for t in tolerances):
+            return
+        trained.retrain(trained.sizes[start : start + MORE])
 
 
 def bisection(trained: TopSets, tolerances: Sequence[float]) -> None:
-    """Halve the sizes that come into question, for all tolerances in the same bank: at most 7 banks."""
+    """Halve the sizes that come into question, for all tolerances in the same bank: at most 7 banks.
+
+    Where accuracy falls again with size, a smaller set than the one it ends at may be within the tolerance.
+    """
     ends = {t: (0, len(trained.sizes)) for t in tolerances}
     while middles := {t: (low + high) // 2 for t, (low, high) in ends.items() if low < high}:
         trained.retrain(trained.sizes[middle] for middle in middles.values())
@@ -138,9 +142,9 @@ SEARCHES: dict[str, Callable[[TopSets, Sequence[float]], None]] = {"bank": bank_
 
 
 def _size_row(minimum: Minimum, trained: TopSets, search: str, about: dict[str, Any]) -> Row:
-    """How many neurons a minimal set holds; None, and the least loss, if no set is within the tolerance."""
+    """How many neurons a minimal set holds; None, and the least loss, if no set that was tried is within."""
     flags: dict[str, Any] = {"tolerance": minimum.tolerance, "search": search, "n_trained": len(trained.probes)}
-    flags["within_tolerance"] = minimum.k is not None
+    flags |= {"within_tolerance": minimum.k is not None, **trained.below(minimum.k)}
     if minimum.k is None:
         return Row("minimal_set", "neurons", None, flags={**flags, "least_lost": trained.least_lost}, **about)
     share = minimum.k / trained.n_neurons

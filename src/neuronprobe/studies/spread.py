@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from neuronprobe.neurons import Neurons, NeuronTable, size, top
 from neuronprobe.probes import Probe
+from neuronprobe.studies.minimal_set import Minimum
 from neuronprobe.studies.ranking import LABEL_MASS, label_neurons
 from neuronprobe.types import Ranking, Row, Units
 
@@ -37,7 +38,7 @@ class LabelSets:
         """L_t = S ∩ (the label's heaviest neurons that hold the mass at which all labels' sets together cover S)."""
         chosen = top(ranking.order, k)
         entry = ranking.entry[:, chosen]
-        mass = float(entry.min(0).values.max())
+        mass = float(entry.min(0).values.max()) if k else 0.0
         served = (entry <= mass) & (entry < 1) & ~ranking.massless[:, None]
         return cls(chosen, served, mass)
 
@@ -54,14 +55,26 @@ class LabelSets:
 
 
 def spread(
-    ranking: Ranking, probe: Probe, table: NeuronTable, labels: Sequence[str], train: Units, salient: int | float,
-    solver: str,
+    ranking: Ranking, probe: Probe, table: NeuronTable, labels: Sequence[str], train: Units,
+    salient: int | float | Minimum, solver: str,
 ) -> list[Row]:  # fmt: skip
-    """Salient neurons per layer and label, dominant layers, and what labels share; `salient` is a count or share."""
-    k = size("callbacks.spread.size", salient, len(table))
+    """Salient neurons per layer and label, dominant layers, and what labels share.
+
+    `salient` is a count, a share, or a minimal set: then all rows name its tolerance, and where no set was within it no
+    neuron is salient, which is the one row. Neurons that the ranking did not earn are not salient: rows say how many
+    were asked for and left out.
+    """
+    flags: dict[str, Any] = {}
+    if isinstance(salient, Minimum):
+        flags, salient = {"tolerance": salient.tolerance}, salient.k or 0
+    asked = size("callbacks.spread.size", salient, len(table)) if salient else 0
+    k = min(asked, ranking.earned)
+    flags |= {"not_earned": asked - k} if k < asked else {}
     support = torch.bincount(train.labels, minlength=len(labels)).tolist()
-    reading = _Reading(ranking, probe, table, labels, support, LabelSets.of(ranking, k), solver)
-    return [*reading.layers(), *reading.labels_own(), *reading.pairs(), *reading.focus()]
+    reading = _Reading(ranking, probe, table, labels, support, LabelSets.of(ranking, k), solver, flags)
+    if not k:
+        return [reading.neurons(within_tolerance=False)]
+    return [reading.neurons(), *reading.layers(), *reading.labels_own(), *reading.pairs(), *reading.focus()]
 
 
 @dataclass(frozen=True)
@@ -75,6 +88,11 @@ class _Reading:
     support: Sequence[int]
     sets: LabelSets
     solver: str
+    flags: Mapping[str, Any] = field(default_factory=dict)
+
+    def neurons(self, **flags: Any) -> Row:
+        """How many neurons are salient."""
+        return self._row("neurons", len(self.sets.neurons), flags=flags)
 
     def layers(self) -> Iterator[Row]:
         """Salient neurons of each layer, and how many of them serve one label only."""
@@ -134,10 +152,10 @@ class _Reading:
         flags = {**about, "of": len(own), **tied}
         return self._row("dominant_layer_neurons", most, label=name, site=site, layer=layer, flags=flags)
 
-    def _row(self, metric: str, value: int, **place: Any) -> Row:
+    def _row(self, metric: str, value: int, flags: Mapping[str, Any] | None = None, **place: Any) -> Row:
         k = len(self.sets.neurons)
         return Row(
             "spread", metric, float(value), ranking=self.ranking.name, solver=self.solver, task="property",
             set="top", k=k, share=k / len(self.table), seed=self.probe.seed, l1=self.probe.l1, l2=self.probe.l2,
-            **place,
+            flags={**self.flags, **(flags or {})}, **place,
         )  # fmt: skip
