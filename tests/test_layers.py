@@ -59,7 +59,7 @@ def test_layers_know_what_was_planted_and_agree_with_scikit_learn(
         assert row.k == columns.stop - columns.start and row.share == row.k / 15
         correct = result.correct[f"layers/{name}-{layer}"]
         assert row.value == pytest.approx(int(correct.sum()) / 300)
-        ends = Bootstrap(torch.full((60,), 5), 0).accuracy(correct[None])[0].tolist()
+        ends = Bootstrap(torch.full((60,), 5), 0).ends(correct[None])[0].tolist()
         assert (row.low, row.high) == pytest.approx(tuple(ends)) and row.low < row.value < row.high
         assert value(result.rows, metric="accuracy", set=name, layer=layer, split="dev").low is not None
         found[name, layer] = row.value
@@ -134,7 +134,7 @@ def test_a_job_with_all_studies(run: Run, tmp_path: Path) -> None:  # noqa: F811
     page = (job / "report.md").read_text(encoding="utf-8")
     for heading in ("Stability", "Minimal neuron sets", "Selectivity", "Layers", "Labels"):
         assert f"\n## {heading}: " in page
-    assert "\n## Shared neurons" in page and "kept, mean over the shares (area)" in page
+    assert "\n## Shared neurons" in page and "kept, rest at its mean, mean over the shares (area)" in page
     for row in [r for r in rows if r["study"] == "stability" and r["metric"] == "confidence"]:
         line = ranking[row["rank"] - 1]
         assert (int(line["layer"]), int(line["neuron"])) == (row["layer"], row["neuron"])

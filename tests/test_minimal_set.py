@@ -11,12 +11,13 @@ import torch
 from neuronprobe.activations import Split
 from neuronprobe.callbacks import MinimalSet
 from neuronprobe.errors import InputError
-from neuronprobe.neurons import bottom, random
+from neuronprobe.neurons import bottom
 from neuronprobe.probes import Fit, Member, Probe, score
 from neuronprobe.rankings import lca
 from neuronprobe.report.sections import sections
 from neuronprobe.studies import MinimalSets, minimal_set
 from neuronprobe.studies.intervals import Bootstrap
+from neuronprobe.studies.sets import neuron_sets
 from neuronprobe.types import Ranking, Row
 from tests.conftest import MakeSplit
 
@@ -233,7 +234,8 @@ def test_random_and_bottom_of_the_same_size_stand_beside_it(task: Planted) -> No
     train, splits, probe, ranking = task
     found = study(task, [0.02, 0.5], draws=3)
     k = found.minima[0].k
-    for name, draw, neurons in (("bottom", None, bottom(ranking.order, k)), ("random", 1, random(40, k, seed=2))):
+    drawn = neuron_sets(ranking, train.neurons, {k: 3}, ["random"], 0)
+    for name, draw, neurons in (("bottom", None, bottom(ranking.order, k)), ("random", 1, drawn[1].neurons)):
         by_hand = FIT([Member(probe.l1, probe.l2, probe.seed, neurons)], train)
         row = one(found, study="redundancy", metric="accuracy", set=name, draw=draw, split="test", tolerance=0.02)
         assert row.value == pytest.approx(float(score(by_hand, splits["test"]).accuracy))
@@ -253,8 +255,8 @@ def test_what_is_lost_against_the_oracle_is_paired(task: Planted) -> None:
     row = one(found, study="minimal_set", metric="accuracy_lost", set="top", split="test")
     both = score([probe, minimum], splits["test"])
     assert row.value == pytest.approx(float(both.accuracy[0] - both.accuracy[1]))
-    ends = Bootstrap(both.units, 0).difference(both.correct[0], both.correct[1:])
-    assert [row.low, row.high] == pytest.approx(ends.tolist())
+    ends = Bootstrap(both.units, 0).ends(both.correct[:1] - both.correct[1:])
+    assert [row.low, row.high] == pytest.approx(ends[0].tolist())
     assert one(found, study="redundancy", metric="accuracy_lost", set="bottom", split="dev").value > 0.3
     assert found.result.correct["minimal_set/top-4"].tolist() == both.correct[1].tolist()
 

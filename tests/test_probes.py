@@ -16,7 +16,6 @@ from neuronprobe.errors import InputError
 from neuronprobe.probes import Fit, Member, Probe, load_probe, save_probe, score
 from neuronprobe.probes.penalty import elastic_net
 from neuronprobe.rankings import lca
-from neuronprobe.studies.oracle import macro_f1
 from tests.conftest import MakeSplit
 
 
@@ -119,7 +118,7 @@ def test_scores_equal_scikit_learns(planted: Split) -> None:
         predicted = (activations @ probe.weights.T + probe.bias).argmax(1)
         labels = planted.units.labels
         assert float(found.accuracy[i]) == pytest.approx(accuracy_score(labels, predicted))
-        assert float(macro_f1(found)[i]) == pytest.approx(f1_score(labels, predicted, average="macro"))
+        assert float(found.macro_f1[i]) == pytest.approx(f1_score(labels, predicted, average="macro"))
 
 
 def test_a_label_that_train_lacks_is_scored_as_wrong(make_split: MakeSplit) -> None:

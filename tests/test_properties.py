@@ -31,7 +31,8 @@ def test_labels_that_train_lacks_are_counted_and_never_remapped() -> None:
     units = list(WordProperty("upos").units(SENTENCES))
     labels = LabelSet.of(units[:2], "upos")
     assert labels.names == ("DET", "NOUN")
-    assert collect(units, labels, 2).labels.tolist() == [0, 1, UNKNOWN, UNKNOWN]
+    assert collect(units, labels, 2).labels.tolist() == [0, 1, UNKNOWN - 1, UNKNOWN]  # VERB, PUNCT
+    assert collect(units, labels, 2).n_unknown == 2
     assert unknown_labels(units, labels) == {"VERB": 1, "PUNCT": 1}
 
 

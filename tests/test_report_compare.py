@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from rich.console import Console
+from scipy.stats import t as student
 
 from neuronprobe.report.__main__ import main
 from neuronprobe.report.compare import compare
@@ -51,32 +52,68 @@ def report(*words: object) -> int:
 def test_differences_are_paired_over_the_test_sentences(job: Job, capsys: pytest.CaptureFixture[str]) -> None:
     base = correct(0.8, 1)
     better = np.minimum(UNITS, base + (np.arange(150) % 3 == 0)).astype(np.int32)
-    noise = [correct(0.5, seed) for seed in range(4)]
-    one = job("one", units=UNITS, oracle=better, **{"ablation/top-9": noise[0], "retraining/top-9": noise[0]},
-              **{f"ablation/random-9-{d}": noise[d] for d in (0, 1)})  # fmt: skip
-    two = job("two", units=UNITS, oracle=base, **{"ablation/top-9": noise[0], "layers/one_layer-0": noise[0]},
-              **{f"ablation/random-9-{d}": noise[d] for d in (1, 2, 3)})  # fmt: skip
+    noise = np.stack([correct(rate, seed) for seed, rate in enumerate((0.5, 0.6, 0.4, 0.55))])
+    random = "ablation/zero/random-9"
+    one = job("one", units=UNITS, oracle=better, **{"ablation/zero/top-9": noise[0], "retraining/top-9": noise[0]},
+              **{random: noise[:2]})  # fmt: skip
+    two = job("two", units=UNITS, oracle=base, **{"ablation/zero/top-9": noise[0], "layers/one_layer-0": noise[0]},
+              **{random: noise[1:]})  # fmt: skip
     found = {row.probe: row for row in compare(one, two, Console())}
-    assert list(found) == ["oracle", "ablation/top-9", "ablation/random-9"]
+    assert list(found) == ["oracle", "ablation/zero/top-9", random]
     oracle = found["oracle"]
     assert oracle.value == pytest.approx((better - base).sum() / UNITS.sum()) and oracle.value > 0
     assert oracle.first == pytest.approx(better.sum() / UNITS.sum())
     rng = np.random.default_rng(7)
     drawn = rng.integers(150, size=(4000, 150))
     by_hand = np.quantile((better - base)[drawn].sum(1) / UNITS[drawn].sum(1), [0.025, 0.975])
-    assert (oracle.low, oracle.high) == pytest.approx(tuple(by_hand), abs=0.004)
+    assert oracle.ends == pytest.approx(tuple(by_hand), abs=0.004)
     unpaired = np.quantile(better[drawn].sum(1) / UNITS[drawn].sum(1), [0.025, 0.975])
-    assert oracle.high - oracle.low < 0.5 * (unpaired[1] - unpaired[0])
-    assert (found["ablation/top-9"].value, found["ablation/top-9"].low, found["ablation/top-9"].high) == (0, 0, 0)
-    means = [np.mean([noise[d].sum() for d in draws]) / UNITS.sum() for draws in ((0, 1), (1, 2, 3))]
-    random = found["ablation/random-9"]
-    assert (random.first, random.second) == pytest.approx(tuple(means))
-    assert random.value == pytest.approx(means[0] - means[1]) and random.low < random.value < random.high
+    assert oracle.ends[1] - oracle.ends[0] < 0.5 * (unpaired[1] - unpaired[0])
+    assert (found["ablation/zero/top-9"].value, found["ablation/zero/top-9"].ends) == (0, (0, 0))
+    means = [draws.sum(1).mean() / UNITS.sum() for draws in (noise[:2], noise[1:])]
+    assert (found[random].first, found[random].second) == pytest.approx(tuple(means))
+    assert found[random].value == pytest.approx(means[0] - means[1]) and found[random].draws == (2, 3)
     assert report("compare", one, two) == 0
     shown = capsys.readouterr().out
     line = next(line for line in shown.splitlines() if "oracle" in line)
-    assert f"{100 * oracle.value:+.1f} [{100 * oracle.low:+.1f}, {100 * oracle.high:+.1f}]" in line and "apart" in line
+    assert (
+        f"{100 * oracle.value:+.1f} [{100 * oracle.ends[0]:+.1f}, {100 * oracle.ends[1]:+.1f}]" in line
+        and "apart" in line
+    )
     assert "2 probes are in one job only" in shown
+
+
+def test_the_draws_of_both_jobs_are_in_the_interval_in_pairs_where_there_are_as_many(job: Job) -> None:
+    rates = np.array([0.4, 0.5, 0.6, 0.7])
+    one = np.stack([correct(rate, 1) for rate in rates])
+    name = "ablation/zero/random-9"
+    same = job("same", units=UNITS, **{name: np.maximum(one - (np.arange(150) % 5 == 0), 0)})
+    fewer = job("fewer", units=UNITS, **{name: one[1:3]})
+    single = job("single", units=UNITS, **{name: one[:1]})
+    mine = job("mine", units=UNITS, **{name: one})
+    (paired,), (apart,), (alone,) = (compare(mine, other, Console()) for other in (same, fewer, single))
+    accuracy = one.sum(1) / UNITS.sum()
+    variances = [accuracy.var(ddof=1) / 4, accuracy[1:3].var(ddof=1) / 2]
+    freedom = sum(variances) ** 2 / (variances[0] ** 2 / 3 + variances[1] ** 2)
+    assert paired.ends[1] - paired.ends[0] < 0.05  # the spread of the differences, not of the draws
+    wide = 2 * student.ppf(0.975, freedom) * sum(variances) ** 0.5
+    assert apart.ends[1] - apart.ends[0] == pytest.approx(wide, rel=0.1)
+    assert alone.ends is None  # one draw tells nothing of the spread
+
+
+def test_control_tasks_of_other_seeds_are_left_out_and_named(job: Job, capsys: pytest.CaptureFixture[str]) -> None:
+    jobs = [job(name, units=UNITS, oracle=correct(0.8, 1),
+                **{"selectivity/control-all": np.stack([correct(0.3, i) for i in range(3)])})
+            for name in ("one", "two", "three")]  # fmt: skip
+    for folder, seed in zip(jobs, (0, 0, 1), strict=True):
+        write_results(folder, assemble("ok", {"seed": seed}, [Row("oracle", "accuracy", 0.5, k=96)]))
+    assert report("compare", *jobs[:2]) == 0
+    assert "control task, all (3 draws)" in capsys.readouterr().out
+    assert report("compare", jobs[0], jobs[2]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert (
+        "control task, all" not in said and "1 control accuracies are left out: control tasks of seeds 0 and 1" in said
+    )
 
 
 GOOD = {"units": UNITS, "oracle": correct(0.8, 0)}

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from scipy.stats import chisquare
+from scipy.stats import t as student
 from torch import Tensor
 
 from neuronprobe.activations import Split
@@ -159,7 +161,10 @@ def test_all_controls_are_one_bank_with_the_property_probes_settings(make_split:
         assert row.flags["n_draws"] == 3
         assert row.flags["deviation"] == pytest.approx(float(accuracies.std()), abs=0.003)
         correct = torch.cat([s.correct for s in by_hand])
-        ends = Bootstrap(mine.units, 2).difference(mine.correct[0], correct).tolist()
+        gain = mine.correct[0] - correct.double().mean(0)
+        low, high = Bootstrap(mine.units, 2).ends(gain[None])[0].tolist()
+        around = student.ppf(0.975, 2) * float(accuracies.std()) / 3**0.5  # three draws of the control task
+        ends = row.value - np.hypot(row.value - low, around), row.value + np.hypot(high - row.value, around)
         assert [row.low, row.high] == pytest.approx(ends, abs=0.005)
 
 

@@ -95,7 +95,7 @@ def test_a_label_that_a_resample_lacks_chooses_no_neuron_there() -> None:
     probe = Probe(torch.eye(3), torch.zeros(3))
     ranking = lca(supported_weights(probe, labels[0]))
     assert ranking.massless.tolist() == [False, True, True]
-    assert (ranking.first_block, ranking.weightless) == (1, 2)
+    assert (ranking.first_block, ranking.earned) == (1, 1)
     assert top_sets([ranking], 2).tolist() == [[True, False, False]]
 
 

@@ -12,6 +12,7 @@ import torch
 from neuronprobe.activations import Split
 from neuronprobe.callbacks import StableLambdaSearch
 from neuronprobe.probes import Fit, Member, Probe, score
+from neuronprobe.properties import LabelSet
 from neuronprobe.rankings import lca
 from neuronprobe.studies import StableChoice, lambda_search, stable_lambda
 from neuronprobe.studies.resamples import resampled, resamples
@@ -74,7 +75,7 @@ def test_the_callback_keeps_the_stable_probe_whatever_s_prefers(
     torch.set_num_threads(1)
     where = "neuronprobe.callbacks.stable_lambda.stable_lambda"
     monkeypatch.setattr(where, lambda *_: StableChoice(choice, ()))
-    trainer = SimpleNamespace(datamodule=SimpleNamespace(split=lambda _: planted))
+    trainer = SimpleNamespace(datamodule=SimpleNamespace(split=lambda _: planted, labels=LabelSet(tuple("abcd"))))
     search = StableLambdaSearch(lca, GRID)
     rows = search.study(trainer, GRID.bank(GRID.grid(), planted)).rows
     pair = GRID.pairs[choice]

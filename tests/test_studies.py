@@ -12,13 +12,14 @@ from scipy.stats import binomtest
 from neuronprobe.activations import Split
 from neuronprobe.callbacks import LambdaSearch
 from neuronprobe.errors import InputError
-from neuronprobe.neurons import bottom, random, top
+from neuronprobe.neurons import bottom, top
 from neuronprobe.probes import Fit, Member, Probe, score
 from neuronprobe.rankings import lca
-from neuronprobe.report.verdict import verdict
+from neuronprobe.report.verdict import judge
 from neuronprobe.studies import ablation, baselines, corpus_summary, lambda_search, ranking_rows, retraining
-from neuronprobe.studies.comparison import compare, neuron_sets
+from neuronprobe.studies.comparison import compare
 from neuronprobe.studies.intervals import Bootstrap
+from neuronprobe.studies.sets import neuron_sets
 from neuronprobe.types import Ranking, Row, Units
 from tests.conftest import MakeSplit
 
@@ -47,6 +48,8 @@ def test_baselines_are_counted_by_hand() -> None:
 
     splits = {"train": units("aabbc", [0, 1, 1, 1, 0]), "test": units("abczz", [0, 1, 1, 1, -1])}
     rows = baselines(splits, seed=0)
+    assert value(rows, split="test", set="majority", metric="macro_f1") == pytest.approx(0.75 / 3)  # of 0, 1, unknown
+    rows = [row for row in rows if row.metric == "accuracy"]
     assert value(rows, split="train", set="majority") == pytest.approx(3 / 5)
     assert value(rows, split="test", set="majority") == pytest.approx(3 / 5)
     assert value(rows, split="test", set="word_majority") == pytest.approx(3 / 5)  # a is a tie: first seen, 0
@@ -61,7 +64,7 @@ def test_bootstrap_intervals_cover_the_truth_at_their_rate() -> None:
     for trial in range(n_trials):
         rate = torch.full((120, 8), 0.7) + 0.2 * (torch.rand(120, 1, generator=generator) - 0.5)
         correct = (torch.rand(120, 8, generator=generator) < rate).sum(1)
-        low, high = Bootstrap(units, trial, resamples=300).accuracy(correct[None])[0].tolist()
+        low, high = Bootstrap(units, trial, resamples=300).ends(correct[None])[0].tolist()
         hits += low <= 0.7 <= high
     assert binomtest(hits, n_trials, 0.95).pvalue > 0.001
     assert hits < n_trials
@@ -72,8 +75,8 @@ def test_a_paired_interval_is_narrower_than_its_ends(trained: tuple[Probe, Ranki
     sets = [probe.keep(top(ranking.order, 20)), probe.keep(top(ranking.order, 19))]
     found = score(sets, planted)
     bootstrap = Bootstrap(found.units, 0)
-    low, high = bootstrap.difference(found.correct[0], found.correct[1:]).tolist()
-    single = bootstrap.accuracy(found.correct)[0]
+    low, high = bootstrap.ends(found.correct[:1] - found.correct[1:])[0].tolist()
+    single = bootstrap.ends(found.correct)[0]
     assert low <= float(found.accuracy[0] - found.accuracy[1]) <= high
     assert high - low < float(single[1] - single[0])
 
@@ -105,32 +108,59 @@ def test_lambda_search_is_the_papers_formula(planted: Split, make_split: MakeSpl
 
 def test_ablation_keeps_planted_neurons_and_reports_every_draw(trained: tuple[Probe, Ranking], planted: Split) -> None:
     probe, ranking = trained
-    result = ablation(probe, ranking, {"test": planted}, [4, 0.5], draws=3, seed=0, solver="adam")
-    above = value(result.rows, metric="accuracy", set="top", k=4)
-    assert above > 0.85 > 0.6 > value(result.rows, metric="mean_accuracy", set="random", k=4)
-    draws = [value(result.rows, metric="accuracy", set="random", k=4, draw=d) for d in range(3)]
-    assert value(result.rows, metric="mean_accuracy", set="random", k=4) == pytest.approx(np.mean(draws))
-    gain = [row for row in result.rows if row.metric == "accuracy_difference" and row.k == 4]
-    assert {row.flags["against"] for row in gain} == {"random", "layer_matched", "magnitude"}
-    earned = [row for row in gain if row.flags["against"] != "magnitude"]  # both find the planted neurons
-    assert all(row.low is not None and 0 < row.low < row.value < row.high for row in earned)
-    by_hand = score([probe.keep(random(40, 4, seed=1))], planted).accuracy
-    assert draws[0] == pytest.approx(float(by_hand))
-    assert int(result.correct["ablation/top-4"].sum()) == round(above * len(planted))
+    result = ablation(probe, ranking, planted, {"test": planted}, [4, 0.5], draws=3, seed=0, solver="adam")
+    for fill in ("zero", "mean"):
+        place = {"fill": fill, "k": 4}
+        above = value(result.rows, metric="accuracy", set="top", **place)
+        assert above > 0.85 > 0.6 > value(result.rows, metric="mean_accuracy", set="random", **place)
+        draws = [value(result.rows, metric="accuracy", set="random", draw=d, **place) for d in range(3)]
+        assert value(result.rows, metric="mean_accuracy", set="random", **place) == pytest.approx(np.mean(draws))
+        gain = [row for row in result.rows if row.metric == "accuracy_difference" and row.k == 4]
+        gain = [row for row in gain if row.flags["fill"] == fill]
+        assert {row.flags["against"] for row in gain} == {"random", "layer_matched", "magnitude", "majority"}
+        for row in gain:
+            assert row.low is not None and row.low <= row.value <= row.high
+            if row.flags["against"] in ("random", "layer_matched"):
+                assert row.flags["p"] == 1 / 4 and row.flags["n_draws"] == 3  # none of three reaches the top
+        own = result.correct[f"ablation/{fill}/top-4"]
+        assert int(own.sum()) == round(above * len(planted)) and own.shape == (300,)
+        assert result.correct[f"ablation/{fill}/random-4"].sum(1).tolist() == [round(d * len(planted)) for d in draws]
+    (chosen,) = neuron_sets(ranking, planted.neurons, {4: 1}, ["random"], 0)
+    by_hand = score([probe.keep(chosen.neurons)], planted).accuracy
+    first = value(result.rows, metric="accuracy", set="random", draw=0, k=4, fill="zero")
+    assert first == pytest.approx(float(by_hand))
 
 
-def test_the_rest_is_zero_or_the_mean_of_train(trained: tuple[Probe, Ranking], planted: Split) -> None:
+def test_many_draws_are_one_row_and_all_of_them_in_the_predictions(
+    trained: tuple[Probe, Ranking], planted: Split
+) -> None:
+    found = ablation(*trained, planted, {"test": planted}, [0.1, 0.2, 0.5], 2, 0, "adam", tested_draws=39)
+    for k, n in ((4, 39), (8, 39), (20, 2)):
+        (row,) = [
+            r for r in found.rows if (r.k, r.set, r.metric, r.flags["fill"]) == (k, "random", "mean_accuracy", "zero")
+        ]
+        drawn = found.correct[f"ablation/zero/random-{k}"].sum(1).double() / len(planted)
+        assert (row.flags["n_draws"], len(drawn)) == (n, n)
+        assert (row.value, row.flags["deviation"]) == pytest.approx((float(drawn.mean()), float(drawn.std())))
+        assert (row.flags["least"], row.flags["most"]) == pytest.approx((float(drawn.min()), float(drawn.max())))
+        shown = [r for r in found.rows if (r.k, r.set, r.metric, r.flags["fill"]) == (k, "random", "accuracy", "zero")]
+        assert len(shown) == (n if n == 2 else 0)
+        top = found.correct[f"ablation/zero/top-{k}"].sum() / len(planted)
+        (gain,) = [r for r in found.rows if (r.k, r.metric, r.flags.get("against"), r.flags["fill"])
+                   == (k, "accuracy_difference", "random", "zero")]  # fmt: skip
+        assert gain.flags["p"] == pytest.approx((1 + int((drawn >= float(top) - 1e-9).sum())) / (1 + n))
+
+
+def test_the_rest_is_zero_and_the_mean_of_train(trained: tuple[Probe, Ranking], planted: Split) -> None:
     probe, ranking = trained
     activations, means = planted.batch(torch.arange(len(planted))).activations, planted.standardisation.mean
+    rows = ablation(probe, ranking, planted, {"test": planted}, [4, 20], 2, 0, "adam").rows
     for fill, constant in (("zero", torch.zeros(40)), ("mean", means)):
-        given = means if fill == "mean" else None
-        rows = ablation(probe, ranking, {"test": planted}, [4, 20], 2, 0, "adam", given).rows
-        assert {row.flags["fill"] for row in rows} == {fill}
         for name, order in (("top", ranking.order), ("bottom", ranking.order.flip(0))):
             seen = constant.repeat(len(activations), 1)
             seen[:, order[:20]] = activations[:, order[:20]]
             by_hand = ((seen @ probe.weights.T + probe.bias).argmax(1) == planted.units.labels).double().mean()
-            assert value(rows, metric="accuracy", set=name, k=20) == pytest.approx(float(by_hand))
+            assert value(rows, metric="accuracy", set=name, k=20, fill=fill) == pytest.approx(float(by_hand))
 
 
 def test_magnitude_is_the_mean_weight_over_labels_and_not_the_ranking(planted: Split) -> None:
@@ -139,7 +169,8 @@ def test_magnitude_is_the_mean_weight_over_labels_and_not_the_ranking(planted: S
     weights[torch.arange(4), torch.tensor([7, 18, 25, 31])] = 1.0
     weights[:, 5] = torch.tensor([-0.6, 0.6, 0.6, -0.6])
     probe = Probe(weights, torch.zeros(4))
-    rows = ablation(probe, lca(weights), {"test": planted}, [1, 2], 1, 0, "adam").rows
+    rows = [r for r in ablation(probe, lca(weights), planted, {"test": planted}, [1, 2], 2, 0, "adam").rows
+            if r.flags["fill"] == "zero"]  # fmt: skip
     for k in (1, 2):
         by_hand = float(score([probe.keep(torch.tensor([0, 5][:k]))], planted).accuracy)
         assert value(rows, metric="accuracy", set="magnitude", k=k) == pytest.approx(by_hand)
@@ -151,7 +182,8 @@ def test_magnitude_is_the_mean_weight_over_labels_and_not_the_ranking(planted: S
 
 def test_the_area_is_numpys_trapezoid_over_the_range_of_shares(trained: tuple[Probe, Ranking], planted: Split) -> None:
     sizes = [20, 2, 4, 10]
-    rows = ablation(*trained, {"dev": planted, "test": planted}, sizes, draws=3, seed=0, solver="adam").rows
+    found = ablation(*trained, planted, {"dev": planted, "test": planted}, sizes, draws=3, seed=0, solver="adam")
+    rows = [row for row in found.rows if row.flags["fill"] == "zero"]
     shares = np.array(sorted(sizes)) / 40
     areas = {}
     for name in ("top", "random", "layer_matched", "magnitude", "bottom"):
@@ -167,10 +199,10 @@ def test_the_area_is_numpys_trapezoid_over_the_range_of_shares(trained: tuple[Pr
     assert (area.k, area.flags["from_share"], area.flags["to_share"], area.flags["n_sizes"]) == (None, 0.05, 0.5, 4)
     order = trained[1].order
     kept = score([trained[0].keep(top(order, k)) for k in sorted(sizes)], planted)
-    resampled = Bootstrap(kept.units, 0).accuracies(kept.correct).numpy()
+    resampled = Bootstrap(kept.units, 0).values(kept.correct).numpy()
     ends = np.quantile(np.trapezoid(resampled, shares, axis=1) / (shares[-1] - shares[0]), [0.025, 0.975])
     assert [area.low, area.high] == pytest.approx(ends.tolist())
-    one_size = ablation(*trained, {"test": planted}, [4], draws=2, seed=0, solver="adam").rows
+    one_size = ablation(*trained, planted, {"test": planted}, [4], draws=2, seed=0, solver="adam").rows
     assert not [row for row in one_size if "area" in row.metric]
 
 
@@ -237,7 +269,7 @@ def test_a_score_needs_a_choice_and_dev_takes_a_single_pair() -> None:
 def test_draws_differ_and_layer_matched_sets_have_the_layers_of_the_top(planted: Split) -> None:
     order = torch.tensor([7, 0, 18, 1, 2, 3, 25, 31, *(n for n in range(40) if n not in (7, 0, 18, 1, 2, 3, 25, 31))])
     ranking = replace(lca(torch.ones(2, 40)), order=order)
-    sets = neuron_sets(ranking, planted.neurons, [6, 0.15], ("top", "random", "layer_matched", "bottom"), 4, 0)
+    sets = neuron_sets(ranking, planted.neurons, {6: 4}, ("top", "random", "layer_matched", "bottom"), 0)
     assert [(s.name, s.draw) for s in sets if s.name == "random"] == [("random", draw) for draw in range(4)]
     for name in ("random", "layer_matched"):
         drawn = {tuple(sorted(s.neurons.tolist())) for s in sets if s.name == name}
@@ -246,7 +278,7 @@ def test_draws_differ_and_layer_matched_sets_have_the_layers_of_the_top(planted:
         if chosen.name == "layer_matched":
             assert planted.neurons.counts(chosen.neurons).tolist() == [5, 1, 0, 0]
     probes = [Probe(torch.ones(4, 6), torch.zeros(4), s.neurons) for s in sets]
-    rows = compare("ablation", "ablated", sets, probes, {"test": planted}, ranking, 0, "adam").rows
+    rows = compare("ablation", "ablated", sets, probes, {"test": score(probes, planted)}, ranking, 0, "adam").rows
     overlaps = [row.flags["overlap_with_top"] for row in rows if row.set == "random" and row.metric == "accuracy"]
     assert overlaps == [len(set(s.neurons.tolist()) & set(order[:6].tolist())) / 6 for s in sets if s.name == "random"]
 
@@ -267,27 +299,16 @@ def test_retraining_trains_on_train_with_the_chosen_lambda(trained: tuple[Probe,
     assert members[0].neurons.tolist() == ranking.order[:4].tolist()
 
 
-@pytest.mark.parametrize(
-    ("low", "said"),
-    [((0.1, 0.1), "Top beats random"), ((-0.1, 0.1), "Top does not beat"), ((0.1, -0.1), "Top does not")],
-)
-def test_the_verdict_asks_for_the_interval(low: tuple[float, float], said: str) -> None:
-    about = {"study": "ablation", "metric": "accuracy_difference", "split": "test", "against": "random"}
-    rows = [{"study": "oracle", "k": 100}]
-    rows += [{**about, "k": k, "value": 0.2, "low": low[i], "high": 0.3} for i, k in enumerate((10, 20))]
-    assert verdict(rows).startswith(said)
-    assert verdict(rows[:2]).startswith("Whether top beats random is half measured" if low[0] > 0 else said)
-    assert verdict(rows[:1]).startswith("Whether top beats random was not measured")
-
-
 def test_sets_inside_the_first_block_and_among_zero_weights_say_so(planted: Split) -> None:
     weights = torch.zeros(4, 40)
     weights[torch.arange(4), torch.tensor([7, 18, 25, 31])] = 1.0
     probe = Probe(weights, torch.zeros(4))
-    rows = ablation(probe, lca(weights), {"test": planted}, [3, 10], draws=1, seed=0, solver="adam").rows
-    tops = [row for row in rows if row.set == "top" and row.metric == "accuracy"]
+    rows = ablation(probe, lca(weights), planted, {"test": planted}, [3, 10], draws=1, seed=0, solver="adam").rows
+    rows = [row for row in rows if row.metric == "accuracy" and row.flags["fill"] == "zero"]
+    tops = [row for row in rows if row.set == "top"]
     assert [row.flags.get("inside_first_block") for row in tops] == [True, None]
-    assert [row.flags["weightless"] for row in rows if row.set == "bottom" and row.k] == [3, 10]
+    assert [row.flags.get("not_earned") for row in tops] == [None, 6]  # four have weight
+    assert [row.flags["not_earned"] for row in rows if row.set == "bottom"] == [3, 10]
 
 
 def test_retraining_on_planted_neurons_loses_nothing(trained: tuple[Probe, Ranking], planted: Split) -> None:
@@ -301,7 +322,7 @@ def test_retraining_on_planted_neurons_loses_nothing(trained: tuple[Probe, Ranki
 
 def test_a_size_beyond_the_neurons_is_refused(trained: tuple[Probe, Ranking], planted: Split) -> None:
     with pytest.raises(InputError, match="count from 1 to 40"):
-        ablation(*trained, {"test": planted}, [41], draws=1, seed=0, solver="adam")
+        ablation(*trained, planted, {"test": planted}, [41], draws=1, seed=0, solver="adam")
 
 
 def test_what_the_ranking_says_is_counted_from_it(trained: tuple[Probe, Ranking], planted: Split) -> None:
@@ -324,7 +345,7 @@ def test_noise_does_not_beat_random(make_split: MakeSplit) -> None:
     fresh = make_split(torch.randn(1000, 40, generator=generator), torch.randint(3, (1000,), generator=generator))
     probe = FIT([Member(1e-3, 1e-4)], noise)[0]
     ranking = lca(probe.weights)
-    rows = list(ablation(probe, ranking, {"test": fresh}, [0.1, 0.2], draws=5, seed=0, solver="adam").rows)
+    rows = list(ablation(probe, ranking, noise, {"test": fresh}, [0.1, 0.2], 5, 0, "adam", tested_draws=39).rows)
     rows.append(Row("oracle", "accuracy", 0.3, k=40))
-    text = verdict([row.as_dict() for row in rows])
+    text = judge([row.as_dict() for row in rows]).text
     assert text.startswith("Top does not beat random") and "raise probe.l1" in text
