@@ -90,10 +90,12 @@ def test_the_main_job_writes_all_that_it_promises(run: Run, tmp_path: Path, caps
         "ablation_curve",
         "retraining",
         "stability",
+        "training",
     }
 
     ranking = list(csv.DictReader((job / "ranking.csv").open()))
-    assert list(ranking[0])[:6] == ["rank", "site", "layer", "neuron", "role", "score"]
+    assert list(ranking[0])[:7] == ["rank", "site", "layer", "neuron", "role", "score", "earned"]
+    assert {row["earned"] for row in ranking} == {"true"}
     assert len({(row["layer"], row["neuron"]) for row in ranking}) == len(ranking) == 96
 
     probe, labels, segments = load_probe(job / "probe.safetensors")
@@ -116,7 +118,8 @@ def test_the_main_job_writes_all_that_it_promises(run: Run, tmp_path: Path, caps
         )
         share = predictions["oracle"].sum() / predictions["units"].sum()
         assert share == pytest.approx(oracle["value"])
-        assert "ablation/random-10-1" in predictions and "retraining/top-10" in predictions
+        assert predictions["ablation/mean/random-10"].shape == (2, len(predictions["units"]))
+        assert predictions["retraining/top-10"].shape == predictions["units"].shape
 
     page = (job / "report.md").read_text()
     line = next(line for line in page.splitlines() if line.startswith(f"| {probe.l1:g} | {probe.l2:g} |"))
@@ -132,16 +135,30 @@ def test_the_main_job_writes_all_that_it_promises(run: Run, tmp_path: Path, caps
     assert (job / ".hydra" / "overrides.yaml").is_file()
     curves = list(csv.DictReader((job / "curves" / "metrics.csv").open()))
     assert any("dev/accuracy" in column for column in curves[0])
-    for expected in ("oracle (all neurons)", "λ1, λ2 chosen on dev", "most salient", "beat", str(job), "10% (10) kept"):
+    for expected in (
+        "oracle (all neurons)",
+        "λ1, λ2 chosen on dev",
+        "most salient",
+        "beat",
+        str(job),
+        "10% (10), rest",
+    ):
         assert expected in shown.replace("\n", "")
 
 
 def test_all_studies_run_in_one_job(run: Run, tmp_path: Path) -> None:
-    assert run(callbacks="full", search="retrained_score", callbacks__ablation__fill="mean", probe__epochs=1) == 0
+    assert run(callbacks="full", search="retrained_score", metric="macro_f1", probe__epochs=1) == 0
     found = results(tmp_path / "job")
     rows, n_train = found["rows"], 96
     assert {"minimal_set", "redundancy", "selectivity", "ablation_curve"} <= {row["study"] for row in rows}
-    assert {row["fill"] for row in rows if row["study"] == "ablation"} == {"mean"}
+    assert {row["fill"] for row in rows if row["study"] == "ablation"} == {"zero", "mean"}
+    page = (tmp_path / "job" / "report.md").read_text()
+    assert "In S, top and bottom are retrained; on dev." in page and "## Oracle and subsets, macro-F1 on test" in page
+    gains = {row["metric"] for row in rows if row["study"] == "ablation" and row.get("against") == "random"}
+    assert gains == {"accuracy_difference", "macro_f1_difference"}
+    oracle = [row for row in rows if row["study"] == "oracle" and row["split"] == "test" and row["metric"] == "f1"]
+    whole = next(r for r in rows if r["study"] == "oracle" and r["split"] == "test" and r["metric"] == "macro_f1")
+    assert whole["low"] < whole["value"] < whole["high"] and len(oracle) > 5
     assert {row["by"] for row in rows if row["study"] == "lambda_search"} == {"retrained_score"}
     sizes = {row["tolerance"]: row["k"] for row in rows if (row["study"], row["metric"]) == ("minimal_set", "neurons")}
     assert list(sizes) == [0.005, 0.01, 0.02]
@@ -233,7 +250,7 @@ def test_every_number_on_the_page_is_a_row(run: Run, tmp_path: Path) -> None:
     found = results(tmp_path / "job")
     page = (tmp_path / "job" / "report.md").read_text().split("\nSeconds:")[0]
     values = [row[key] for row in found["rows"] for key in ("value", "low", "high", "k", "l1", "l2", "layer", "neuron",
-              "support", "rank", "share", "mass", "chance") if row.get(key) is not None]  # fmt: skip
+              "support", "rank", "share", "mass", "chance", "n_draws", "earned", "p", "fewest") if row.get(key) is not None]  # fmt: skip
     known = {f"{v:{form}}" for v in values for form in (".0f", ",.0f", ".1f", "g", "+.1f")}
     known |= {f"{100 * v:{form}}" for v in values for form in (".1f", ".3g", "+.1f", ".0f")}
     known |= {f"{v:{form}}" for v in values for form in (".3f", ".2g")} | {"95", "0", "1", "2", "90"}
@@ -496,7 +513,8 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "overflow": ({"probe__l1": 1e300, "search": "dev"}, r"keep weights finite, got NaN or infinity at l1=1e\+300"),
     "one pair": ({"probe__l1": 1e-3}, r"at least 2 pairs to choose from, got 1 .*l1=0\.001.*search=dev"),
     "search by": ({"search__by": "luck"}, r"search\.by must be one of score, retrained_score, dev, got 'luck'"),
-    "fill": ({"callbacks__ablation__fill": "noise"}, r"callbacks\.ablation\.fill must be one of zero, mean"),
+    "metric": ({"metric": "noise"}, r"metric must be one of accuracy, macro_f1"),
+    "tested draws": ({"callbacks__ablation__tested_draws": -1}, r"tested_draws must be a whole number of at least 0"),
     "tolerance": (
         {"callbacks": "full", "callbacks__minimal_set__tolerances": "[0.01,2]"},
         r"tolerances must be fractions of accuracy between 0 and 1, got 2; one point is 0\.01",
