@@ -361,4 +361,4 @@ def test_autocast_is_not_applied(planted: Split) -> None:
 
 def test_units_come_in_order(correlated: Split) -> None:
     stream = BatchStream(correlated, 100, fit().order_seed)
-    assert torch.cat([batch.places for batch in stream]).tolist() == list(range(600))
+    assert torch.cat([batch.positions for batch in stream]).tolist() == list(range(600))

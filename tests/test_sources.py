@@ -61,7 +61,7 @@ def test_live_activations_are_those_of_the_store(
     split, store = data.split("train"), data.split("train")._store
     for epoch in range(2):
         found = list(BatchStream(split, 64, seed=1, epoch=epoch))
-        order = torch.cat([batch.places for batch in found])
+        order = torch.cat([batch.positions for batch in found])
         assert sorted(order.tolist()) == list(range(len(split)))
         expected = stored.split("train").batch(order).activations
         torch.testing.assert_close(torch.cat([b.activations for b in found]), expected, rtol=1e-5, atol=1e-5)

@@ -12,8 +12,8 @@ ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "neuronprobe"
 FLOORS = {
     "errors": 0, "types": 0, "neurons": 0, "corpora": 1, "properties": 1, "models": 1, "activations": 2,
-    "probes": 3, "rankings": 3, "studies": 4, "callbacks": 5, "report": 5, "build": 6, "resume": 6, "store": 6,
-    "train": 7,
+    "probes": 3, "rankings": 4, "studies": 5, "callbacks": 6, "report": 6, "build": 7, "resume": 7, "store": 7,
+    "train": 8,
 }  # fmt: skip
 GROUND = {"errors", "types", "neurons"}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,12 +14,20 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from neuronprobe.activations import ActivationsDataModule
-from neuronprobe.callbacks import StudyCallback
+from neuronprobe.callbacks import SearchCallback, StudyCallback, in_order
 from neuronprobe.errors import InputError, one_line
 from neuronprobe.probes import Fit
+from neuronprobe.rankings import Rank
 
 TARGETS = ("neuronprobe.", "pytorch_lightning.")
 """What a configuration may construct; `allow_targets` adds more."""
+
+
+NOT_OF_STUDIES = {
+    "_target_", "accelerator", "precision", "max_epochs", "devices", "num_nodes", "strategy", "logger", "callbacks",
+    "default_root_dir",
+}  # fmt: skip
+"""Trainer settings of the job alone: the studies' banks have one device, no logs, the probe's epochs and precision."""
 
 
 @dataclass(frozen=True)
@@ -28,25 +36,51 @@ class Job:
 
     data: ActivationsDataModule
     fit: Fit
+    ranks: Mapping[str, Rank]
+    search: SearchCallback
     studies: Sequence[StudyCallback]
     trainer: pl.Trainer
 
 
 def build(config: DictConfig, callbacks: Sequence[pl.Callback] = ()) -> Job:
     """All objects of a job; `callbacks` are the run's own. Raises InputError where a setting can't be used."""
-    fit = construct(config, "probe")
-    parts = {name: construct(config, name) for name in ("corpus", "property", "model", "ranking")}
-    data = construct(
-        config, "activations", corpus=parts["corpus"], prop=parts["property"], model=parts["model"],
-        batch_size=fit.batch_size, seed=fit.order_seed,
-    )  # fmt: skip
-    studies = [construct(config, "search"), *filter(None, (construct(config, "callbacks") or {}).values())]
+    fit = construct(config, "probe").with_trainer(**_trainer_options(config))
+    parts = {name: construct(config, name) for name in ("corpus", "property", "model")}
+    data = construct(config, "activations", corpus=parts["corpus"], prop=parts["property"], model=parts["model"])
+    search = construct(config, "search")
+    others = {name: one for name, one in (construct(config, "callbacks") or {}).items() if one is not None}
+    studies = in_order({"search": search} | {n: one for n, one in others.items() if isinstance(one, StudyCallback)})
+    rest = [one for one in others.values() if not isinstance(one, StudyCallback)]
     loggers = list((construct(config, "logger") or {}).values())
     bars = [pl.callbacks.RichProgressBar()] if sys.stdout.isatty() else []
     trainer = construct(
-        config, "trainer", logger=loggers, callbacks=[*studies, *bars, *callbacks], enable_progress_bar=bool(bars)
-    )
-    return Job(data, fit, [study for study in studies if isinstance(study, StudyCallback)], trainer)
+        config, "trainer", logger=loggers, callbacks=[*studies, *rest, *bars, *callbacks],
+        enable_progress_bar=bool(bars),
+    )  # fmt: skip
+    if trainer.max_epochs != fit.epochs and not trainer.fast_dev_run:
+        raise InputError(
+            f"trainer.max_epochs must be probe.epochs ({fit.epochs}), which the studies' banks train for too, "
+            f"got {trainer.max_epochs}; set probe.epochs."
+        )
+    return Job(data, fit, _ranks(config), search, studies, trainer)
+
+
+def _trainer_options(config: DictConfig) -> dict[str, Any]:
+    """The Trainer settings that the studies' banks share with the job's own."""
+    plain: Any = OmegaConf.to_container(config.trainer, resolve=True)
+    return {name: value for name, value in plain.items() if name not in NOT_OF_STUDIES and not isinstance(value, dict)}
+
+
+def _ranks(config: DictConfig) -> dict[str, Rank]:
+    """The rankings by the names of their YAMLs; one that is not in a package of its own stands alone or last."""
+    made = construct(config, "ranking")
+    found = {"ranking": made} if callable(made) else dict(made or {})
+    if not found or not all(callable(rank) for rank in found.values()):
+        raise InputError(
+            f"ranking must be one or more rankings, got {', '.join(found) or 'none'}; choose ranking=lca, and begin a "
+            "YAML of your own with `# @package ranking.NAME`."
+        )
+    return found
 
 
 def construct(config: DictConfig, group: str, **arguments: Any) -> Any:

@@ -7,7 +7,7 @@ import logging
 import sys
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,20 +17,17 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
-from torch import Tensor
 
 from neuronprobe.build import Job, build
-from neuronprobe.callbacks import LambdaSearch, NeuronRanking, Stability
 from neuronprobe.errors import InputError, whole_number
-from neuronprobe.probes import ProbeBank, save_probe
+from neuronprobe.probes import Fit, ProbeBank, save_probe
 from neuronprobe.probes.fit import FEWEST_STEPS
 from neuronprobe.report.page import write_report
-from neuronprobe.report.results import assemble, write_predictions, write_ranking, write_results
+from neuronprobe.report.results import assemble, write_files, write_predictions, write_results
 from neuronprobe.report.summary import print_corpus, print_summary
 from neuronprobe.report.verdict import judge
 from neuronprobe.resume import checkpoint_callback, clear_checkpoints, keep_curves, last_checkpoint
 from neuronprobe.studies import baselines, corpus_summary
-from neuronprobe.studies.ranking import LABEL_MASS
 from neuronprobe.types import Row
 
 OUTPUTS = ("results.json", "ranking.csv", "ranking_by_label.csv", "predictions.npz", "probe.safetensors", "report.md")
@@ -87,13 +84,16 @@ def _run(config: DictConfig, folder: Path, plain: Any, seconds: dict[str, float]
         job.data.setup()
     rows = _corpus_rows(job)  # again, without the words that were dropped
     train, dev = job.data.split("train"), job.data.split("dev")
-    job.fit.warn_if_short(train)
-    if (steps := job.fit.steps(train)) is not None:
-        rows.append(Row("training", "optimizer_steps", float(steps), flags={"fewest": FEWEST_STEPS}))
-    job.fit.relate(train)
-    bank = job.fit.bank(job.fit.parts(job.fit.grid(), train)[0], train, dev)
+    fit = job.fit.related(train, getattr(job.data.corpus, "batch_size", None))
+    fit.warn_if_short(train)
+    if (steps := fit.steps(train)) is not None:
+        flags = {"fewest": FEWEST_STEPS, "batch_size": fit.batch_size}
+        rows.append(Row("training", "optimizer_steps", float(steps), flags=flags))
+    job.data.train_in(fit.batch_size, fit.order_seed)
+    job.search.begin(fit, job.ranks)
+    bank = fit.bank(fit.parts(fit.grid(), train)[0], train, dev)
     with _clock(seconds, "training"):
-        _fit(job, bank, folder)
+        _train(job, fit, bank, folder)
     for study in job.studies:
         rows += study.result.rows
         seconds[study.name] = round(study.seconds, 3)
@@ -102,9 +102,9 @@ def _run(config: DictConfig, folder: Path, plain: Any, seconds: dict[str, float]
         _write(job, folder, plain, rows, seconds, console)
 
 
-def _fit(job: Job, bank: ProbeBank, folder: Path) -> None:
+def _train(job: Job, fit: Fit, bank: ProbeBank, folder: Path) -> None:
     description = {
-        "probe": job.fit.settings,
+        "probe": fit.settings,
         "fingerprint": _fingerprint(job),
         "labels": list(job.data.labels),
         "units": {split: job.data.split(split).units.digest for split in ("train", "dev")},
@@ -133,11 +133,8 @@ def _write(job: Job, folder: Path, plain: Any, rows: list[Row], seconds: dict[st
     table = data.split("train").neurons
     correct = {name: counts for study in job.studies for name, counts in study.result.correct.items()}
     write_predictions(folder, correct)
-    for study in job.studies:
-        if isinstance(study, LambdaSearch):
-            save_probe(folder / "probe.safetensors", study.chosen, data.labels.names, table.as_list())
-        if isinstance(study, NeuronRanking):
-            write_ranking(folder, study.ranking, table, data.labels.names, LABEL_MASS, _confidence(job))
+    save_probe(folder / "probe.safetensors", job.search.trained.probe, data.labels.names, table.as_list())
+    write_files(folder, {name: content for study in job.studies for name, content in study.result.files.items()})
     judged = judge([row.as_dict() for row in rows], plain["metric"])
     about = {
         "fingerprint": _fingerprint(job), "seconds": seconds, "verdict": judged.text, "beaten": list(judged.beaten),
@@ -151,10 +148,6 @@ def _write(job: Job, folder: Path, plain: Any, rows: list[Row], seconds: dict[st
         f"activations: {'live' if data.live else data.folder.resolve()}",
     ]
     print_summary(console, results["rows"], judged.text, where, plain["metric"])
-
-
-def _confidence(job: Job) -> Mapping[int, Tensor] | None:
-    return next((study.confidence for study in job.studies if isinstance(study, Stability)), None)
 
 
 @contextmanager

@@ -77,8 +77,8 @@ class Batch(NamedTuple):
     activations: Float[Tensor, "unit neuron"]
     labels: Int[Tensor, " unit"]
     sentences: Int[Tensor, " unit"]
-    places: Int[Tensor, " unit"]
-    """The place of each unit in its split."""
+    positions: Int[Tensor, " unit"]
+    """The position of each unit in its split."""
     share: float = 1.0
     """Of several processes: this one's units over the mean per process, so that averaged gradients are exact."""
 
@@ -87,29 +87,37 @@ class Batch(NamedTuple):
 class Ranking:
     """All neurons, most salient first.
 
-    `score[n]` says why neuron n (flat index) stands where it does. `by_label[label]` is a permutation per
-    label; `entry[label, neuron]` is the share of the label's weight mass that is strictly heavier than the
-    neuron (1 for a weight of zero). `cuts[p]` is how many neurons hold p % of the mass of every label,
-    p = 0..100. `first_block` neurons tie at the front. The method really ordered `earned` neurons; those behind stand
-    in a drawn order. `massless` labels chose no neuron.
+    The method really ordered the first `earned` neurons of `order`; those behind stand in a drawn order. `score[n]`
+    says why neuron n (flat index) stands where it does. `by_label[label, n]` is how deep the neuron stands in the
+    label's own order, as the share of what the label gives out that the neurons before it have; 1 where it is not the
+    label's.
     """
 
     name: str
     order: Int[Tensor, " neuron"]
     score: Float[Tensor, " neuron"]
-    by_label: Int[Tensor, "label neuron"]
-    entry: Float[Tensor, "label neuron"]
-    cuts: tuple[int, ...]
-    first_block: int
     earned: int
-    massless: Bool[Tensor, " label"]
+    by_label: Float[Tensor, "label neuron"]
 
-    def labels_served(self, k: int) -> dict[int, list[int]]:
-        """For each of the top k neurons the labels in whose set it is, at the mass where the top k is complete."""
-        top = self.order[:k]
-        mass = self.score[top].max() if k else 0.0
-        served = (self.entry[:, top] <= mass) & ~self.massless[:, None] & (self.entry[:, top] < 1)
-        return {int(n): served[:, i].nonzero().flatten().tolist() for i, n in enumerate(top)}
+    @cached_property
+    def first_block(self) -> int:
+        """How many neurons tie at the front: those of the first one's score."""
+        scores = self.score[self.order[: self.earned]]
+        return int((scores == scores[0]).sum()) if self.earned else 0
+
+    @cached_property
+    def massless(self) -> Bool[Tensor, " label"]:
+        """Labels that chose no neuron."""
+        return (self.by_label >= 1).all(1)
+
+    def served(self, k: int) -> Bool[Tensor, "label k"]:
+        """Whose neurons the top k are: a label's set is as deep as covers the top k together with the other labels'."""
+        depth = self.by_label[:, self.order[:k]]
+        return (depth <= self.depth(k)) & (depth < 1)
+
+    def depth(self, k: int) -> float:
+        """How deep the sets of all labels must be to hold the top k."""
+        return float(self.by_label[:, self.order[:k]].min(0).values.max()) if k else 0.0
 
 
 @dataclass(frozen=True)
@@ -149,8 +157,11 @@ class Row:
 class Result:
     """What a study found: its rows, and for each reported probe how many units of each test sentence are correct.
 
-    Probes of a set that is drawn are `[draw, sentence]`.
+    Probes of a set that is drawn are `[draw, sentence]`. `files` are left in the job's folder, by name; `handed` is for
+    the studies that build on this one.
     """
 
     rows: tuple[Row, ...]
     correct: Mapping[str, Int[Tensor, "*draw sentence"]] = field(default_factory=dict)
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    handed: Any = None

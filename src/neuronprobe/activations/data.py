@@ -54,12 +54,9 @@ class ActivationsDataModule(pl.LightningDataModule):
         dtype: str = "float16",
         subwords_per_batch: int = 2048,
         memory_limit: float = 8.0,
-        batch_size: int = 512,
-        seed: int | None = 0,
         live: bool = False,
     ) -> None:
-        """`folder` holds the stores; `dtype` is theirs; `batch_size` and `seed` (None: the
-        corpus's order) are those of training.
+        """`folder` holds the stores; `dtype` is theirs.
 
         A split's store of more than `memory_limit` GiB is read in shuffled blocks. `live` has no stores: the model runs
         whenever activations are needed that are not in memory. Raises InputError where rows of the model are not those
@@ -71,14 +68,14 @@ class ActivationsDataModule(pl.LightningDataModule):
         if self.folder.exists() and not self.folder.is_dir():
             raise InputError(f"activations.folder must be a folder, got {str(self.folder)!r}, which is a file.")
         self._budget = whole_number("activations.subwords_per_batch", subwords_per_batch, 1)
-        self._batch_size = whole_number("probe.batch_size", batch_size, 1)
+        self.train_in(512, 0)
         self.live = live
         if model.level != prop.level:
             raise InputError(
                 f"model.aggregation must give a row for each {prop.level} for property {prop.name}, got one for each "
                 f"{model.level}; choose {_AGGREGATIONS[prop.level]}."
             )
-        self._seed, self._memory_limit = seed, number("activations.memory_limit", memory_limit, 0)
+        self._memory_limit = number("activations.memory_limit", memory_limit, 0)
         self.extracted: list[str] = []
         self.counts: dict[str, dict[str, int]] = {}
         self._prepared = False
@@ -142,6 +139,11 @@ class ActivationsDataModule(pl.LightningDataModule):
         """One split, its activations on the device that trains."""
         device = self.trainer.strategy.root_device if self.trainer is not None else torch.device("cpu")
         return self._splits[name].to(device)
+
+    def train_in(self, batch_size: int, seed: int | None) -> None:
+        """Train in batches of this size, shuffled by the seed (None: in the corpus's order)."""
+        self._batch_size = batch_size
+        self._seed = seed
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Whole batches, shuffled by (seed, epoch)."""

@@ -69,8 +69,8 @@ class Split:
         units = self.units
         activations = self._store.gather(units.rows[index])
         parts = (units.labels[index], units.sentences[index], index)
-        labels, sentences, places = (part.to(activations.device) for part in parts)
-        return Batch(activations, labels, sentences, places)
+        labels, sentences, positions = (part.to(activations.device) for part in parts)
+        return Batch(activations, labels, sentences, positions)
 
     @cached_property
     def standardisation(self) -> Standardisation:

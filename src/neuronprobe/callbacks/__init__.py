@@ -8,7 +8,7 @@ from neuronprobe.callbacks.selectivity import Selectivity
 from neuronprobe.callbacks.spread import Spread
 from neuronprobe.callbacks.stability import Stability
 from neuronprobe.callbacks.stable_lambda import StableLambdaSearch
-from neuronprobe.callbacks.study import StudyCallback
+from neuronprobe.callbacks.study import SearchCallback, StudyCallback, in_order
 from neuronprobe.callbacks.subsets import Ablation, TopKRetraining
 
 __all__ = [
@@ -17,10 +17,12 @@ __all__ = [
     "LayerProbes",
     "MinimalSet",
     "NeuronRanking",
+    "SearchCallback",
     "Selectivity",
     "Spread",
     "Stability",
     "StableLambdaSearch",
     "StudyCallback",
     "TopKRetraining",
+    "in_order",
 ]

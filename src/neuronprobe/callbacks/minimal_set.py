@@ -5,15 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import pytorch_lightning as pl
-
-from neuronprobe.callbacks.lambda_search import LambdaSearch
-from neuronprobe.callbacks.neuron_ranking import NeuronRanking
-from neuronprobe.callbacks.study import StudyCallback, earlier
+from neuronprobe.callbacks.study import StudyCallback
 from neuronprobe.errors import InputError, choice, whole_number
-from neuronprobe.probes import Fit, ProbeBank
-from neuronprobe.studies import Minimum, minimal_set
+from neuronprobe.studies import Trained, minimal_set
 from neuronprobe.studies.minimal_set import SEARCHES
+from neuronprobe.studies.trained import WHICH
 from neuronprobe.types import Result
 
 
@@ -21,34 +17,21 @@ class MinimalSet(StudyCallback):
     """The minimal neuron set for each tolerance, beside as many random and bottom neurons."""
 
     name = "minimal_set"
-    needs = (LambdaSearch, NeuronRanking)
-    minima: tuple[Minimum, ...]
 
     def __init__(
-        self,
-        fit: Fit,
-        tolerances: float | Sequence[float] = (0.005, 0.01, 0.02),
-        draws: int = 5,
-        search: str = "bank",
-    ) -> None:
+        self, tolerances: float | Sequence[float] = (0.005, 0.01, 0.02), draws: int = 5, search: str = "bank",
+        rankings: str = "primary",
+    ) -> None:  # fmt: skip
         """`tolerances` are fractions of accuracy; `draws` random sets; `search` is bank or bisection."""
         super().__init__()
-        self._fit, self._tolerances = fit, _fractions(tolerances)
+        self._tolerances = _fractions(tolerances)
         self._draws = whole_number("callbacks.minimal_set.draws", draws, 1)
         self._search = choice("callbacks.minimal_set.search", search, SEARCHES)
+        self._rankings = choice("callbacks.minimal_set.rankings", rankings, WHICH)
 
-    def study(self, trainer: pl.Trainer, bank: ProbeBank) -> Result:
+    def study(self, trained: Trained, **results: Result) -> Result:
         """Retrain the top with the chosen λ until it is within each tolerance on dev."""
-        data, fit = trainer.datamodule, self._fit  # type: ignore[attr-defined]
-        probe = earlier(trainer, LambdaSearch).chosen
-        ranking = earlier(trainer, NeuronRanking).ranking
-        splits = {name: data.split(name) for name in ("dev", "test")}
-        found = minimal_set(
-            probe, ranking, data.split("train"), splits, fit, self._tolerances, self._draws, fit.seed, fit.solver,
-            self._search,
-        )  # fmt: skip
-        self.minima = found.minima
-        return found.result
+        return minimal_set(trained, self._tolerances, self._draws, self._search, self._rankings)
 
 
 def _fractions(tolerances: float | Sequence[float]) -> list[float]:

@@ -3,60 +3,99 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pytorch_lightning as pl
 
 from neuronprobe.errors import InputError
 from neuronprobe.neurons import size
+from neuronprobe.probes import Fit
+from neuronprobe.rankings import Rank
+from neuronprobe.studies import Trained
 from neuronprobe.types import Result, Row
-
-Other = TypeVar("Other", bound="StudyCallback")
 
 
 class StudyCallback(pl.Callback):
-    """A study at the end of training; one process runs it, the others wait. Subclasses say which in `study`."""
+    """A study at the end of training; one process runs it, the others wait. Subclasses call one in `study`.
+
+    `needs` are the names of studies whose results it is handed, `wants` those that it is handed if they are there: they
+    run before it, wherever they stand in the configuration.
+    """
 
     name = "study"
     size_setting = "sizes"
     """The setting that `sizes` came from."""
-    needs: tuple[type[StudyCallback], ...] = ()
-    """Studies that must have run before this one."""
+    needs: tuple[str, ...] = ()
+    wants: tuple[str, ...] = ()
 
     def __init__(self) -> None:
         self.sizes: Sequence[int | float] = ()
         self.result = Result(())
         self.seconds = 0.0
 
-    def study(self, trainer: pl.Trainer, bank: Any) -> Result:
-        """Call one pure study on the trained bank."""
+    def study(self, trained: Trained, **results: Result) -> Result:
+        """Call one pure study; `results` are those of `needs` and `wants`, by name."""
         raise NotImplementedError("a study callback must say what it studies")
 
-    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Refuse sizes beyond the neurons, and studies in the wrong order, before the work. Raises InputError."""
-        before = trainer.callbacks[: trainer.callbacks.index(self)]  # type: ignore[attr-defined]
-        for kind in self.needs:
-            if not any(isinstance(callback, kind) for callback in before):
-                raise InputError(f"callbacks must hold {kind.__name__} before {type(self).__name__}, got none; add it.")
+    def check(self, trainer: pl.Trainer) -> None:
+        """Refuse what can't work, before the work. Raises InputError."""
         n_neurons = len(trainer.datamodule.split("train").neurons)  # type: ignore[attr-defined]
         for value in self.sizes:
             size(f"callbacks.{self.name}.{self.size_setting}", value, n_neurons)
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Refuse sizes beyond the neurons before the work. Raises InputError."""
+        self.check(trainer)
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Run the study and log what it found."""
         if trainer.is_global_zero:
             start = time.perf_counter()
-            self.result = self.study(trainer, pl_module)
+            self.result = self.run(trainer, pl_module)
             self.seconds = time.perf_counter() - start
             for logger in trainer.loggers:
                 logger.log_metrics(_scalars(self.result.rows), step=trainer.global_step)
         trainer.strategy.barrier()
 
+    def run(self, trainer: pl.Trainer, bank: Any) -> Result:
+        """The study of what the search chose, with the results that it builds on."""
+        callbacks = [one for one in trainer.callbacks if isinstance(one, StudyCallback)]  # type: ignore[attr-defined]
+        trained = next(one.trained for one in callbacks if isinstance(one, SearchCallback))
+        done = {one.name: one.result for one in callbacks if one.name in (*self.needs, *self.wants)}
+        return self.study(trained, **done)
 
-def earlier(trainer: pl.Trainer, kind: type[Other]) -> Other:
-    """The callback of a kind that ran before, one of those that a study `needs`."""
-    return next(callback for callback in trainer.callbacks if isinstance(callback, kind))  # type: ignore[attr-defined]
+
+class SearchCallback(StudyCallback):
+    """The study that chooses a probe of the grid: what it leaves as `trained` is what the others study."""
+
+    trained: Trained
+
+    def begin(self, fit: Fit, ranks: Mapping[str, Rank]) -> None:
+        """What the grid was trained with, and the functions that rank."""
+        self.fit, self.ranks = fit, ranks
+
+
+def in_order(studies: Mapping[str, StudyCallback]) -> list[StudyCallback]:
+    """The studies, each behind those that it builds on. Raises InputError where one is not there, or needs itself."""
+    by_name = {study.name: study for study in studies.values()}
+    found: list[StudyCallback] = []
+
+    def add(study: StudyCallback, behind: tuple[str, ...]) -> None:
+        if study in found:
+            return
+        for name in (*study.needs, *study.wants):
+            if name in behind:
+                raise InputError(f"callbacks must not need each other in a circle, got {' -> '.join((*behind, name))}.")
+            if name in by_name:
+                add(by_name[name], (*behind, name))
+            elif name in study.needs:
+                raise InputError(f"callbacks must hold {name} for {study.name}, got none; add it.")
+        found.append(study)
+
+    for study in studies.values():
+        add(study, (study.name,))
+    return found
 
 
 def _scalars(rows: tuple[Row, ...]) -> dict[str, float]:
@@ -65,12 +104,11 @@ def _scalars(rows: tuple[Row, ...]) -> dict[str, float]:
     for row in rows:
         is_headline = row.split == "test" and row.draw is None and row.study != "lambda_search"
         is_shown = (
-            "accuracy" in row.metric
-            or "macro_f1" in row.metric
-            or row.metric in ("area", "area_difference", "selectivity")
+            "accuracy" in row.metric or "macro_f1" in row.metric or row.metric.startswith(("area", "selectivity"))
         )
         if is_headline and is_shown and row.value is not None:
-            fill, against = row.flags.get("fill"), row.flags.get("against")
-            parts = (row.split, row.study, row.set, fill, row.site, row.layer, row.k, row.metric, against)
+            flags = (row.flags.get("fill"), row.ranking)
+            parts = (row.split, row.study, row.set, *flags, row.site, row.layer, row.k, row.metric)
+            parts = (*parts, row.flags.get("against"))  # type: ignore[assignment]
             found["/".join(str(part) for part in parts if part is not None)] = row.value
     return found

@@ -20,8 +20,9 @@ COLUMNS = {"lemma": 2, "upos": 3, "xpos": 4, "feats": 5, "deprel": 7}
 class ConlluCorpus:
     """A treebank in three CoNLL-U files. Ranges (1-2) and empty nodes (1.1) are no words and are passed over."""
 
-    def __init__(self, train: str, dev: str, test: str, name: str = "conllu") -> None:
-        self.name = name
+    def __init__(self, train: str, dev: str, test: str, name: str = "conllu", batch_size: int | None = None) -> None:
+        """`batch_size` is what probes on few words are best trained with, where that was measured."""
+        self.name, self.batch_size = name, batch_size
         self._paths = split_files("CoNLL-U", train=train, dev=dev, test=test)
 
     def sentences(self, split: str) -> Iterator[Sentence]:
@@ -34,7 +35,7 @@ def starter() -> ConlluCorpus:
     """The small English treebank that ships with the package, for a first run; conclusions want a real corpus."""
     folder = files("neuronprobe.corpora") / "starter"
     train, dev, test = (str(folder / f"{split}.conllu") for split in ("train", "dev", "test"))
-    return ConlluCorpus(train, dev, test, name="starter")
+    return ConlluCorpus(train, dev, test, name="starter", batch_size=32)
 
 
 def read_conllu(path: Path) -> Iterator[Sentence]:

@@ -165,11 +165,11 @@ class ProbeBank(pl.LightningModule):
         labels = batch.labels[:, None].expand(-1, len(self.members))
         if self._own_labels:
             labels = labels.clone()
-            labels[:, self._own_labels] = self._labels[batch.places]
+            labels[:, self._own_labels] = self._labels[batch.positions]
         if not self._own_weights:
             return labels, None
         weights = batch.activations.new_ones(labels.shape)
-        weights[:, self._own_weights] = self._unit_weights[batch.places].to(weights.dtype)
+        weights[:, self._own_weights] = self._unit_weights[batch.positions].to(weights.dtype)
         return labels, weights
 
     def _penalty(self) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from copy import copy
 from typing import Any, Self
 
 import torch
@@ -40,7 +41,6 @@ class ExactFit(Fit):
         tolerance: float = 1e-6,
         epochs: int = 3000,
         block_size: int = 4096,
-        batch_size: int | None = None,
         seed: int = 0,
         start: str = "zeros",
         standardise: str = "zscore",
@@ -51,7 +51,7 @@ class ExactFit(Fit):
         """Either `l1` (absolute) or `l1_shares` (of λ1_max); `tolerance`: the KKT residual at which a probe is solved.
 
         `epochs`: most passes over train for each path; `block_size`: units that are read at a time, which changes
-        nothing but time and memory; `batch_size` is for the other solvers and means nothing here.
+        nothing but time and memory.
         """
         if (l1 is None) == (l1_shares is None):
             raise InputError(
@@ -96,13 +96,14 @@ class ExactFit(Fit):
         """None: the optimum is what λ makes it, however few the words are."""
         return None
 
-    def relate(self, train: Split) -> None:
-        """Turn shares of λ1_max into λ1; before it the grid is not known."""
+    def related(self, train: Split, recommended: int | None = None) -> Self:
+        """The same fit with λ1 instead of shares of λ1_max; before it the grid is not known."""
         if self.shares is None:
-            return
-        most = self.l1_max(Member(), train)
-        self.l1 = [share * most for share in self.shares]
-        log.info("λ1_max is %.4g: the grid's λ1 are %s.", most, ", ".join(f"{l1:.3g}" for l1 in self.l1))
+            return self
+        most, other = self.l1_max(Member(), train), copy(self)
+        other.l1 = [share * most for share in self.shares]
+        log.info("λ1_max is %.4g: the grid's λ1 are %s.", most, ", ".join(f"{l1:.3g}" for l1 in other.l1))
+        return other
 
     def l1_max(self, member: Member, train: Split) -> float:
         """The least λ1 at which all weights of a member are zero, whatever λ2 is; in one pass over train.
@@ -114,7 +115,7 @@ class ExactFit(Fit):
         labels = train.units.labels if member.labels is None else member.labels
         total = torch.zeros(train.n_labels, len(train.neurons), dtype=torch.float64, device=train.device)
         for batch in train.blocks(self.batch_size):
-            places = batch.places.cpu()
+            places = batch.positions.cpu()
             rest = shares - torch.nn.functional.one_hot(labels[places], train.n_labels)
             rest = rest if member.weights is None else rest * member.weights[places, None]
             total += rest.T.to(train.device) @ batch.activations.double()

@@ -23,6 +23,9 @@ log = logging.getLogger(__name__)
 
 FEWEST_STEPS = 400
 """With fewer optimizer steps no λ binds and a ranking says little (measured on UD English EWT)."""
+AUTO = "auto"
+LARGEST_BATCH = 512
+"""The papers' batch size (EMNLP 2020 section 4)."""
 MOST_WEIGHTS = 100_000_000
 """Weights of one bank in memory (with gradients and Adam's moments 1.6 GB); a larger one is trained in parts."""
 SOLVERS = {"adam": ("adam",), "proximal": ("adam", "sgd")}
@@ -41,7 +44,7 @@ class Fit:
         l1: float | Sequence[float],
         l2: float | Sequence[float],
         epochs: int = 10,
-        batch_size: int = 512,
+        batch_size: int | str = 512,
         lr: float = 1e-3,
         seed: int = 0,
         solver: str = "adam",
@@ -56,12 +59,13 @@ class Fit:
     ) -> None:
         """`l1`, `l2`: λ1 and λ2 beside the mean cross-entropy, numbers or lists; the grid is their product.
 
+        `batch_size` auto is the largest power of two up to 512 that gives at least 400 steps, once train is known.
         `standardise` zscore trains on z-scores by train's mean and deviation; `class_weights` balanced gives every
         label the same total weight in the loss; `scale_weights`: rankings read |w| times the deviation of its neuron.
         """
         self.l1, self.l2 = _lambdas("probe.l1", l1), _lambdas("probe.l2", l2)
         self.epochs = whole_number("probe.epochs", epochs, 1)
-        self.batch_size = whole_number("probe.batch_size", batch_size, 1)
+        self.batch_size: Any = AUTO if batch_size == AUTO else whole_number("probe.batch_size", batch_size, 1)
         self.seed = whole_number("seed", seed, 0, 2**32 - 1)
         self.solver = choice("probe.solver", solver, SOLVERS)
         self.standardise = choice("probe.standardise", standardise, ("none", "zscore"))
@@ -128,8 +132,22 @@ class Fit:
         """The (λ1, λ2) of the probe that stands for the unregularised one in λ search's score."""
         return (0.0, 0.0)
 
-    def relate(self, train: Split) -> None:
-        """Make the grid's λ absolute, where they are given relative to train."""
+    def related(self, train: Split, recommended: int | None = None) -> Self:
+        """The same fit with what depends on train: the batch size where it is auto, λ where they are shares.
+
+        `recommended` is the corpus's own batch size.
+        """
+        if self.batch_size != AUTO:
+            return self
+        other = copy(self)
+        other.batch_size = recommended or _batch_size(len(train), self.epochs)
+        return other
+
+    def with_trainer(self, **options: Any) -> Self:
+        """The same fit whose studies' banks are trained with these Trainer options, like the job's own bank."""
+        other = copy(self)
+        other._trainer = options | self._trainer
+        return other
 
     def warn_if_short(self, train: Split) -> None:
         """Say so when λ can't bind."""
@@ -147,7 +165,7 @@ class Fit:
         probes: list[Probe] = []
         for part in self.parts(members, train):
             bank = self.bank(part, train)
-            quiet_trainer(self.epochs, **self._machine, **self._trainer).fit(
+            quiet_trainer(self.epochs, **{**self._machine, **self._trainer}).fit(
                 bank, datamodule=_TrainOnly(train, self.batch_size, self.order_seed)
             )
             probes += self.trained(bank, train)
@@ -178,16 +196,17 @@ class _TrainOnly(pl.LightningDataModule):
 
 def quiet_trainer(epochs: int, **options: Any) -> pl.Trainer:
     """A Trainer that logs, saves and prints nothing."""
-    return pl.Trainer(
-        max_epochs=epochs,
-        devices=1,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        **{"reload_dataloaders_every_n_epochs": 1, **options},
-    )
+    quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
+    fixed: dict[str, Any] = {"max_epochs": epochs, "devices": 1, "num_sanity_val_steps": 0, **quiet}
+    return pl.Trainer(**{"reload_dataloaders_every_n_epochs": 1, **options, **fixed})
+
+
+def _batch_size(n_units: int, epochs: int) -> int:
+    """The largest power of two up to 512 with which λ binds; 1 where none does."""
+    size = LARGEST_BATCH
+    while size > 1 and epochs * -(-n_units // size) < FEWEST_STEPS:
+        size //= 2
+    return size
 
 
 def _lambdas(name: str, value: float | Sequence[float]) -> list[float]:

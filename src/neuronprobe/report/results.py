@@ -1,26 +1,26 @@
-"""The files of a job's folder: results.json, ranking.csv, ranking_by_label.csv, predictions.npz."""
+"""The files of a job's folder: results.json, predictions.npz, and what studies leave."""
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Tensor
 
 from neuronprobe.errors import InputError, one_line
-from neuronprobe.neurons import NeuronTable
-from neuronprobe.types import Ranking, Row
+from neuronprobe.types import Row
 
 SCHEMA = 1
+OWN = ("results.json", "predictions.npz", "probe.safetensors", "report.md")
+"""The files that every job has."""
 PACKAGES = (
     "neuronprobe",
     "torch",
@@ -54,33 +54,12 @@ def write_results(folder: Path, results: Mapping[str, Any]) -> Path:
     return _in_one_step(folder / "results.json", text.encode())
 
 
-def write_ranking(
-    folder: Path, ranking: Ranking, table: NeuronTable, labels: Sequence[str], mass: float,
-    confidence: Mapping[int, Float[Tensor, " neuron"]] | None = None,
-) -> None:  # fmt: skip
-    """Write ranking.csv (all neurons), and for each label the neurons that hold `mass` of its weights.
-
-    `earned` is false for neurons behind those that the ranking ordered. `confidence[k]` is the share of resamples in
-    which a neuron is in the top k: one column for each k.
-    """
-    columns = confidence or {}
-    overall = [
-        (rank, *_place(table, flat), f"{ranking.score[flat]:.8g}", str(rank <= ranking.earned).lower(),
-         *(f"{c[flat]:.4g}" for c in columns.values()), *_heads(table, flat))
-        for rank, flat in enumerate(ranking.order.tolist(), 1)
-    ]  # fmt: skip
-    place = ("rank", "site", "layer", "neuron", "role", "score")
-    heads = ("attention_head",) if _has_heads(table) else ()
-    _in_one_step(
-        folder / "ranking.csv", _csv((*place, "earned", *(f"confidence_top_{k}" for k in columns), *heads), overall)
-    )
-    by_label = []
-    for label, name in enumerate(labels):
-        for rank, flat in enumerate(ranking.by_label[label].tolist(), 1):
-            if ranking.massless[label] or ranking.entry[label, flat] >= mass:
-                break
-            by_label.append((name, rank, *_place(table, flat), f"{ranking.entry[label, flat]:.8g}"))
-    _in_one_step(folder / "ranking_by_label.csv", _csv(("label", *place), by_label))
+def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write what studies leave, each in one step. Raises InputError for a name that is a path, or a job's own."""
+    for name, content in files.items():
+        if Path(name).name != name or name in OWN:
+            raise InputError(f"a study's file must have a name of its own in the job's folder, got {name!r}.")
+        _in_one_step(folder / name, content)
 
 
 def write_predictions(folder: Path, correct: Mapping[str, Int[Tensor, " sentence"]]) -> None:
@@ -151,21 +130,6 @@ def _git(folder: Path, *words: str) -> str:
     return run.stdout.strip()
 
 
-def _has_heads(table: NeuronTable) -> bool:
-    return any(segment.heads is not None for segment in table.segments)
-
-
-def _heads(table: NeuronTable, flat: int) -> tuple[int | str, ...]:
-    """The attention head of a neuron ("" where it is in none), if the table has any."""
-    head = table.neuron(flat).attention_head
-    return () if not _has_heads(table) else ("" if head is None else head,)
-
-
-def _place(table: NeuronTable, flat: int) -> tuple[str, int, int, str]:
-    neuron = table.neuron(flat)
-    return neuron.site, neuron.layer, neuron.index, neuron.role or ""
-
-
 def _finite(content: Any) -> Any:
     """Plain data with null for NaN and infinity, which JSON does not have."""
     if isinstance(content, dict):
@@ -173,16 +137,6 @@ def _finite(content: Any) -> Any:
     if isinstance(content, list):
         return [_finite(value) for value in content]
     return None if isinstance(content, float) and not math.isfinite(content) else content
-
-
-def _csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
-    from io import StringIO
-
-    text = StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return text.getvalue().encode()
 
 
 def _in_one_step(path: Path, content: bytes) -> Path:

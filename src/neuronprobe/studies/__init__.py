@@ -1,31 +1,34 @@
-"""What is done with a trained bank and a ranking: pure functions, rows out."""
+"""What is done with a trained bank and its rankings: one file per study, `f(trained, **settings) -> Result`."""
 
 from neuronprobe.studies.ablation import ablation
 from neuronprobe.studies.baselines import baselines, corpus_summary
-from neuronprobe.studies.lambda_search import LambdaChoice, lambda_search
+from neuronprobe.studies.lambda_search import Grid, LambdaChoice, lambda_search
 from neuronprobe.studies.layers import layers
-from neuronprobe.studies.minimal_set import MinimalSets, Minimum, minimal_set
+from neuronprobe.studies.minimal_set import Minimum, minimal_set
 from neuronprobe.studies.oracle import oracle
-from neuronprobe.studies.ranking import ranking_rows
+from neuronprobe.studies.ranking import ranking
 from neuronprobe.studies.retraining import retraining
 from neuronprobe.studies.selectivity import selectivity
 from neuronprobe.studies.spread import spread
 from neuronprobe.studies.stability import stability
 from neuronprobe.studies.stable_lambda import StableChoice, stable_lambda
+from neuronprobe.studies.trained import Trained, named
 
 __all__ = [
+    "Grid",
     "LambdaChoice",
-    "MinimalSets",
     "Minimum",
     "StableChoice",
+    "Trained",
     "ablation",
     "baselines",
     "corpus_summary",
     "lambda_search",
     "layers",
     "minimal_set",
+    "named",
     "oracle",
-    "ranking_rows",
+    "ranking",
     "retraining",
     "selectivity",
     "spread",

@@ -16,41 +16,41 @@ from neuronprobe import neurons
 from neuronprobe.probes import METRICS, Counts, Probe
 from neuronprobe.studies.intervals import Bootstrap, Spread, over_draws
 from neuronprobe.studies.sets import RANDOM_SETS, NeuronSet, not_earned
+from neuronprobe.studies.trained import Trained
 from neuronprobe.types import Ranking, Result, Row
 
-RIVALS = (*RANDOM_SETS, "magnitude")
-"""What the top is measured against, paired."""
 BLOCK = 4096
 """Sentences whose numerators are held as floats at a time."""
+ABOUT_A_SET = ("overlap_with_top", "not_earned", "inside_first_block")
 MOST_DRAW_ROWS = 20
 """Of more draws the rows give mean, deviation and extremes alone; predictions.npz has them one by one."""
 
 
 def compare(
-    study: str, mode: str, sets: Sequence[NeuronSet], probes: Sequence[Probe], scored: Mapping[str, Counts],
-    ranking: Ranking, seed: int, solver: str, metric: str = "accuracy", oracle: int | None = None,
-    majority: int | None = None, curve: bool = False, **flags: Any,
+    study: str, mode: str, trained: Trained, sets: Sequence[NeuronSet], probes: Sequence[Probe],
+    scored: Mapping[str, Counts], oracle: int | None = None, majority: int | None = None, curve: bool = False,
+    **flags: Any,
 ) -> Result:  # fmt: skip
     """Rows for each set and each mean over draws; on test also intervals, and top − mean(rival), paired.
 
     `scored` has for each split what `probes` got right: those of the sets, and behind them what else to compare with.
-    `oracle` and `majority` are the places of such: what each set loses against the oracle, and what the top gains over
-    the most frequent label. With `curve` also areas under accuracy over shares. Intervals and differences are those
-    of accuracy, and of `metric`. `flags` are put on all rows.
+    `oracle` and `majority` are the positions of such: what each set loses against the oracle, and what the top gains
+    over the most frequent label. With `curve` also areas under accuracy over shares. Intervals and differences are
+    those of accuracy, and of the job's metric. `flags` are put on all rows.
     """
     rows: list[Row] = []
     correct: dict[str, Tensor] = {}
     for split, counts in scored.items():
-        about = {"ranking": ranking.name, "solver": solver, "task": "property", "mode": mode, "split": split}
-        compared = Comparison(study, sets, probes, ranking, counts, about, flags)
         is_test = split == "test"
+        about = trained.about(mode=mode, split=split)
+        compared = Comparison(study, sets, probes, trained.rankings, counts, about, flags)
         own = compared.rows()
-        for name in dict.fromkeys(("accuracy", metric)):
+        for name in dict.fromkeys(("accuracy", trained.metric)):
             combinations = [*compared.differences(name, majority)] if is_test else []
             combinations += compared.lost(name, oracle) if oracle is not None else []
             combinations += compared.areas(name) if curve else []
-            own = compared.with_intervals(own, name, seed) if is_test else own
-            own += with_ends(combinations, counts, name, seed) if is_test else [one.row for one in combinations]
+            own = compared.with_intervals(own, name, trained.seed) if is_test else own
+            own += with_ends(combinations, counts, name, trained.seed) if is_test else [one.row for one in combinations]
         rows += own
         correct |= compared.correct if is_test else {}
     return Result(tuple(rows), correct)
@@ -81,23 +81,28 @@ def with_ends(found: Sequence[Combination], counts: Counts, metric: str, seed: i
 
 @dataclass(frozen=True)
 class Comparison:
-    """What the counts of one split say of the sets; places are those of `counts`."""
+    """What the counts of one split say of the sets; positions are those of `counts`."""
 
     study: str
     sets: Sequence[NeuronSet]
     probes: Sequence[Probe]
-    ranking: Ranking
+    rankings: Mapping[str, Ranking]
     counts: Counts
     about: Mapping[str, Any]
     flags: Mapping[str, Any]
 
     @cached_property
-    def by_size(self) -> dict[int, dict[str, list[int]]]:
-        """The places of the sets of each size, by name."""
-        found: dict[int, dict[str, list[int]]] = {}
+    def found(self) -> dict[str, dict[int, dict[str, list[int]]]]:
+        """The positions of the sets of each ranking, of each size, by name."""
+        found: dict[str, dict[int, dict[str, list[int]]]] = {}
         for i, chosen in enumerate(self.sets):
-            found.setdefault(chosen.k, {}).setdefault(chosen.name, []).append(i)
+            found.setdefault(chosen.ranking, {}).setdefault(chosen.k, {}).setdefault(chosen.name, []).append(i)
         return found
+
+    @property
+    def primary(self) -> str:
+        """The ranking whose random sets there are."""
+        return self.sets[0].ranking
 
     @cached_property
     def values(self) -> dict[str, Float[Tensor, " probe"]]:
@@ -107,58 +112,68 @@ class Comparison:
     @property
     def correct(self) -> dict[str, Tensor]:
         """Correct units of each test sentence for each set, `[draw, sentence]` for drawn ones."""
-        name = "/".join(filter(None, (self.study, self.flags.get("fill"))))
         found = {}
-        for k, sets in self.by_size.items():
-            for which, places in sets.items():
-                counts = self.counts.correct[places]
-                found[f"{name}/{which}-{k}"] = counts if which in RANDOM_SETS else counts[0]
+        for ranking, k, which, positions in self._groups():
+            name = "/".join(filter(None, (self.study, self.flags.get("fill"), ranking, f"{which}-{k}")))
+            counts = self.counts.correct[positions]
+            found[name] = counts if which in RANDOM_SETS else counts[0]
         return found
 
     def rows(self) -> list[Row]:
         """Every set, and the means over draws."""
         rows = []
-        for sets in self.by_size.values():
-            for name, places in sets.items():
-                for metric in METRICS:
-                    shown = [] if len(places) > MOST_DRAW_ROWS else places
-                    rows += [self._row(metric, metric, [i], draw=self.sets[i].draw) for i in shown]
-                    rows += [self._mean(metric, places)] if name in RANDOM_SETS else []
+        for _, _, name, positions in self._groups():
+            for metric in METRICS:
+                shown = [] if len(positions) > MOST_DRAW_ROWS else positions
+                rows += [self._row(metric, metric, [i], draw=self.sets[i].draw) for i in shown]
+                rows += [self._mean(metric, positions)] if name in RANDOM_SETS else []
         return rows
 
     def with_intervals(self, rows: Sequence[Row], metric: str, seed: int) -> list[Row]:
         """The rows of single sets with the intervals of one metric."""
         wanted = [i for i, row in enumerate(rows) if row.metric == metric]
-        place = {(s.name, s.k, s.draw): i for i, s in enumerate(self.sets)}
+        position = {(s.ranking, s.name, s.k, s.draw): i for i, s in enumerate(self.sets)}
         score = self.counts.score(metric)
-        chosen = [place[rows[i].set, rows[i].k, rows[i].draw] for i in wanted]  # type: ignore[index]
+        chosen = [position[row.ranking, row.set, row.k, row.draw] for row in map(rows.__getitem__, wanted)]  # type: ignore[index]
         ends = Bootstrap(score.denominator, seed).ends(score.numerator[chosen])
         found = dict(zip(wanted, ends.tolist(), strict=True))
         return [replace(row, low=found[i][0], high=found[i][1]) if i in found else row for i, row in enumerate(rows)]
 
     def differences(self, metric: str, majority: int | None) -> Iterator[Combination]:
-        """Top − mean(rival) of each size, with the odds p of a random set as good; top − most frequent label."""
-        values = self.values[metric]
-        for sets in self.by_size.values():
-            if "top" not in sets:
-                continue
-            (top,) = sets["top"]
-            for name in [name for name in RIVALS if name in sets]:
-                flags: dict[str, Any] = {"against": name}
-                if name in RANDOM_SETS:
-                    reached = int((values[sets[name]] >= values[top]).sum())
-                    flags |= {"n_draws": len(sets[name]), "p": (1 + reached) / (1 + len(sets[name]))}
-                yield self._combine(f"{metric}_difference", metric, [top], [(1.0, [top]), (-1.0, sets[name])], **flags)
-            if majority is not None:
-                terms = [(1.0, [top]), (-1.0, [majority])]
-                yield self._combine(f"{metric}_difference", metric, [top], terms, against="majority")
+        """Top − mean(rival) of each size, with the odds p of a random set as good; top − most frequent label.
+
+        The primary ranking's top is also compared with the tops of the others.
+        """
+        for ranking, by_size in self.found.items():
+            for k, sets in by_size.items():
+                if "top" in sets:
+                    yield from self._top_differences(metric, ranking, k, sets["top"][0], majority)
+
+    def _top_differences(
+        self, metric: str, ranking: str, k: int, top: int, majority: int | None
+    ) -> Iterator[Combination]:
+        values, own = self.values[metric], self.found[ranking][k]
+        rivals = {name: own[name] for name in RANDOM_SETS if name in own}
+        if ranking != self.primary:
+            rivals = (
+                {"random": self.found[self.primary][k]["random"]} if "random" in self.found[self.primary][k] else {}
+            )
+        for name, positions in rivals.items():
+            reached = int((values[positions] >= values[top]).sum())
+            flags = {"against": name, "n_draws": len(positions), "p": (1 + reached) / (1 + len(positions))}
+            yield self._combine(f"{metric}_difference", metric, [top], [(1.0, [top]), (-1.0, positions)], **flags)
+        others = self.found if ranking == self.primary else {}
+        against = {name: found[k]["top"][0] for name, found in others.items() if name != ranking}
+        against |= {} if majority is None else {"majority": majority}
+        for name, position in against.items():
+            terms = [(1.0, [top]), (-1.0, [position])]
+            yield self._combine(f"{metric}_difference", metric, [top], terms, against=name)
 
     def lost(self, metric: str, oracle: int) -> Iterator[Combination]:
         """The oracle's value − that of each set (the mean over its draws)."""
-        for sets in self.by_size.values():
-            for name, places in sets.items():
-                more = {"n_draws": len(places)} if name in RANDOM_SETS else {}
-                yield self._combine(f"{metric}_lost", metric, places, [(1.0, [oracle]), (-1.0, places)], **more)
+        for _, _, name, positions in self._groups():
+            more = {"n_draws": len(positions)} if name in RANDOM_SETS else {}
+            yield self._combine(f"{metric}_lost", metric, positions, [(1.0, [oracle]), (-1.0, positions)], **more)
 
     def areas(self, metric: str) -> Iterator[Combination]:
         """The area under accuracy over shares of each set (the mean over its draws), and that of top − rival.
@@ -166,72 +181,77 @@ class Comparison:
         Trapezoids between the measured shares, divided by their range: the mean accuracy over that range of shares, in
         [0, 1]. One share has no area. Rows are of the study <study>_curve: they have no k.
         """
-        if len(self.by_size) < 2:
+        ks = sorted(self.found[self.primary])
+        if len(ks) < 2:
             return
-        ks = sorted(self.by_size)
-        heights = dict(zip(ks, _trapezoid([k / len(self.ranking.order) for k in ks]), strict=True))
+        heights = dict(zip(ks, _trapezoid([k / self._n_neurons for k in ks]), strict=True))
         terms = {
-            name: [(heights[k], self.by_size[k][name]) for k in ks] for name in self.by_size[ks[0]]
-        }  # every size has the same sets
+            (ranking, name): [(heights[k], by_size[k][name]) for k in ks]
+            for ranking, by_size in self.found.items() for name in by_size[ks[0]]
+        }  # fmt: skip
         what = "area" if metric == "accuracy" else f"{metric}_area"
-        for name, own in terms.items():
-            yield self._area(what, metric, name, own)
-        for name in [name for name in RIVALS if name in terms and "top" in terms]:
-            against = [*terms["top"], *((-weight, places) for weight, places in terms[name])]
-            yield self._area(f"{what}_difference", metric, "top", against, against=name)
+        for own in terms.values():
+            yield self._area(what, metric, own)
+        rivals = {(ranking, name): name if ranking == self.primary else ranking for ranking, name in terms
+                  if name in RANDOM_SETS or (name == "top" and ranking != self.primary)}  # fmt: skip
+        for rival, name in rivals.items():
+            against = [*terms[self.primary, "top"], *((-weight, positions) for weight, positions in terms[rival])]
+            yield self._area(f"{what}_difference", metric, against, against=name)
 
-    def _area(
-        self, what: str, metric: str, name: str, terms: Sequence[tuple[float, list[int]]], **flags: Any
-    ) -> Combination:
-        shares = sorted(k / len(self.ranking.order) for k in self.by_size)
+    def _area(self, what: str, metric: str, terms: Sequence[tuple[float, list[int]]], **flags: Any) -> Combination:
+        shares = sorted(k / self._n_neurons for k in self.found[self.primary])
         ends = {"from_share": shares[0], "to_share": shares[-1], "n_sizes": len(shares)}
         found = self._combine(what, metric, terms[0][1], terms, **ends, **flags)
-        flags = {
-            flag: value for flag, value in found.row.flags.items() if flag not in ("overlap_with_top", "not_earned")
-        }
-        row = replace(found.row, study=f"{self.study}_curve", set=name, k=None, share=None, flags=flags)
+        kept = {name: flag for name, flag in found.row.flags.items() if name not in ABOUT_A_SET}
+        row = replace(found.row, study=f"{self.study}_curve", k=None, share=None, flags=kept)
         return replace(found, row=row)
 
+    def _groups(self) -> Iterator[tuple[str, int, str, list[int]]]:
+        for ranking, by_size in self.found.items():
+            for k, sets in by_size.items():
+                for name, positions in sets.items():
+                    yield ranking, k, name, positions
+
     def _combine(
-        self, what: str, metric: str, places: list[int], terms: Sequence[tuple[float, list[int]]], **flags: Any
+        self, what: str, metric: str, positions: list[int], terms: Sequence[tuple[float, list[int]]], **flags: Any
     ) -> Combination:
-        """Σ coefficient · mean(value over places), about the sets at `places`."""
+        """Σ coefficient · mean(value over positions), about the sets at `positions`."""
         values = self.values[metric]
         weights, spreads = torch.zeros(len(values), dtype=torch.float64), []
         for coefficient, own in terms:
             weights[own] += coefficient / len(own)
             if own[0] < len(self.sets) and self.sets[own[0]].draw is not None:
                 spreads.append((coefficient, values[own]))
-        row = replace(self._row(what, metric, places, **flags), value=float(weights @ values))
+        row = replace(self._row(what, metric, positions, **flags), value=float(weights @ values))
         return Combination(row, weights, spreads)
 
-    def _mean(self, metric: str, places: list[int]) -> Row:
-        values = self.values[metric][places]
-        deviation = float(values.std()) if len(places) > 1 else None
+    def _mean(self, metric: str, positions: list[int]) -> Row:
+        values = self.values[metric][positions]
+        deviation = float(values.std()) if len(positions) > 1 else None
         least, most = float(values.min()), float(values.max())
         return self._row(
-            f"mean_{metric}", metric, places, n_draws=len(places), deviation=deviation, least=least, most=most
+            f"mean_{metric}", metric, positions, n_draws=len(positions), deviation=deviation, least=least, most=most
         )
 
-    def _row(self, what: str, metric: str, places: list[int], draw: int | None = None, **flags: Any) -> Row:
-        """The mean over `places`, which are sets of the same name and size."""
-        chosen, probe, ranking = self.sets[places[0]], self.probes[places[0]], self.ranking
-        is_top = torch.zeros(len(ranking.order), dtype=torch.bool)
+    def _row(self, what: str, metric: str, positions: list[int], draw: int | None = None, **flags: Any) -> Row:
+        """The mean over `positions`, which are sets of the same name and size."""
+        chosen = self.sets[positions[0]]
+        ranking = self.rankings[chosen.ranking]
+        is_top = torch.zeros(self._n_neurons, dtype=torch.bool)
         is_top[neurons.top(ranking.order, chosen.k)] = True
-        overlap = torch.stack([is_top[self.sets[i].neurons].double().mean() for i in places])
-        flags = {
-            **self.flags,
-            "overlap_with_top": float(overlap.mean()),
-            **not_earned(ranking, chosen.name, chosen.k),
-            **flags,
-        }
+        overlap = torch.stack([is_top[self.sets[i].neurons].double().mean() for i in positions])
+        flags = {**self.flags, "overlap_with_top": float(overlap.mean()), **flags}
+        flags |= not_earned(ranking, chosen.name, chosen.k)
         if chosen.k < ranking.first_block and chosen.name == "top":
             flags["inside_first_block"] = True
         return Row(
-            self.study, what, float(self.values[metric][places].mean()), set=chosen.name, k=chosen.k,
-            share=chosen.k / len(ranking.order), draw=draw, seed=probe.seed,
-            l1=probe.l1, l2=probe.l2, flags=flags, **self.about,
+            self.study, what, float(self.values[metric][positions].mean()), set=chosen.name, k=chosen.k,
+            share=chosen.k / self._n_neurons, draw=draw, ranking=chosen.ranking, flags=flags, **self.about,
         )  # fmt: skip
+
+    @property
+    def _n_neurons(self) -> int:
+        return len(self.rankings[self.primary].order)
 
 
 def _trapezoid(shares: Sequence[float]) -> list[float]:

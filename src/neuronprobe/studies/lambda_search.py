@@ -5,8 +5,9 @@ EMNLP 2020 section 3.2 (and JMLR 2023 in prose) keeps top and bottom in the trai
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from jaxtyping import Float
@@ -14,14 +15,25 @@ from torch import Tensor
 
 from neuronprobe.activations import Split
 from neuronprobe.neurons import Neurons, bottom, size, top
-from neuronprobe.probes import Counts, Member, Probe, score
+from neuronprobe.probes import Counts, Fit, Member, Probe, score
+from neuronprobe.rankings import Evidence, Rank
 from neuronprobe.types import Ranking, Row
 
 BY = ("score", "retrained_score", "dev")
 """What a search can choose by: S with ablation, S with retraining, the metric with all neurons on dev."""
-Rank = Callable[[Float[Tensor, "label neuron"]], Ranking]
-Retrain = Callable[[Sequence[Member]], list[Probe]]
 Values = Float[Tensor, " probe"]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The trained probes of a grid of λ, and the splits train, dev and test."""
+
+    probes: Sequence[Probe]
+    splits: Mapping[str, Split]
+
+    def evidence(self, fit: Fit, probe: Probe, weights: Float[Tensor, " unit"] | None = None) -> Evidence:
+        """What a ranking may look at for one of the probes."""
+        return Evidence(self.splits["train"], self.splits["dev"], fit, fit.seed, probe, weights)
 
 
 @dataclass(frozen=True)
@@ -33,39 +45,41 @@ class LambdaChoice:
 
 
 def lambda_search(
-    probes: Sequence[Probe], pairs: Collection[tuple[float, float]], rank: Rank, dev: Split, test: Split, solver: str,
-    alpha: float = 0.5, beta: float = 0.5, share: float | Sequence[float] = 0.2, by: str = "score",
-    retrain: Retrain | None = None, reference: tuple[float, float] = (0.0, 0.0), metric: str = "accuracy",
-    of: str = "all",
+    grid: Grid, fit: Fit, rank: Rank, alpha: float = 0.5, beta: float = 0.5, share: float | Sequence[float] = 0.2,
+    by: str = "score", metric: str = "accuracy", of: str = "all",
 ) -> LambdaChoice:  # fmt: skip
     """Choose `by` S on dev, with the top and bottom `share` of each probe's ranking kept and the rest zeroed.
 
-    By retrained_score, `retrain` trains new probes that read these neurons alone (JMLR 2023 algorithm 2: columns of
+    By retrained_score, new probes are trained that read these neurons alone (JMLR 2023 algorithm 2: columns of
     zeros teach nothing). By dev the best probe by `metric` is chosen, of equals the least regularised, and S is only
-    reported. `pairs` are the (λ1, λ2) to choose from; the probe of `reference` must be there as the unregularised one.
+    reported. The (λ1, λ2) to choose from are those of `fit`; its reference stands for the unregularised probe.
     Test scores are reported for every pair and choose nothing.
 
     Of several shares S takes the mean. Shares are `of` all neurons, or of the earned ones of each probe: where a sparse
     probe earns no more than the share, its top is the whole probe and its bottom the bias.
     """
-    rankings = [rank(probe.trained_weights) for probe in probes]
+    probes, dev = grid.probes, grid.splits["dev"]
+    rankings = [rank(grid.evidence(fit, probe)) for probe in probes]
     shares = [share] if isinstance(share, float) else list(share)
     tops = [_ends(ranking, one, of) for one in shares for ranking in rankings]
-    found, tests = score(probes, dev), score(probes, test)
+    found, tests = score(probes, dev), score(probes, grid.splits["test"])
     whole = found.values(metric)
     sets = [chosen for side in zip(*tops, strict=True) for chosen in side]
-    subsets = _subsets([*probes] * (2 * len(shares)), sets, retrain if by == "retrained_score" else None)
+    retrain = partial(fit, train=grid.splits["train"]) if by == "retrained_score" else None
+    subsets = _subsets([*probes] * (2 * len(shares)), sets, retrain)
     above, below = score(subsets, dev).values(metric).view(2, len(shares), len(probes)).mean(1)
-    free = next(i for i, probe in enumerate(probes) if (probe.l1, probe.l2) == reference)
+    free = next(i for i, probe in enumerate(probes) if (probe.l1, probe.l2) == fit.reference)
     scores = alpha * (above - below) - beta * (whole[free] - whole)
-    candidates = [i for i, probe in enumerate(probes) if (probe.l1, probe.l2) in pairs]
+    candidates = [i for i, probe in enumerate(probes) if (probe.l1, probe.l2) in fit.pairs]
     chosen = max(candidates, key=lambda i: float((whole if by == "dev" else scores)[i]))
-    grid = _Grid(probes, rankings, found, tests, above, below, scores, metric, solver, chosen, by, shares, of)
+    measured = _Measured(
+        probes, rankings, found, tests, above, below, scores, metric, fit.solver, chosen, by, shares, of
+    )
     given_up = {
         f"{metric}_given_up": whole[candidates].max() - whole[chosen],
         f"{metric}_given_up_to_unregularised": whole[free] - whole[chosen],
     }
-    return LambdaChoice(chosen, tuple(grid.rows(given_up, reference)))
+    return LambdaChoice(chosen, tuple(measured.rows(given_up, fit.reference)))
 
 
 def _ends(ranking: Ranking, share: float, of: str) -> tuple[Neurons, Neurons]:
@@ -75,7 +89,9 @@ def _ends(ranking: Ranking, share: float, of: str) -> tuple[Neurons, Neurons]:
     return top(order, k), bottom(order, k)
 
 
-def _subsets(probes: Sequence[Probe], sets: Sequence[Neurons], retrain: Retrain | None) -> list[Probe]:
+def _subsets(
+    probes: Sequence[Probe], sets: Sequence[Neurons], retrain: Callable[[Sequence[Member]], list[Probe]] | None
+) -> list[Probe]:
     """Each probe with its set kept, or trained anew on it with the same λ and seed."""
     pairs = zip(probes, sets, strict=True)
     if retrain is None:
@@ -84,7 +100,7 @@ def _subsets(probes: Sequence[Probe], sets: Sequence[Neurons], retrain: Retrain 
 
 
 @dataclass(frozen=True)
-class _Grid:
+class _Measured:
     """What was measured of each probe: counts on dev and test, the metric of top and bottom on dev, S."""
 
     probes: Sequence[Probe]

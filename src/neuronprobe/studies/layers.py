@@ -6,19 +6,17 @@ al., EMNLP 2020), section 6.1, which takes the lowest i that is good enough; her
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from neuronprobe.activations import Split
 from neuronprobe.neurons import Neurons, NeuronTable
-from neuronprobe.probes import Counts, Member, Probe, score
+from neuronprobe.probes import Counts, score
 from neuronprobe.studies.intervals import Bootstrap
+from neuronprobe.studies.trained import Trained
 from neuronprobe.types import Result, Row
-
-FitBank = Callable[[Sequence[Member], Split], list[Probe]]
 
 
 @dataclass(frozen=True)
@@ -41,22 +39,21 @@ def layer_sets(table: NeuronTable) -> list[LayerSet]:
     return alone + [LayerSet("layers_up_to", layer, (layer_of <= layer).nonzero().flatten()) for layer in layers]
 
 
-def layers(probe: Probe, train: Split, splits: Mapping[str, Split], fit: FitBank, seed: int, solver: str) -> Result:
-    """Accuracy of every layer alone and of every concatenation, with the λ of `probe`; one bank for each kind.
+def layers(trained: Trained) -> Result:
+    """Accuracy of every layer alone and of every concatenation, with the λ of the chosen probe; one bank for each kind.
 
     The concatenations are what the redundancy paper's layer selector (EMNLP 2020, section 6.1) chooses from.
     `accuracy_difference` is against all layers (the last concatenation), paired.
     """
-    sets = layer_sets(train.neurons)
+    sets = layer_sets(trained.table)
     half = len(sets) // 2
-    members = [Member(probe.l1, probe.l2, probe.seed, chosen.neurons) for chosen in sets]
-    probes = fit(members[:half], train) + fit(members[half:], train)
+    kinds = ([chosen.neurons for chosen in own] for own in (sets[:half], sets[half:]))
+    probes = [probe for kind in kinds for probe in trained.retrain(kind)]
     rows, correct = [], {}
-    for name, split in splits.items():
+    for name, split in trained.held_out.items():
         found = score(probes, split)
-        about: dict[str, Any] = {"solver": solver, "task": "property", "mode": "retrained", "split": name}
-        about |= {"seed": probe.seed, "l1": probe.l1, "l2": probe.l2}
-        rows += _rows(sets, found, Bootstrap(found.units, seed), len(train.neurons), about)
+        about = trained.about(mode="retrained", split=name)
+        rows += _rows(sets, found, Bootstrap(found.units, trained.seed), len(trained.table), about)
         if name == "test":
             correct = {f"layers/{chosen}": found.correct[i] for i, chosen in enumerate(sets)}
     return Result(tuple(rows), correct)

@@ -10,13 +10,15 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from neuronprobe.activations import Split
+from jaxtyping import Int
+from torch import Tensor
+
 from neuronprobe.neurons import size, top
-from neuronprobe.probes import Member, Probe, score
+from neuronprobe.probes import Probe, score
 from neuronprobe.studies.comparison import compare
-from neuronprobe.studies.retraining import FitBank
 from neuronprobe.studies.sets import neuron_sets
-from neuronprobe.types import Ranking, Result, Row
+from neuronprobe.studies.trained import Trained
+from neuronprobe.types import Result, Row
 
 FIRST_SHARE = 0.2
 """All sizes up to this share are trained in the first bank; the papers' minimal sets hold 4 to 15 % of BERT."""
@@ -37,49 +39,48 @@ class Minimum:
         return None if self.probe is None else self.probe.weights.shape[1]
 
 
-@dataclass(frozen=True)
-class MinimalSets:
-    """One minimum for each tolerance, and the rows."""
-
-    minima: tuple[Minimum, ...]
-    result: Result
-
-
 def minimal_set(
-    oracle: Probe, ranking: Ranking, train: Split, splits: dict[str, Split], fit: FitBank,
-    tolerances: Sequence[float], draws: int, seed: int, solver: str, search: str = "bank",
-) -> MinimalSets:  # fmt: skip
+    trained: Trained, tolerances: Sequence[float], draws: int, search: str = "bank", rankings: str = "primary"
+) -> Result:
     """The smallest top set, in steps of 1 % of the neurons, with oracle − accuracy < tolerance on dev, for each.
 
     Tolerances are fractions of accuracy. `search` bank tries every step up to the one that suffices; bisection tries
     few, takes accuracy to rise with size, and says how many smaller steps were not tried. Dev decides; test is only
     reported.
+
+    Hands on the minima of the primary ranking, one for each tolerance.
     """
-    trained = TopSets(oracle, ranking, train, splits["dev"], fit)
-    SEARCHES[search](trained, tolerances)
-    minima = tuple(Minimum(t, trained.smallest(t)) for t in tolerances)
-    about: dict[str, Any] = {
-        "ranking": ranking.name, "solver": solver, "task": "property", "mode": "retrained",
-        "set": "top", "split": "dev", "seed": oracle.seed, "l1": oracle.l1, "l2": oracle.l2,
-    }  # fmt: skip
-    rows = [Row("minimal_set", "searched_accuracy", a, k=k, share=k / trained.n_neurons, **about)
-            for k, a in sorted(trained.accuracy.items())]  # fmt: skip
-    rows += [_size_row(minimum, trained, search, about) for minimum in minima]
-    beside = _beside(minima, trained, splits, draws, seed, solver)
-    return MinimalSets(minima, replace(beside, rows=(*rows, *beside.rows)))
+    found = [_minima(trained, name, tolerances, draws, search) for name in trained.of(rankings)]
+    rows = tuple(row for _, result in found for row in result.rows)
+    correct = {name: counts for _, result in found for name, counts in result.correct.items()}
+    return Result(rows, correct, handed=found[0][0])
+
+
+def _minima(
+    trained: Trained, ranking: str, tolerances: Sequence[float], draws: int, search: str
+) -> tuple[tuple[Minimum, ...], Result]:
+    tops = TopSets(trained, trained.rankings[ranking].order)
+    SEARCHES[search](tops, tolerances)
+    minima = tuple(Minimum(t, tops.smallest(t)) for t in tolerances)
+    about = trained.about(ranking=ranking, mode="retrained", set="top", split="dev")
+    rows = [Row("minimal_set", "searched_accuracy", a, k=k, share=k / len(trained.table), **about)
+            for k, a in sorted(tops.accuracy.items())]  # fmt: skip
+    rows += [_size_row(minimum, tops, search, about) for minimum in minima]
+    beside = _beside(minima, tops, trained, ranking, draws)
+    return minima, replace(beside, rows=(*rows, *beside.rows))
 
 
 class TopSets:
     """Probes retrained on the top of the ranking, and how they do on dev, by size."""
 
-    def __init__(self, oracle: Probe, ranking: Ranking, train: Split, dev: Split, fit: FitBank) -> None:
-        self.oracle, self.ranking, self.train, self.dev, self.fit = oracle, ranking, train, dev, fit
-        self.n_neurons = len(train.neurons)
+    def __init__(self, trained: Trained, order: Int[Tensor, " neuron"]) -> None:
+        self.trained, self.order, self.dev = trained, order, trained.splits["dev"]
+        self.n_neurons = len(trained.table)
         self.sizes = sorted({size("share", percent / 100, self.n_neurons) for percent in range(1, 101)})
         self.probes: dict[int, Probe] = {}
         self.accuracy: dict[int, float] = {}
         self._lost: dict[int, int] = {}
-        found = score([oracle], dev)
+        found = score([trained.probe], self.dev)
         self._units, self._correct = int(found.units.sum()), int(found.correct.sum())
 
     def retrain(self, sizes: Iterable[int]) -> None:
@@ -87,8 +88,7 @@ class TopSets:
         new = sorted(set(sizes))
         if not new:
             return
-        l1, l2, seed = self.oracle.l1, self.oracle.l2, self.oracle.seed
-        probes = self.fit([Member(l1, l2, seed, top(self.ranking.order, k)) for k in new], self.train)
+        probes = self.trained.retrain([top(self.order, k) for k in new])
         for k, probe, correct in zip(new, probes, score(probes, self.dev).correct.sum(1).tolist(), strict=True):
             self.probes[k], self.accuracy[k], self._lost[k] = probe, correct / self._units, self._correct - correct
 
@@ -113,64 +113,64 @@ class TopSets:
         return min(self._lost.values()) / self._units
 
 
-def bank_search(trained: TopSets, tolerances: Sequence[float]) -> None:
+def bank_search(tops: TopSets, tolerances: Sequence[float]) -> None:
     """All sizes up to 20 % in one bank, then the next ten in another while a tolerance asks for more: no size below one
     that suffices is left out.
     """
-    n_first = sum(k <= size("share", FIRST_SHARE, trained.n_neurons) for k in trained.sizes)
-    trained.retrain(trained.sizes[:n_first])
-    for start in range(n_first, len(trained.sizes), MORE):
-        if all(trained.smallest(t) is not None for t in tolerances):
+    n_first = sum(k <= size("share", FIRST_SHARE, tops.n_neurons) for k in tops.sizes)
+    tops.retrain(tops.sizes[:n_first])
+    for start in range(n_first, len(tops.sizes), MORE):
+        if all(tops.smallest(t) is not None for t in tolerances):
             return
-        trained.retrain(trained.sizes[start : start + MORE])
+        tops.retrain(tops.sizes[start : start + MORE])
 
 
-def bisection(trained: TopSets, tolerances: Sequence[float]) -> None:
+def bisection(tops: TopSets, tolerances: Sequence[float]) -> None:
     """Halve the sizes that come into question, for all tolerances in the same bank: at most 7 banks.
 
     Where accuracy falls again with size, a smaller set than the one it ends at may be within the tolerance.
     """
-    ends = {t: (0, len(trained.sizes)) for t in tolerances}
+    ends = {t: (0, len(tops.sizes)) for t in tolerances}
     while middles := {t: (low + high) // 2 for t, (low, high) in ends.items() if low < high}:
-        trained.retrain(trained.sizes[middle] for middle in middles.values())
+        tops.retrain(tops.sizes[middle] for middle in middles.values())
         for t, middle in middles.items():
             low, high = ends[t]
-            ends[t] = (low, middle) if trained.is_within(trained.sizes[middle], t) else (middle + 1, high)
+            ends[t] = (low, middle) if tops.is_within(tops.sizes[middle], t) else (middle + 1, high)
 
 
 SEARCHES: dict[str, Callable[[TopSets, Sequence[float]], None]] = {"bank": bank_search, "bisection": bisection}
 
 
-def _size_row(minimum: Minimum, trained: TopSets, search: str, about: dict[str, Any]) -> Row:
+def _size_row(minimum: Minimum, tops: TopSets, search: str, about: dict[str, Any]) -> Row:
     """How many neurons a minimal set holds; None, and the least loss, if no set that was tried is within."""
-    flags: dict[str, Any] = {"tolerance": minimum.tolerance, "search": search, "n_trained": len(trained.probes)}
-    flags |= {"within_tolerance": minimum.k is not None, **trained.below(minimum.k)}
+    flags: dict[str, Any] = {"tolerance": minimum.tolerance, "search": search, "n_trained": len(tops.probes)}
+    flags |= {"within_tolerance": minimum.k is not None, **tops.below(minimum.k)}
     if minimum.k is None:
-        return Row("minimal_set", "neurons", None, flags={**flags, "least_lost": trained.least_lost}, **about)
-    share = minimum.k / trained.n_neurons
+        return Row("minimal_set", "neurons", None, flags={**flags, "least_lost": tops.least_lost}, **about)
+    share = minimum.k / tops.n_neurons
     return Row("minimal_set", "neurons", float(minimum.k), k=minimum.k, share=share, flags=flags, **about)
 
 
-def _beside(
-    minima: Sequence[Minimum], trained: TopSets, splits: dict[str, Split], draws: int, seed: int, solver: str
-) -> Result:
+def _beside(minima: Sequence[Minimum], tops: TopSets, trained: Trained, ranking: str, draws: int) -> Result:
     """The minimal sets, and as many random and bottom neurons retrained in one bank, against the oracle."""
     sizes = sorted({minimum.k for minimum in minima if minimum.k is not None})
     if not sizes:
         return Result(())
-    oracle, ranking = trained.oracle, trained.ranking
     n_draws = dict.fromkeys(sizes, draws)
-    sets = neuron_sets(ranking, trained.train.neurons, n_draws, ("top", "random", "bottom"), seed)
-    members = [Member(oracle.l1, oracle.l2, oracle.seed, s.neurons) for s in sets if s.name != "top"]
-    others = iter(trained.fit(members, trained.train))
-    probes = [trained.probes[s.k] if s.name == "top" else next(others) for s in sets]
-    scored = {name: score([*probes, oracle], split) for name, split in splits.items()}
-    found = compare("redundancy", "retrained", sets, probes, scored, ranking, seed, solver, oracle=len(sets))
+    own = {ranking: trained.rankings[ranking]}
+    sets = neuron_sets(own, trained.table, n_draws, ("top", "random", "bottom"), trained.seed)
+    others = iter(trained.retrain([s.neurons for s in sets if s.name != "top"]))
+    probes = [tops.probes[s.k] if s.name == "top" else next(others) for s in sets]
+    scored = {name: score([*probes, trained.probe], split) for name, split in trained.held_out.items()}
+    found = compare("redundancy", "retrained", trained, sets, probes, scored, oracle=len(sets))
     rows = [
         replace(row, study=_study(row), flags={**row.flags, "tolerance": minimum.tolerance})
         for minimum in minima if minimum.k is not None for row in found.rows if row.k == minimum.k
     ]  # fmt: skip
-    correct = {name.replace("redundancy/top", "minimal_set/top"): counts for name, counts in found.correct.items()}
+    correct = {
+        name.replace(f"redundancy/{ranking}/top", f"minimal_set/{ranking}/top"): counts
+        for name, counts in found.correct.items()
+    }
     return Result(tuple(rows), correct)
 
 

@@ -2,60 +2,121 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import csv
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from io import StringIO
 from typing import Any
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from neuronprobe.neurons import NeuronTable, size, top
-from neuronprobe.probes import Probe
-from neuronprobe.types import Ranking, Row, Units
+from neuronprobe.studies.trained import Trained
+from neuronprobe.types import Ranking, Result, Row
 
 LABEL_MASS = 0.25
 """The share of a label's weight mass whose neurons are its salient set (AAAI 2019 footnote 8)."""
+MASSES = (0.01, 0.02, 0.05, 0.10, 0.25, 0.50, 1.0)
 SHOWN = 10
+Confidence = Mapping[int, Float[Tensor, " neuron"]]
+"""For each k the share of resamples in which each neuron is in the top k."""
 
 
-def ranking_rows(
-    ranking: Ranking, probe: Probe, table: NeuronTable, labels: Sequence[str], train: Units, salient: float, solver: str
-) -> list[Row]:
+def ranking(trained: Trained, salient: int | float, confidence: Confidence | None = None) -> Result:
     """The ten most salient neurons, salient neurons per layer, neurons per label, cut-offs and what is to be known.
 
-    Only earned neurons are salient: counts stop there.
+    Only earned neurons are salient: counts stop there. Files: ranking.csv and ranking_by_label.csv of the primary
+    ranking, ranking_NAME.csv of each other one.
     """
-    k = size("callbacks.ranking.salient", salient, len(table))
-    common: dict[str, Any] = {
-        "ranking": ranking.name, "solver": solver, "task": "property",
-        "seed": probe.seed, "l1": probe.l1, "l2": probe.l2,
-    }  # fmt: skip
+    k = size("callbacks.ranking.salient", salient, len(trained.table))
+    rows = [row for found in trained.rankings.values() for row in _rows(found, trained, k)]
+    files = {}
+    for name, found in trained.rankings.items():
+        own = confidence if name == trained.primary else None
+        files["ranking.csv" if name == trained.primary else f"ranking_{name}.csv"] = neurons_csv(
+            found, trained.table, own
+        )
+    files["ranking_by_label.csv"] = labels_csv(trained.ranking, trained.table, trained.labels, LABEL_MASS)
+    return Result(tuple(rows), files=files)
 
-    def row(metric: str, value: int | float, **place: Any) -> Row:
-        return Row("ranking", metric, float(value), **common, **place)
 
-    rows = []
-    for rank, (flat, served) in enumerate(ranking.labels_served(min(SHOWN, ranking.earned)).items(), 1):
+def _rows(found: Ranking, trained: Trained, k: int) -> Iterator[Row]:
+    table, labels, units = trained.table, trained.labels, trained.train.units
+
+    def row(metric: str, value: int | float, **where: Any) -> Row:
+        return Row("ranking", metric, float(value), ranking=found.name, **trained.about(), **where)
+
+    shown = min(SHOWN, found.earned)
+    for i, (flat, served) in enumerate(zip(found.order[:shown].tolist(), found.served(shown).T, strict=True)):
         neuron = table.neuron(flat)
-        flags = {"rank": rank, "labels": [labels[label] for label in served], "role": neuron.role}
-        place = {"site": neuron.site, "layer": neuron.layer, "neuron": neuron.index}
-        rows.append(row("mass_of_heavier_neurons", float(ranking.score[flat]), set="top", **place, flags=flags))
-    earned = min(k, ranking.earned)
-    counts = table.counts(top(ranking.order, earned)).tolist()
-    for segment, count in zip(table.segments, counts, strict=True):
-        place = {"site": segment.site, "layer": segment.layer, "flags": {"role": segment.role, "earned": earned}}
-        rows.append(row("salient_neurons", count, set="top", k=k, share=k / len(table), **place))
-    support = torch.bincount(train.labels, minlength=len(labels)).tolist()
+        names = [labels[label] for label in served.nonzero().flatten().tolist()]
+        flags = {"rank": i + 1, "labels": names, "role": neuron.role}
+        where = {"site": neuron.site, "layer": neuron.layer, "neuron": neuron.index}
+        yield row("mass_of_heavier_neurons", float(found.score[flat]), set="top", **where, flags=flags)
+    earned = min(k, found.earned)
+    for segment, count in zip(table.segments, table.counts(top(found.order, earned)).tolist(), strict=True):
+        where = {"site": segment.site, "layer": segment.layer, "flags": {"role": segment.role, "earned": earned}}
+        yield row("salient_neurons", count, set="top", k=k, share=k / len(table), **where)
+    support = torch.bincount(units.labels, minlength=len(labels)).tolist()
     for label, name in enumerate(labels):
-        flags = {"mass": LABEL_MASS, "support": support[label], "massless": bool(ranking.massless[label])}
-        rows.append(row("label_neurons", label_neurons(ranking, label, LABEL_MASS), label=name, flags=flags))
-    rows += [row("neurons_at_mass", ranking.cuts[p], flags={"mass": p / 100}) for p in (1, 2, 5, 10, 25, 50, 100)]
-    rows.append(row("first_block", ranking.first_block))
-    rows.append(row("earned_neurons", ranking.earned))
-    rows.append(row("massless_labels", int(ranking.massless.sum())))
-    return rows
+        flags = {"mass": LABEL_MASS, "support": support[label], "massless": bool(found.massless[label])}
+        yield row("label_neurons", label_neurons(found, label, LABEL_MASS), label=name, flags=flags)
+    for mass in MASSES:
+        yield row("neurons_at_mass", neurons_at(found, mass), flags={"mass": mass})
+    yield row("first_block", found.first_block)
+    yield row("earned_neurons", found.earned)
+    yield row("massless_labels", int(found.massless.sum()))
 
 
-def label_neurons(ranking: Ranking, label: int, mass: float) -> int:
+def label_neurons(found: Ranking, label: int, mass: float) -> int:
     """How many of a label's heaviest neurons hold `mass` of its weight mass; 0 if it has none."""
-    if bool(ranking.massless[label]):
-        return 0
-    return int((ranking.entry[label] < mass).sum())
+    return int((found.by_label[label] < mass).sum())
+
+
+def neurons_at(found: Ranking, mass: float) -> int:
+    """How many neurons hold `mass` of every label's mass."""
+    return int((found.by_label.min(0).values < mass).sum())
+
+
+def neurons_csv(found: Ranking, table: NeuronTable, confidence: Confidence | None = None) -> bytes:
+    """All neurons, most salient first; `earned` is false for those behind what the ranking ordered.
+
+    One column of confidence for each k, and the attention head where the table has any.
+    """
+    columns, has_heads = confidence or {}, any(segment.heads is not None for segment in table.segments)
+    lines = []
+    for rank, flat in enumerate(found.order.tolist(), 1):
+        head = table.neuron(flat).attention_head
+        lines.append((
+            rank, *_neuron(table, flat), f"{found.score[flat]:.8g}", str(rank <= found.earned).lower(),
+            *(f"{c[flat]:.4g}" for c in columns.values()), *([head] if has_heads else []),
+        ))  # fmt: skip
+    header = (*NEURON, "score", "earned", *(f"confidence_top_{k}" for k in columns))
+    return _csv((*header, *(["attention_head"] if has_heads else [])), lines)
+
+
+def labels_csv(found: Ranking, table: NeuronTable, labels: Sequence[str], mass: float) -> bytes:
+    """For each label the neurons that hold `mass` of its weights, heaviest first."""
+    lines = []
+    for label, name in enumerate(labels):
+        own = found.by_label[label]
+        for rank, flat in enumerate(own.argsort(stable=True)[: label_neurons(found, label, mass)].tolist(), 1):
+            lines.append((name, rank, *_neuron(table, flat), f"{own[flat]:.8g}"))
+    return _csv(("label", *NEURON, "score"), lines)
+
+
+NEURON = ("rank", "site", "layer", "neuron", "role")
+
+
+def _neuron(table: NeuronTable, flat: int) -> tuple[str, int, int, str]:
+    neuron = table.neuron(flat)
+    return neuron.site, neuron.layer, neuron.index, neuron.role or ""
+
+
+def _csv(header: Sequence[str], lines: Iterable[Sequence[Any]]) -> bytes:
+    text = StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(lines)
+    return text.getvalue().encode()

@@ -6,7 +6,7 @@ Units of a sentence are not independent, so whole sentences are drawn, with repl
 from __future__ import annotations
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from neuronprobe.probes import Member, Probe
@@ -29,14 +29,3 @@ def resampled(probe: Probe, weights: Float[Tensor, "resample unit"]) -> list[Mem
     A start that all resamples share would remain in the weights of neurons that say nothing, and pass for stability.
     """
     return [Member(probe.l1, probe.l2, probe.seed + 1 + i, weights=own) for i, own in enumerate(weights)]
-
-
-def supported(units: Units, n_labels: int, weights: Float[Tensor, "resample unit"]) -> Bool[Tensor, "resample label"]:
-    """Which labels occur in each resample."""
-    found = torch.zeros(len(weights), n_labels).index_add_(1, units.labels, weights)
-    return found > 0
-
-
-def supported_weights(probe: Probe, labels: Bool[Tensor, " label"]) -> Float[Tensor, "label neuron"]:
-    """θ as trained, with 0 for labels that the resample lacks: a ranking then counts them as without mass."""
-    return torch.where(labels[:, None], probe.trained_weights, 0.0)

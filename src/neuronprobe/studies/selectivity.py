@@ -10,18 +10,15 @@ import torch
 from torch import Tensor
 
 from neuronprobe.activations import Split
-from neuronprobe.probes import Counts, Member, Probe, score
+from neuronprobe.probes import Counts, Probe, score
 from neuronprobe.properties import control_labels
 from neuronprobe.studies.intervals import Bootstrap, over_draws
 from neuronprobe.studies.minimal_set import Minimum
-from neuronprobe.studies.retraining import FitBank
-from neuronprobe.types import Ranking, Result, Row
+from neuronprobe.studies.trained import Trained
+from neuronprobe.types import Result, Row
 
 
-def selectivity(
-    oracle: Probe, minima: Sequence[Minimum], ranking: Ranking, train: Split, splits: dict[str, Split],
-    fit: FitBank, draws: int, seed: int, solver: str,
-) -> Result:  # fmt: skip
+def selectivity(trained: Trained, minima: Sequence[Minimum], draws: int) -> Result:
     """Of all neurons, and of the minimal set of each tolerance: one row per draw of the control task, and their mean.
 
     Every control probe has the λ, the first weights, the neurons and the batches of its property probe; all of them are
@@ -29,21 +26,22 @@ def selectivity(
     and carry the spread over the draws.
     """
     sizes = {m.k: m.probe for m in minima if m.probe is not None}
-    probes = {"all": oracle, **{f"top-{k}": probe for k, probe in sizes.items()}}
-    seeds = [seed * 1009 + draw + 1 for draw in range(draws)]
-    controls = _control_probes(list(probes.values()), train, fit, seeds)
+    train = trained.train
+    probes = {"all": trained.probe, **{f"top-{k}": probe for k, probe in sizes.items()}}
+    seeds = [trained.seed * 1009 + draw + 1 for draw in range(draws)]
+    controls = _control_probes(list(probes.values()), trained, seeds)
     rows: list[Row] = []
     correct: dict[str, Tensor] = {}
-    for name, split in splits.items():
+    for name, split in trained.held_out.items():
         memorised = [score(drawn, _control(split, train, s)) for drawn, s in zip(controls, seeds, strict=True)]
-        about: dict[str, Any] = {"solver": solver, "split": name, "l1": oracle.l1, "l2": oracle.l2, "seed": oracle.seed}
-        reading = _Reading(score(list(probes.values()), split), memorised, seed, about)
+        about = trained.about(split=name, task="control")
+        reading = _Reading(score(list(probes.values()), split), memorised, trained.seed, about)
         rows += reading.rows(0, {"set": "all", "k": len(train.neurons), "share": 1.0, "mode": "trained"})
         for minimum in minima:
-            place: dict[str, Any] = {"set": "top", "k": minimum.k, "mode": "retrained", "ranking": ranking.name}
+            place: dict[str, Any] = {"set": "top", "k": minimum.k, "mode": "retrained", "ranking": trained.primary}
             flags = {"tolerance": minimum.tolerance, "within_tolerance": minimum.k is not None}
             if minimum.k is None:
-                rows.append(Row("selectivity", "selectivity", None, task="control", flags=flags, **place, **about))
+                rows.append(Row("selectivity", "selectivity", None, flags=flags, **place, **about))
                 continue
             share = minimum.k / len(train.neurons)
             rows += reading.rows(list(probes).index(f"top-{minimum.k}"), {**place, "share": share}, flags)
@@ -54,11 +52,12 @@ def selectivity(
     return Result(tuple(rows), correct)
 
 
-def _control_probes(probes: Sequence[Probe], train: Split, fit: FitBank, seeds: Sequence[int]) -> list[list[Probe]]:
+def _control_probes(probes: Sequence[Probe], trained: Trained, seeds: Sequence[int]) -> list[list[Probe]]:
     """For each draw of the control task the twins of `probes` that learn it; one bank."""
+    train = trained.train
     labels = [_control(train, train, seed).units.labels for seed in seeds]
-    trained = fit([Member(p.l1, p.l2, p.seed, p.neurons, own) for own in labels for p in probes], train)
-    return [trained[draw * len(probes) : (draw + 1) * len(probes)] for draw in range(len(seeds))]
+    found = trained.fit([trained.member(p.neurons, labels=own) for own in labels for p in probes], train)
+    return [found[draw * len(probes) : (draw + 1) * len(probes)] for draw in range(len(seeds))]
 
 
 def _control(split: Split, train: Split, seed: int) -> Split:
@@ -88,7 +87,7 @@ class _Reading:
         deviation = float(drawn.std()) if len(drawn) > 1 else None
         flags = dict(flags or {})
         summary = {**flags, "n_draws": len(drawn), "deviation": deviation}
-        place = {"task": "control", **place, **self.about}
+        place = {**place, **self.about}
         low, high = self._interval(i)
         rows = [Row("selectivity", "accuracy", float(accuracy), draw=draw, flags=flags, **place)
                 for draw, accuracy in enumerate(drawn)]  # fmt: skip

@@ -16,25 +16,34 @@ RANDOM_SETS = ("random", "layer_matched")
 
 @dataclass(frozen=True)
 class NeuronSet:
-    """k neurons with the name of the set they are: top, bottom, magnitude, random, layer_matched; the random ones
-    have a `draw`.
+    """k neurons, the name of the set they are (top, bottom, random, layer_matched) and the ranking that it is about.
+
+    The random ones have a `draw`.
     """
 
     name: str
     k: int
     draw: int | None
     neurons: Neurons
+    ranking: str
 
 
 def neuron_sets(
-    ranking: Ranking, table: NeuronTable, draws: Mapping[int, int], names: Sequence[str], seed: int
+    rankings: Mapping[str, Ranking], table: NeuronTable, draws: Mapping[int, int], names: Sequence[str], seed: int
 ) -> list[NeuronSet]:
-    """All sets of all sizes; `draws` says how many random sets there are of each size."""
+    """All sets of all sizes of the first ranking; top and bottom of the others.
+
+    `draws` says how many random sets there are of each size.
+    """
     sets = []
-    for k, n_draws in draws.items():
-        for name in names:
-            for draw in range(n_draws) if name in RANDOM_SETS else [None]:
-                sets.append(NeuronSet(name, k, draw, _choose(name, ranking, table, k, _seed(seed, name, k, draw))))
+    primary = next(iter(rankings))
+    for which, ranking in rankings.items():
+        wanted = [name for name in names if which == primary or name not in RANDOM_SETS]
+        for k, n_draws in draws.items():
+            for name in wanted:
+                for draw in range(n_draws) if name in RANDOM_SETS else [None]:
+                    chosen = _choose(name, ranking, table, k, _seed(seed, name, k, draw))
+                    sets.append(NeuronSet(name, k, draw, chosen, which))
     return sets
 
 

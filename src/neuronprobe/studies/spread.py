@@ -12,11 +12,11 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from neuronprobe.neurons import Neurons, NeuronTable, size, top
-from neuronprobe.probes import Probe
+from neuronprobe.neurons import Neurons, size, top
 from neuronprobe.studies.minimal_set import Minimum
 from neuronprobe.studies.ranking import LABEL_MASS, label_neurons
-from neuronprobe.types import Ranking, Row, Units
+from neuronprobe.studies.trained import Trained
+from neuronprobe.types import Ranking, Result, Row
 
 FEW_LABELS = 60
 """Up to so many labels every pair has its row; beyond, the pairs that share most."""
@@ -36,11 +36,7 @@ class LabelSets:
     @classmethod
     def of(cls, ranking: Ranking, k: int) -> LabelSets:
         """L_t = S ∩ (the label's heaviest neurons that hold the mass at which all labels' sets together cover S)."""
-        chosen = top(ranking.order, k)
-        entry = ranking.entry[:, chosen]
-        mass = float(entry.min(0).values.max()) if k else 0.0
-        served = (entry <= mass) & (entry < 1) & ~ranking.massless[:, None]
-        return cls(chosen, served, mass)
+        return cls(top(ranking.order, k), ranking.served(k), ranking.depth(k))
 
     @cached_property
     def times(self) -> Int[Tensor, " k"]:
@@ -54,10 +50,7 @@ class LabelSets:
         return (served @ served.T).long()
 
 
-def spread(
-    ranking: Ranking, probe: Probe, table: NeuronTable, labels: Sequence[str], train: Units,
-    salient: int | float | Minimum, solver: str,
-) -> list[Row]:  # fmt: skip
+def spread(trained: Trained, salient: int | float | Minimum) -> Result:
     """Salient neurons per layer and label, dominant layers, and what labels share.
 
     `salient` is a count, a share, or a minimal set: then all rows name its tolerance, and where no set was within it no
@@ -67,27 +60,23 @@ def spread(
     flags: dict[str, Any] = {}
     if isinstance(salient, Minimum):
         flags, salient = {"tolerance": salient.tolerance}, salient.k or 0
-    asked = size("callbacks.spread.size", salient, len(table)) if salient else 0
-    k = min(asked, ranking.earned)
+    asked = size("callbacks.spread.size", salient, len(trained.table)) if salient else 0
+    k = min(asked, trained.ranking.earned)
     flags |= {"not_earned": asked - k} if k < asked else {}
-    support = torch.bincount(train.labels, minlength=len(labels)).tolist()
-    reading = _Reading(ranking, probe, table, labels, support, LabelSets.of(ranking, k), solver, flags)
+    support = torch.bincount(trained.train.units.labels, minlength=len(trained.labels)).tolist()
+    reading = _Reading(trained, support, LabelSets.of(trained.ranking, k), flags)
     if not k:
-        return [reading.neurons(within_tolerance=False)]
-    return [reading.neurons(), *reading.layers(), *reading.labels_own(), *reading.pairs(), *reading.focus()]
+        return Result((reading.neurons(within_tolerance=False),))
+    return Result((reading.neurons(), *reading.layers(), *reading.labels_own(), *reading.pairs(), *reading.focus()))
 
 
 @dataclass(frozen=True)
 class _Reading:
-    """Rows of one ranking."""
+    """Rows about the primary ranking."""
 
-    ranking: Ranking
-    probe: Probe
-    table: NeuronTable
-    names: Sequence[str]
+    trained: Trained
     support: Sequence[int]
     sets: LabelSets
-    solver: str
     flags: Mapping[str, Any] = field(default_factory=dict)
 
     def neurons(self, **flags: Any) -> Row:
@@ -96,41 +85,41 @@ class _Reading:
 
     def layers(self) -> Iterator[Row]:
         """Salient neurons of each layer, and how many of them serve one label only."""
-        counts = self.table.counts(self.sets.neurons).tolist()
-        focused = self.table.counts(self.sets.neurons[self.sets.times == 1]).tolist()
-        for segment, count, own in zip(self.table.segments, counts, focused, strict=True):
+        counts = self.trained.table.counts(self.sets.neurons).tolist()
+        focused = self.trained.table.counts(self.sets.neurons[self.sets.times == 1]).tolist()
+        for segment, count, own in zip(self.trained.table.segments, counts, focused, strict=True):
             place: dict[str, Any] = {"site": segment.site, "layer": segment.layer}
             yield self._row("salient_neurons", count, flags={"role": segment.role, "focused": own}, **place)
 
     def labels_own(self) -> Iterator[Row]:
         """For each label its number, its dominant layer and its 25 % set, each with its support in train."""
-        for label, name in enumerate(self.names):
+        for label, name in enumerate(self.trained.labels):
             own = self.sets.neurons[self.sets.served[label]]
             about: dict[str, Any] = {"support": self.support[label]}
             if self.support[label] < RARE:
                 about["rare"] = True
             yield self._row("label_neurons", len(own), label=name, flags={**about, "mass": self.sets.mass})
             yield self._dominant(name, own, about)
-            quarter = label_neurons(self.ranking, label, LABEL_MASS)
+            quarter = label_neurons(self.trained.ranking, label, LABEL_MASS)
             yield self._row("mass_neurons", quarter, label=name, flags={**about, "mass": LABEL_MASS})
 
     def pairs(self) -> Iterator[Row]:
         """Neurons that two labels share, with the share of the smaller set and of both together (Jaccard)."""
-        first, second = torch.triu_indices(len(self.names), len(self.names), offset=1)
+        first, second = torch.triu_indices(len(self.trained.labels), len(self.trained.labels), offset=1)
         shared = self.sets.shared[first, second]
         sharing = int((shared > 0).sum())
         keep = torch.arange(len(shared))
-        if len(self.names) > FEW_LABELS:
+        if len(self.trained.labels) > FEW_LABELS:
             keep = shared.argsort(descending=True, stable=True)[: min(sharing, MOST_PAIRS)]
         yield self._row("pairs_that_share", sharing, flags={"pairs": len(shared), "shown": len(keep)})
         for a, b in zip(first[keep].tolist(), second[keep].tolist(), strict=True):
             both, sizes = int(self.sets.shared[a, b]), (int(self.sets.shared[a, a]), int(self.sets.shared[b, b]))
             flags = {
-                "other": self.names[b],
+                "other": self.trained.labels[b],
                 "jaccard": both / max(1, sum(sizes) - both),
                 "of_smaller": both / max(1, min(sizes)),
             }
-            yield self._row("shared_neurons", both, label=self.names[a], flags=flags)
+            yield self._row("shared_neurons", both, label=self.trained.labels[a], flags=flags)
 
     def focus(self) -> Iterator[Row]:
         """How many neurons serve no, one, two, … labels."""
@@ -142,7 +131,7 @@ class _Reading:
     def _dominant(self, name: str, own: Neurons, about: dict[str, Any]) -> Row:
         """The layer with most of a label's neurons, over roles; ties go to the lowest and are marked."""
         counts: Counter[tuple[str, int]] = Counter()
-        for segment, count in zip(self.table.segments, self.table.counts(own).tolist(), strict=True):
+        for segment, count in zip(self.trained.table.segments, self.trained.table.counts(own).tolist(), strict=True):
             counts[segment.site, segment.layer] += count
         most = max(counts.values())
         site, layer = min((place for place in counts if counts[place] == most), key=lambda place: place[1])
@@ -155,7 +144,6 @@ class _Reading:
     def _row(self, metric: str, value: int, flags: Mapping[str, Any] | None = None, **place: Any) -> Row:
         k = len(self.sets.neurons)
         return Row(
-            "spread", metric, float(value), ranking=self.ranking.name, solver=self.solver, task="property",
-            set="top", k=k, share=k / len(self.table), seed=self.probe.seed, l1=self.probe.l1, l2=self.probe.l2,
-            flags={**self.flags, **(flags or {})}, **place,
+            "spread", metric, float(value), ranking=self.trained.primary, set="top", k=k,
+            share=k / len(self.trained.table), flags={**self.flags, **(flags or {})}, **self.trained.about(), **place,
         )  # fmt: skip

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from neuronprobe.activations import Split
 from neuronprobe.neurons import size
 from neuronprobe.probes import Fit, Probe, score
-from neuronprobe.studies.lambda_search import Rank
+from neuronprobe.rankings import Rank
+from neuronprobe.studies.lambda_search import Grid
 from neuronprobe.studies.overlap import Overlap, overlap, top_sets
-from neuronprobe.studies.resamples import resampled, resamples, supported, supported_weights
+from neuronprobe.studies.resamples import resampled, resamples
 from neuronprobe.types import Row
 
 log = logging.getLogger(__name__)
@@ -27,31 +27,31 @@ class StableChoice:
 
 
 def stable_lambda(
-    probes: Sequence[Probe], pairs: Collection[tuple[float, float]], rank: Rank, fit: Fit, train: Split, dev: Split,
-    tolerance: float, share: float, n_resamples: int,
-) -> StableChoice:  # fmt: skip
-    """Of `pairs` within `tolerance` of the best accuracy on dev: most overlap of the top `share` between resamples.
+    grid: Grid, fit: Fit, rank: Rank, tolerance: float, share: float, n_resamples: int, metric: str = "accuracy"
+) -> StableChoice:
+    """Of the pairs within `tolerance` of the best on dev: most overlap of the top `share` between resamples.
 
     Costs `n_resamples` probes for each pair that is within the tolerance, trained as one bank. Equal overlaps are
-    decided by accuracy on dev.
+    decided by the metric on dev.
     """
-    accuracy = score(probes, dev).accuracy
-    candidates = [i for i, probe in enumerate(probes) if (probe.l1, probe.l2) in pairs]
-    best = float(accuracy[candidates].max())
-    near = [i for i in candidates if float(accuracy[i]) >= best - tolerance]
+    probes, train = grid.probes, grid.splits["train"]
+    values = score(probes, grid.splits["dev"]).values(metric)
+    candidates = [i for i, probe in enumerate(probes) if (probe.l1, probe.l2) in fit.pairs]
+    best = float(values[candidates].max())
+    near = [i for i in candidates if float(values[i]) >= best - tolerance]
     log.info("λ search by stability trains %d x %d probes more.", len(near), n_resamples)
     k = size("search.share", float(share), len(train.neurons))
-    found = _overlaps([probes[i] for i in near], rank, fit, train, k, n_resamples)
+    found = _overlaps([probes[i] for i in near], grid, rank, fit, k, n_resamples)
     stable = {i: float(one.pairs.mean()) for i, one in zip(near, found, strict=True)}
-    chosen = max(near, key=lambda i: (stable[i], float(accuracy[i])))
+    chosen = max(near, key=lambda i: (stable[i], float(values[i])))
     rows = [_row(probes[i], one, i == chosen, k, share, fit.solver) for i, one in zip(near, found, strict=True)]
-    free = next((i for i, probe in enumerate(probes) if (probe.l1, probe.l2) == (0.0, 0.0)), chosen)
-    for metric, given_up in (
-        ("accuracy_given_up", best - float(accuracy[chosen])),
-        ("accuracy_given_up_to_unregularised", float(accuracy[free] - accuracy[chosen])),
+    free = next((i for i, probe in enumerate(probes) if (probe.l1, probe.l2) == fit.reference), chosen)
+    for name, given_up in (
+        (f"{metric}_given_up", best - float(values[chosen])),
+        (f"{metric}_given_up_to_unregularised", float(values[free] - values[chosen])),
     ):
         flags = {"chosen": True, "by": "stability", "tolerance": tolerance, "pairs_within_tolerance": len(near)}
-        rows.append(_row(probes[chosen], None, True, None, None, fit.solver, metric, given_up, flags))
+        rows.append(_row(probes[chosen], None, True, None, None, fit.solver, name, given_up, flags))
     return StableChoice(chosen, tuple(rows))
 
 
@@ -62,14 +62,14 @@ def rechosen(rows: Sequence[Row], probe: Probe) -> list[Row]:
     return [replace(row, flags={**row.flags, "chosen": (row.l1, row.l2) == pair, "by": "stability"}) for row in kept]
 
 
-def _overlaps(probes: Sequence[Probe], rank: Rank, fit: Fit, train: Split, k: int, n_resamples: int) -> list[Overlap]:
+def _overlaps(probes: Sequence[Probe], grid: Grid, rank: Rank, fit: Fit, k: int, n_resamples: int) -> list[Overlap]:
     """Overlap of the top k between resamples, for the λ of each probe; all of them share the resamples."""
+    train = grid.splits["train"]
     weights = resamples(train.units, n_resamples, fit.seed)
-    labels = supported(train.units, train.n_labels, weights)
     trained = iter(fit([member for probe in probes for member in resampled(probe, weights)], train))
     found = []
     for _ in probes:
-        rankings = [rank(supported_weights(next(trained), seen)) for seen in labels]
+        rankings = [rank(grid.evidence(fit, next(trained), own)) for own in weights]
         found.append(overlap(top_sets(rankings, k), train.neurons))
     return found
 
