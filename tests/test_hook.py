@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from neuronprobe.activations.extraction import read_sentences
 from neuronprobe.errors import InputError
 from neuronprobe.models import FrozenTransformer, from_package, shift
-from neuronprobe.models.forward import Forward
-from neuronprobe.models.reading import read_or_halve
-from neuronprobe.models.sites import matches, parse_sites
-from neuronprobe.models.subwords import SubwordSentence
+from neuronprobe.models.network.batches import read_or_halve
+from neuronprobe.models.network.forward import Forward
+from neuronprobe.models.network.subwords import SubwordSentence
+from neuronprobe.models.sites.site import matches, parse_sites
 from neuronprobe.types import Sentence
 from tests.families import SIZES, save_family, sentences
 
@@ -475,7 +475,7 @@ def test_an_adapter_changes_what_its_layers_give(tiny_bert: Path, tmp_path: Path
 def test_a_hub_that_does_not_answer_is_told_within_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     import socket
 
-    from neuronprobe.models import folder
+    from neuronprobe.models.network import folder
 
     with socket.socket() as silent:  # accepts, and never answers
         silent.bind(("127.0.0.1", 0))

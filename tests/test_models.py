@@ -13,8 +13,8 @@ import torch
 from neuronprobe.activations.extraction import read_sentences
 from neuronprobe.errors import InputError
 from neuronprobe.models import FrozenTransformer, from_package
-from neuronprobe.models.reading import length_buckets
-from neuronprobe.models.subwords import SubwordSentence, most_central, overlapping_windows
+from neuronprobe.models.network.batches import length_buckets
+from neuronprobe.models.network.subwords import SubwordSentence, most_central, overlapping_windows
 from neuronprobe.types import Sentence
 from tests.families import save_family, save_tokenizer, sentences
 

@@ -11,10 +11,10 @@ from torch import Tensor
 from neuronprobe.activations.extraction import read_sentences
 from neuronprobe.errors import InputError
 from neuronprobe.models import FrozenTransformer, shift, to_mean, to_value, to_zero
-from neuronprobe.models.hook import Place
-from neuronprobe.models.places import Anatomy
-from neuronprobe.models.sites import Site, preset
-from neuronprobe.models.subwords import SubwordSentence
+from neuronprobe.models.network.subwords import SubwordSentence
+from neuronprobe.models.sites.finding import Anatomy
+from neuronprobe.models.sites.hook import Place
+from neuronprobe.models.sites.site import Site, preset
 from tests.contracts.conftest import Folders
 from tests.families import FAMILIES, save_family, sentences
 

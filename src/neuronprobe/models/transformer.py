@@ -13,16 +13,16 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from neuronprobe.errors import InputError, choice, whole_number
-from neuronprobe.models.aggregation import AGGREGATIONS, OF_SENTENCES, aggregate
-from neuronprobe.models.folder import digest, find_folder
-from neuronprobe.models.forward import Forward
-from neuronprobe.models.hook import Place, Values, read, visiting
-from neuronprobe.models.inspection import Inspection
-from neuronprobe.models.interventions import Intervention, visits
-from neuronprobe.models.loading import DTYPES, PARTS, QUANTISED, Loader
-from neuronprobe.models.reading import Chunk, read_in_batches
-from neuronprobe.models.sites import ATTENTION, RESIDUAL, parse_sites
-from neuronprobe.models.subwords import POLICIES, SubwordSentence, SubwordSplitter
+from neuronprobe.models.network.aggregation import AGGREGATIONS, OF_SENTENCES, aggregate
+from neuronprobe.models.network.batches import Chunk, read_in_batches
+from neuronprobe.models.network.folder import digest, find_folder
+from neuronprobe.models.network.forward import Forward
+from neuronprobe.models.network.loader import DTYPES, PARTS, QUANTISED, Loader
+from neuronprobe.models.network.subwords import POLICIES, SubwordSentence, SubwordSplitter
+from neuronprobe.models.sites.hook import Place, Values, read, visiting
+from neuronprobe.models.sites.inspection import Inspection
+from neuronprobe.models.sites.interventions import Intervention, visits
+from neuronprobe.models.sites.site import ATTENTION, RESIDUAL, parse_sites
 from neuronprobe.neurons import NeuronTable, Segment
 from neuronprobe.types import Sentence
 

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from neuronprobe.errors import InputError
-from neuronprobe.models.subwords import SubwordSentence
+from neuronprobe.models.network.subwords import SubwordSentence
 from neuronprobe.neurons import NeuronTable
 from neuronprobe.types import Sentence
 

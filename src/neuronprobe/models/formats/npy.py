@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from neuronprobe.errors import InputError
-from neuronprobe.models.sites import RESIDUAL
+from neuronprobe.models.sites.site import RESIDUAL
 from neuronprobe.neurons import Segment
 
 WORDS = "words.txt"

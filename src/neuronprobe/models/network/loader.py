@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from neuronprobe.errors import InputError
-from neuronprobe.models.folder import is_pickled
+from neuronprobe.models.network.folder import is_pickled
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 PARTS = ("encoder", "decoder")

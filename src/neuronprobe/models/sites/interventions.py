@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from neuronprobe.errors import InputError
-from neuronprobe.models.hook import Place, Values, Visit
+from neuronprobe.models.sites.hook import Place, Values, Visit
 from neuronprobe.neurons import Neurons, NeuronTable
 
 

@@ -12,8 +12,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from neuronprobe.errors import InputError
-from neuronprobe.models.hook import Call, Place, calls, layout_of
-from neuronprobe.models.sites import ATTENTION, MLP, RESIDUAL, Site, matches, preset
+from neuronprobe.models.sites.hook import Call, Place, calls, layout_of
+from neuronprobe.models.sites.site import ATTENTION, MLP, RESIDUAL, Site, matches, preset
 
 States = Sequence[Float[Tensor, "sentence position neuron"]]
 IN_ATTENTION = re.compile(r"attn|attention", re.IGNORECASE)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from neuronprobe.errors import InputError
-from neuronprobe.models.hook import Place, Values, Visit, read, visiting
+from neuronprobe.models.sites.hook import Place, Values, Visit, read, visiting
 
 Inputs = dict[str, Tensor]
 Run = Callable[[Inputs], Any]

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from neuronprobe.errors import InputError
-from neuronprobe.models import checks
-from neuronprobe.models.forward import Forward, Inputs
-from neuronprobe.models.hook import Place, read
-from neuronprobe.models.loading import Loader
-from neuronprobe.models.places import Anatomy
-from neuronprobe.models.sites import RESIDUAL, Site
+from neuronprobe.models.network.forward import Forward, Inputs
+from neuronprobe.models.network.loader import Loader
+from neuronprobe.models.sites import checks
+from neuronprobe.models.sites.finding import Anatomy
+from neuronprobe.models.sites.hook import Place, read
+from neuronprobe.models.sites.site import RESIDUAL, Site
 
 
 class Inspection:

@@ -14,8 +14,8 @@ from typing import Any
 import torch
 
 from neuronprobe.errors import InputError
-from neuronprobe.models.foreign import Foreign, Vectors, files, open_foreign
-from neuronprobe.models.reading import Chunk
+from neuronprobe.models.formats.npy import Foreign, Vectors, files, open_foreign
+from neuronprobe.models.network.batches import Chunk
 from neuronprobe.neurons import NeuronTable
 from neuronprobe.types import Sentence
 
