@@ -56,7 +56,7 @@ def test_any_module_can_be_a_site_beside_others(gpt2: str) -> None:
 
 def test_a_pattern_that_hits_nothing_lists_the_near_misses(gpt2: str) -> None:
     with pytest.raises(InputError, match=r"got 'h\.\(\\\\d\+\)\.mpl\.c_proj', which none has; near: h\.N\.mlp\.c_proj"):
-        _ = FrozenTransformer(gpt2, sites=r"h.(\d+).mpl.c_proj").places
+        _ = FrozenTransformer(gpt2, sites=r"h.(\d+).mpl.c_proj").layer_sites
 
 
 def test_a_pattern_matches_whole_paths() -> None:
@@ -70,9 +70,9 @@ def test_what_is_behind_the_last_block_is_of_the_last_layer(gpt2: str) -> None:
     read = read_all(model)
     assert torch.equal(read[3], read[4]), "two sites may be the same tensor"
     with pytest.raises(InputError, match=r"must have a layer of site final \(3\)"):
-        _ = FrozenTransformer(gpt2, sites={"name": "final", "pattern": "ln_f"}, layers=0).places
+        _ = FrozenTransformer(gpt2, sites={"name": "final", "pattern": "ln_f"}, layers=0).layer_sites
     with pytest.raises(InputError, match="drop"):
-        _ = FrozenTransformer(gpt2, sites="drop.x").places
+        _ = FrozenTransformer(gpt2, sites="drop.x").layer_sites
     embeddings = FrozenTransformer(gpt2, sites={"name": "static", "pattern": "wte"})
     assert [(s.site, s.layer) for s in embeddings.neurons.segments] == [("static", 0)]
 
@@ -90,19 +90,19 @@ def test_edits_at_one_tensor_by_two_sites_are_both_made(gpt2: str) -> None:
 
 def test_a_site_needs_a_vector_for_each_subword(tiny_bert: Path) -> None:
     with pytest.raises(InputError, match=r"output of pooler\.dense must be a tensor of activations of each subword"):
-        _ = FrozenTransformer(str(tiny_bert), sites="pooler.dense").places
+        _ = FrozenTransformer(str(tiny_bert), sites="pooler.dense").layer_sites
 
 
 def test_two_modules_of_a_layer_are_no_site(gpt2: str) -> None:
     with pytest.raises(InputError, match=r"one module in each layer, got h\.0\.ln_1, h\.0\.ln_2 in layer 1"):
-        _ = FrozenTransformer(gpt2, sites=r"h\.(\d+)\.ln_.").places
+        _ = FrozenTransformer(gpt2, sites=r"h\.(\d+)\.ln_.").layer_sites
 
 
 def test_a_module_that_is_never_called_is_no_site(gpt2: str) -> None:
     model = FrozenTransformer(gpt2, sites="h.0.idle")
     model.network.get_submodule("h.0").add_module("idle", nn.Identity())
     with pytest.raises(InputError, match=r"got h\.0\.idle, which is never called"):
-        _ = model.places
+        _ = model.layer_sites
 
 
 Change = Callable[[nn.Module], object]
@@ -149,7 +149,7 @@ def test_a_model_that_is_not_what_it_seems_is_refused(change: Change, sites: Any
     model = FrozenTransformer(gpt2, sites=sites)
     change(model.network)
     with pytest.raises(InputError, match=message):
-        _ = model.places
+        _ = model.layer_sites
 
 
 def test_the_checks_take_few_passes_and_leave_no_hook(gpt2: str) -> None:
@@ -160,7 +160,7 @@ def test_the_checks_take_few_passes_and_leave_no_hook(gpt2: str) -> None:
         passes.append(tuple(kwargs["input_ids"].shape))
 
     handle = model.network.register_forward_pre_hook(count, with_kwargs=True)
-    _ = model.places
+    _ = model.layer_sites
     assert 1 < len(passes) <= 20 and all(length <= 7 for _, length in passes)
     assert any(size != length for size, length in passes)
     handle.remove()
@@ -172,7 +172,7 @@ def test_the_checks_take_few_passes_and_leave_no_hook(gpt2: str) -> None:
 
 def test_the_forward_pass_stops_after_the_last_layer_that_is_needed(gpt2: str) -> None:
     model, whole = FrozenTransformer(gpt2, layers=[0, 1]), read_all(FrozenTransformer(gpt2))
-    _ = model.places
+    _ = model.layer_sites
     ran: list[int] = []
     for block in range(3):
         model.network.get_submodule(f"h.{block}").register_forward_hook(lambda *_, block=block: ran.append(block))
@@ -202,7 +202,7 @@ def test_the_forward_pass_stops_after_the_last_layer_that_is_needed(gpt2: str) -
 )
 def test_a_setting_that_cannot_be_used_is_named(options: dict[str, Any], message: str, gpt2: str) -> None:
     with pytest.raises(InputError, match=message):
-        _ = FrozenTransformer(gpt2, **options).places
+        _ = FrozenTransformer(gpt2, **options).layer_sites
 
 
 def spans_alone(model: FrozenTransformer, sentence: Sentence) -> list[Tensor]:
@@ -333,7 +333,7 @@ def test_weights_that_are_not_in_the_files_are_refused(tiny_bert: Path, tmp_path
     path = tmp_path / "model" / "model.safetensors"
     weights = load_file(path)
     save_file({n: w for n, w in weights.items() if "pooler" not in n}, path, {"format": "pt"})
-    assert FrozenTransformer(str(tmp_path / "model")).places, "no hidden state depends on the pooler"
+    assert FrozenTransformer(str(tmp_path / "model")).layer_sites, "no hidden state depends on the pooler"
     save_file({n: w for n, w in weights.items() if "layer.1.output.dense" not in n}, path, {"format": "pt"})
     with pytest.raises(InputError, match=r"weights of all layers, .* lacks 2: encoder\.layer\.1\.output\.dense\.bias"):
         _ = FrozenTransformer(str(tmp_path / "model")).network
@@ -370,7 +370,7 @@ def test_code_of_a_models_own_is_refused_unless_allowed(tiny_bert: Path, tmp_pat
         _ = FrozenTransformer(str(folder)).network
     allowed = FrozenTransformer(str(folder), trust_remote_code=True)
     assert allowed.fingerprint != FrozenTransformer(str(folder)).fingerprint, "other code may give other activations"
-    assert type(allowed.network).__name__ == "OwnModel" and len(allowed.places) == 3
+    assert type(allowed.network).__name__ == "OwnModel" and len(allowed.layer_sites) == 3
 
 
 def test_code_of_another_repository_is_refused(tiny_bert: Path, tmp_path: Path) -> None:
@@ -412,7 +412,7 @@ def test_a_model_whose_words_see_the_padding_is_refused_without_blocks_too(
 
     monkeypatch.setattr(Forward, "states_of", mixed)
     with pytest.raises(InputError, match="must not depend on padding"):
-        _ = model.places
+        _ = model.layer_sites
 
 
 def test_a_last_layer_of_another_width_is_read(tmp_path: Path) -> None:
@@ -437,7 +437,7 @@ def test_a_pad_token_beyond_the_embeddings_does_no_harm_and_a_subword_does(tmp_p
 def test_a_network_that_wants_more_than_subwords_is_one_line(tmp_path: Path) -> None:
     model = FrozenTransformer(str(save_family(tmp_path, "xmod", **SIZES, languages=["en_XX", "de_DE"])))
     with pytest.raises(InputError, match="must be a model that runs on subwords and their mask alone"):
-        _ = model.places
+        _ = model.layer_sites
 
 
 def test_windows_that_own_no_word_are_left_out(gpt2: str) -> None:

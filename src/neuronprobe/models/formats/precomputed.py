@@ -1,23 +1,42 @@
-"""Activations that another program wrote, instead of a model's.
+"""A source of activations that another program wrote, instead of a model.
 
 A sentence is found by its words, so that one file can serve every split, and several files can serve one corpus.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from neuronprobe.errors import InputError
-from neuronprobe.models.formats.npy import Foreign, Vectors, files, open_foreign
-from neuronprobe.models.network.batches import Chunk
-from neuronprobe.neurons import NeuronTable
+from neuronprobe.models.formats.neurox import Hdf5File, JsonFile
+from neuronprobe.models.formats.npy import NpyFolder, existing, files
+from neuronprobe.models.source import Chunk, digest
+from neuronprobe.neurons import NeuronTable, Segment
 from neuronprobe.types import Sentence
+
+Vectors = Float[Tensor, "word neuron"]
+
+
+class Format(Protocol):
+    """A folder or file: its segments, and the key of each sentence, by the sentence's words."""
+
+    segments: tuple[Segment, ...]
+    keys: dict[tuple[str, ...], Any]
+
+    def vectors(self, key: Any) -> Vectors:
+        """All segments of a sentence side by side."""
+
+
+BY_ENDING: dict[str, Callable[[Path], Format]] = {
+    ".hdf5": Hdf5File, ".h5": Hdf5File, ".json": JsonFile, ".jsonl": JsonFile,
+}  # fmt: skip
 
 
 class PrecomputedActivations:
@@ -39,11 +58,7 @@ class PrecomputedActivations:
     @cached_property
     def fingerprint(self) -> dict[str, Any]:
         """sha256 of every file."""
-        total = hashlib.sha256()
-        for part in [part for path in self._paths for part in files(path)]:
-            with part.open("rb") as file:
-                total.update(f"{part.name}:{hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
-        return {"precomputed": total.hexdigest()}
+        return {"precomputed": digest(part for path in self._paths for part in files(path))}
 
     @cached_property
     def neurons(self) -> NeuronTable:
@@ -64,25 +79,40 @@ class PrecomputedActivations:
         return Chunk([part.contiguous() for part in torch.cat(read).split(widths, dim=1)], [], 0)
 
     def _vectors(self, sentence: Sentence) -> Vectors:
-        for one in self._opened:
-            if sentence.words in one.places:
-                try:
-                    found = one.vectors(one.places[sentence.words])
-                except (KeyError, IndexError, ValueError) as error:
-                    raise InputError(
-                        f"sentence {sentence.id} must have vectors of one width in the activations, got {error}."
-                    ) from error
-                if len(found) != len(sentence.words):
-                    raise InputError(
-                        f"sentence {sentence.id} must have {len(sentence.words)} vectors in the activations, "
-                        f"got {len(found)}."
-                    )
-                return found
-        raise InputError(
-            f"sentence {sentence.id} must be in the activations, got none for {' '.join(sentence.words)[:60]!r}; "
-            "their words must be those of the corpus, in the same sentences."
-        )
+        one = next((one for one in self._opened if sentence.words in one.keys), None)
+        if one is None:
+            raise InputError(
+                f"sentence {sentence.id} must be in the activations, got none for {' '.join(sentence.words)[:60]!r}; "
+                "their words must be those of the corpus, in the same sentences."
+            )
+        try:
+            found = one.vectors(one.keys[sentence.words])
+        except (KeyError, IndexError, ValueError) as error:
+            raise InputError(
+                f"sentence {sentence.id} must have vectors of one width in the activations, got {error}."
+            ) from error
+        if len(found) != len(sentence.words):
+            raise InputError(
+                f"sentence {sentence.id} must have {len(sentence.words)} vectors in the activations, got {len(found)}."
+            )
+        return found
 
     @cached_property
-    def _opened(self) -> list[Foreign]:
-        return [open_foreign(path) for path in self._paths]
+    def _opened(self) -> list[Format]:
+        return [_open(path) for path in self._paths]
+
+
+def _open(path: Path) -> Format:
+    """Raises InputError where a path is not there, or not what it seems."""
+    if existing(path).is_dir():
+        return NpyFolder(path)
+    if path.suffix not in BY_ENDING:
+        raise InputError(f"model.path must be a folder, or a .hdf5, .h5, .json or .jsonl file, got {str(path)!r}.")
+    try:
+        return BY_ENDING[path.suffix](path)
+    except InputError:
+        raise
+    except (KeyError, IndexError, TypeError, ValueError, StopIteration) as error:
+        raise InputError(
+            f"{path} must be a file of activations as NeuroX writes it, got {type(error).__name__}: {error}."
+        ) from error
