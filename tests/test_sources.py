@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from neuronprobe.activations import ActivationsDataModule, BatchStream
-from neuronprobe.activations.shelf import entries
 from neuronprobe.activations.store import StoreWriter
+from neuronprobe.activations.stores import entries
 from neuronprobe.corpora import ConlluCorpus, LinesCorpus
 from neuronprobe.errors import InputError
 from neuronprobe.models import FrozenTransformer, PrecomputedActivations
