@@ -83,15 +83,12 @@ class Anatomy:
 
     def _hits(self, pattern: str, tap: str) -> list[tuple[int, Call]]:
         """The calls of the modules that a pattern matches, with the block that each is in."""
-        of: dict[str, list[Call]] = defaultdict(list)
-        for call in self._calls:
-            of[call.module].append(call)
         found = []
         for path, block in matches(pattern, [name for name, _ in self._network.named_modules()]):
-            if not of[path]:
+            own = [call for call in self._calls if call.module == path]
+            if not own:
                 raise InputError(f"model.sites must name modules that are used, got {path}, which is never called.")
-            for call in of[path]:
-                found.append((self._block_of(call, tap) if block is None else block, call))
+            found += [(self._block_of(call, tap) if block is None else block, call) for call in own]
         return found
 
     def _block_of(self, call: Call, tap: str = "output") -> int:
@@ -106,10 +103,8 @@ class Anatomy:
 
     def _is_in_turn(self, call: Call, block: Call) -> bool:
         """Whether a block that is called several times (ALBERT) ran `call` in this turn."""
-        return block.call == 0 or self._calls.index(call) > self._calls.index(self._before(block))
-
-    def _before(self, block: Call) -> Call:
-        return next(c for c in self._calls if c.module == block.module and c.call == block.call - 1)
+        before = next((c for c in self._calls if (c.module, c.call) == (block.module, block.call - 1)), None)
+        return before is None or self._calls.index(call) > self._calls.index(before)
 
     def _by_structure(self, name: str) -> str:
         """The pattern of the last matrix back to the residual stream, of the attention part or of the other."""
@@ -140,20 +135,18 @@ class Anatomy:
         """The calls that take the hidden states 0..L−1 as their inputs: of a list's modules, or of one module."""
         n_blocks = len(self.states) - 1
         by_input = [[c for c in self._calls if _same(c.before, state)] for state in self.states[:-1]]
-        for name, module in self._network.named_modules():
-            if isinstance(module, nn.ModuleList) and len(module) == n_blocks:
-                paths = [f"{name}.{i}" if name else str(i) for i in range(n_blocks)]
-                found = [
-                    next((c for c in here if c.module == p), None) for here, p in zip(by_input, paths, strict=True)
-                ]
-                if all(found):
-                    return [call for call in found if call]
-        repeated = [c.module for c in by_input[0]]
-        for path in sorted(repeated, key=len):
+        lists = [name for name, module in self._network.named_modules()
+                 if isinstance(module, nn.ModuleList) and len(module) == n_blocks]  # fmt: skip
+        repeated = sorted((call.module for call in by_input[0]), key=len) if n_blocks > 1 else []
+        chains: list[list[tuple[str, int | None]]]
+        chains = [[(f"{name}.{i}".removeprefix("."), None) for i in range(n_blocks)] for name in lists]
+        chains += [[(path, i) for i in range(n_blocks)] for path in repeated]
+        for chain in chains:
             found = [
-                next((c for c in here if c.module == path and c.call == i), None) for i, here in enumerate(by_input)
+                next((c for c in here if c.module == path and call in (None, c.call)), None)
+                for here, (path, call) in zip(by_input, chain, strict=True)
             ]
-            if all(found) and n_blocks > 1:
+            if all(found):
                 return [call for call in found if call]
         return []
 
