@@ -10,7 +10,7 @@ from torch import Tensor
 
 from neuronprobe.activations.extraction import read_sentences
 from neuronprobe.errors import InputError
-from neuronprobe.models import FrozenTransformer, shift, to_mean, to_value, to_zero
+from neuronprobe.models import FrozenTransformer, shift
 from neuronprobe.models.network.subwords import SubwordSentence
 from neuronprobe.models.sites.finding import Anatomy
 from neuronprobe.models.sites.hook import LayerSite
@@ -159,48 +159,6 @@ def test_the_decoder_of_two_parts_is_read_and_edited(name: str, family: Folders)
     assert not any("cross" in p.module.lower() or "encdec" in p.module.lower() for p in model.layer_sites)
     encoder = FrozenTransformer(str(family(name)))
     assert encoder.fingerprint != model.fingerprint
-
-
-def test_a_part_that_is_not_there_is_refused(family: Folders) -> None:
-    with pytest.raises(InputError, match=r"model\.part must be encoder for a model of one part, got 'decoder'"):
-        _ = FrozenTransformer(str(family("bert")), part="decoder").network
-
-
-def test_interventions_set_neurons_to_values_and_means(family: Folders) -> None:
-    model = FrozenTransformer(str(family("gpt2")))
-    pieces = model.tokenise(sentences(2))
-    chosen = torch.tensor([33, 40, 70])
-    means = torch.arange(len(model.neurons)).float()
-    for intervention, expected in (
-        (to_zero(chosen), [0.0, 0.0, 0.0]),
-        (to_value(chosen, -2.5), [-2.5, -2.5, -2.5]),
-        (to_value(chosen, torch.tensor([1.0, 2.0, 3.0])), [1.0, 2.0, 3.0]),
-        (to_mean(chosen, means), [33.0, 40.0, 70.0]),
-    ):
-        with model.intervene(intervention):
-            read = torch.cat(model.read(pieces), dim=1)
-        assert torch.equal(read[:, chosen], torch.tensor(expected).expand(len(read), 3))
-    with model.intervene(to_value(chosen, 1.0), shift(chosen[:1], 2.0)):
-        read = torch.cat(model.read(pieces), dim=1)
-    assert torch.equal(read[0, chosen], torch.tensor([3.0, 1.0, 1.0]))
-    with pytest.raises(InputError, match="must be between 0 and 127"), model.intervene(to_zero(torch.tensor([128]))):
-        pass
-
-
-@pytest.mark.parametrize("values", [torch.zeros(2), torch.zeros(3, 1)])
-def test_values_of_an_intervention_are_one_or_as_many_as_neurons(values: Tensor) -> None:
-    chosen = torch.tensor([1, 2, 3])
-    assert to_value(chosen, torch.tensor(2.0)).values.tolist() == [2.0, 2.0, 2.0]
-    with pytest.raises(InputError, match="must be one, or one for each of 3 neurons"):
-        to_value(chosen, values)
-
-
-def test_an_intervention_ends_where_the_block_raises(family: Folders) -> None:
-    model = FrozenTransformer(str(family("bert")))
-    hooks = _n_hooks(model) if model.layer_sites else 0
-    with pytest.raises(KeyError), model.intervene(to_zero(torch.tensor([0]))):
-        raise KeyError
-    assert _n_hooks(model) == hooks
 
 
 def test_a_model_whose_blocks_are_not_found_is_read_and_not_edited(tmp_path: Path) -> None:
