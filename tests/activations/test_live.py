@@ -11,10 +11,7 @@ import torch
 from neuronprobe.activations import BatchStream
 from neuronprobe.corpora import ConlluCorpus
 from neuronprobe.errors import InputError
-from neuronprobe.models import (
-    FrozenTransformer,
-    PrecomputedActivations,
-)
+from neuronprobe.models import FrozenTransformer, PrecomputedActivations
 from tests.sources import SPLITS, as_npy, everything, module
 
 

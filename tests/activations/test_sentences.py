@@ -9,9 +9,7 @@ import torch
 
 from neuronprobe.corpora import LinesCorpus
 from neuronprobe.errors import InputError
-from neuronprobe.models import (
-    FrozenTransformer,
-)
+from neuronprobe.models import FrozenTransformer
 from neuronprobe.properties import SentenceProperty, WordProperty
 from tests.sources import module
 

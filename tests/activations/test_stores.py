@@ -10,9 +10,7 @@ import torch
 from neuronprobe.activations.store import StoreWriter
 from neuronprobe.activations.stores import entries
 from neuronprobe.corpora import ConlluCorpus
-from neuronprobe.models import (
-    FrozenTransformer,
-)
+from neuronprobe.models import FrozenTransformer
 from neuronprobe.neurons import NeuronTable, Segment
 from neuronprobe.store import main
 from tests.sources import module

@@ -10,9 +10,7 @@ import torch
 from torch import Tensor
 
 from neuronprobe.activations.extraction import read_sentences
-from neuronprobe.models import (
-    FrozenTransformer,
-)
+from neuronprobe.models import FrozenTransformer
 from tests.families import save_family, save_tokenizer, sentences
 
 

@@ -12,9 +12,7 @@ import torch
 
 from neuronprobe.activations.extraction import read_sentences
 from neuronprobe.errors import InputError
-from neuronprobe.models import (
-    FrozenTransformer,
-)
+from neuronprobe.models import FrozenTransformer
 from neuronprobe.types import Sentence
 from tests.families import save_family, save_tokenizer, sentences
 from tests.models.conftest import read_all

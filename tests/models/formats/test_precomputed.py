@@ -12,10 +12,7 @@ import torch
 
 from neuronprobe.corpora import ConlluCorpus
 from neuronprobe.errors import InputError
-from neuronprobe.models import (
-    FrozenTransformer,
-    PrecomputedActivations,
-)
+from neuronprobe.models import FrozenTransformer, PrecomputedActivations
 from neuronprobe.types import Sentence
 from tests.sources import SPLITS, as_hdf5, as_json, as_npy, everything, module
 

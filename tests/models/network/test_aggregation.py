@@ -9,9 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from neuronprobe.models import (
-    FrozenTransformer,
-)
+from neuronprobe.models import FrozenTransformer
 from neuronprobe.types import Sentence
 from tests.families import sentences
 from tests.models.conftest import read_all

@@ -10,9 +10,7 @@ import torch
 from torch import Tensor
 
 from neuronprobe.errors import InputError
-from neuronprobe.models import (
-    FrozenTransformer,
-)
+from neuronprobe.models import FrozenTransformer
 from neuronprobe.models.network.batches import length_buckets, read_or_halve
 from neuronprobe.models.network.subwords import SubwordSentence
 from tests.families import sentences

@@ -12,10 +12,7 @@ import pytest
 import torch
 
 from neuronprobe.errors import InputError
-from neuronprobe.models import (
-    FrozenTransformer,
-    from_package,
-)
+from neuronprobe.models import FrozenTransformer, from_package
 from tests.models.conftest import read_all
 
 

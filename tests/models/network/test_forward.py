@@ -8,9 +8,7 @@ import pytest
 import torch
 
 from neuronprobe.errors import InputError
-from neuronprobe.models import (
-    FrozenTransformer,
-)
+from neuronprobe.models import FrozenTransformer
 from neuronprobe.models.network.subwords import SubwordSentence
 from neuronprobe.types import Sentence
 from tests.families import save_family

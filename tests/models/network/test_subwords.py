@@ -10,9 +10,7 @@ import torch
 
 from neuronprobe.activations.extraction import read_sentences
 from neuronprobe.errors import InputError
-from neuronprobe.models import (
-    FrozenTransformer,
-)
+from neuronprobe.models import FrozenTransformer
 from neuronprobe.models.network.subwords import most_central, overlapping_windows
 from neuronprobe.types import Sentence
 from tests.families import save_network, save_tokenizer, sentences

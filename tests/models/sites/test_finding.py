@@ -9,9 +9,7 @@ import torch
 from torch import nn
 
 from neuronprobe.errors import InputError
-from neuronprobe.models import (
-    FrozenTransformer,
-)
+from neuronprobe.models import FrozenTransformer
 from tests.families import save_family
 from tests.models.conftest import read_all
 

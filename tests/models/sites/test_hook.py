@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from neuronprobe.models import (
-    FrozenTransformer,
-)
+from neuronprobe.models import FrozenTransformer
 from tests.models.conftest import read_all
 
 

@@ -11,10 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from neuronprobe.errors import InputError
-from neuronprobe.models import (
-    FrozenTransformer,
-    from_package,
-)
+from neuronprobe.models import FrozenTransformer, from_package
 from neuronprobe.models.network.forward import Forward
 from neuronprobe.models.network.subwords import SubwordSentence
 from tests.families import SIZES, save_family, sentences

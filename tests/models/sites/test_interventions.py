@@ -7,13 +7,7 @@ import torch
 from torch import Tensor
 
 from neuronprobe.errors import InputError
-from neuronprobe.models import (
-    FrozenTransformer,
-    shift,
-    to_mean,
-    to_value,
-    to_zero,
-)
+from neuronprobe.models import FrozenTransformer, shift, to_mean, to_value, to_zero
 from tests.families import sentences
 
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import pytest
 
 from neuronprobe.errors import InputError
-from neuronprobe.models import (
-    FrozenTransformer,
-)
+from neuronprobe.models import FrozenTransformer
 from neuronprobe.models.sites.site import matches, parse_sites
 
 
