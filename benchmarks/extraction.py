@@ -20,7 +20,7 @@ from neuronprobe.activations.extraction import chunks, extract, read_sentences
 from neuronprobe.activations.store import StoreWriter
 from neuronprobe.corpora.conllu import read_conllu
 from neuronprobe.models import FrozenTransformer, from_package
-from neuronprobe.models.reading import length_buckets
+from neuronprobe.models.network.batches import length_buckets
 from neuronprobe.train import quiet
 from neuronprobe.types import Sentence
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from jaxtyping import install_import_hook
 
 TENSORS = (  # not where settings of any type come in, which are checked by hand
-    "types", "activations.split", "activations.store", "models.aggregation", "probes.bank", "probes.group",
+    "types", "activations.split", "activations.store", "models.network.aggregation", "probes.bank", "probes.group",
     "probes.losses", "probes.penalty", "probes.probe", "probes.score", "rankings", "studies",
 )  # fmt: skip
 install_import_hook([f"neuronprobe.{name}" for name in TENSORS], "beartype.beartype")
@@ -20,6 +20,7 @@ import torch
 
 from neuronprobe.activations import Split, Store
 from neuronprobe.activations.store import StoreWriter
+from neuronprobe.corpora import ConlluCorpus
 from neuronprobe.models import FrozenTransformer, from_package
 from neuronprobe.neurons import NeuronTable, Segment
 from neuronprobe.types import Units
@@ -90,6 +91,12 @@ def small_treebank(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         blocks = (source / f"{split}.conllu").read_text(encoding="utf-8").split("\n\n")[:n]
         (folder / f"{split}.conllu").write_text("\n\n".join(blocks) + "\n\n", encoding="utf-8")
     return {split: str(folder / f"{split}.conllu") for split in ("train", "dev", "test")}
+
+
+@pytest.fixture
+def corpus(small_treebank: dict[str, str]) -> ConlluCorpus:
+    """The same as a corpus."""
+    return ConlluCorpus(**small_treebank)
 
 
 @pytest.fixture(scope="session")

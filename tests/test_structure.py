@@ -16,25 +16,28 @@ FLOORS = {
     "train": 8,
 }  # fmt: skip
 GROUND = {"errors", "types", "neurons"}
+MODELS = {"source": 0, "network": 1, "sites": 2, "formats": 3, "transformer": 3}
+"""The floors inside `models`."""
 
 
-def room(path: Path) -> str:
-    return path.relative_to(SOURCE).parts[0].removesuffix(".py")
+def room(path: Path, house: Path = SOURCE) -> str:
+    return path.relative_to(house).parts[0].removesuffix(".py")
 
 
-def imports(path: Path) -> set[str]:
-    found = set()
+def imports(path: Path, package: str = "neuronprobe") -> set[str]:
+    """What a file imports of a package, by the first name behind the package's own."""
+    named = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.module == "neuronprobe":
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("neuronprobe."):
-            found.add(str(node.module).split(".")[1])
+        if isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path} must import by whole names"
+            named |= {f"{node.module}.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.Import):
-            found |= {alias.name.split(".")[1] for alias in node.names if alias.name.startswith("neuronprobe.")}
-    return found
+            named |= {alias.name for alias in node.names}
+    return {name.removeprefix(f"{package}.").split(".")[0] for name in named if name.startswith(f"{package}.")}
 
 
 FILES = sorted(path for path in SOURCE.rglob("*.py") if path != SOURCE / "__init__.py")
+FILES_OF_MODELS = [path for path in FILES if room(path) == "models" and path != SOURCE / "models" / "__init__.py"]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
@@ -45,14 +48,28 @@ def test_imports_go_down_only_and_siblings_do_not_meet(path: Path) -> None:
         assert is_ground or FLOORS[other] < FLOORS[here], f"{here} must not import {other}"
 
 
+@pytest.mark.parametrize("path", FILES_OF_MODELS, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_inside_models_imports_go_down_too(path: Path) -> None:
+    here = room(path, SOURCE / "models")
+    for other in imports(path, "neuronprobe.models") - {here}:
+        assert other in MODELS and MODELS[other] < MODELS[here], f"{here} must not import {other}"
+    if here == "formats":
+        names = {"neuronprobe.models.sites": {"site"}, "neuronprobe.models.network": set()}
+        assert all(imports(path, package) <= allowed for package, allowed in names.items()), (
+            "only what sites are called"
+        )
+
+
 def test_every_form_of_an_import_is_seen(tmp_path: Path) -> None:
     (tmp_path / "a.py").write_text("import neuronprobe.studies\nfrom neuronprobe import report\n", encoding="utf-8")
     (tmp_path / "b.py").write_text("def late():\n    from neuronprobe.probes.fit import Fit\n", encoding="utf-8")
     assert imports(tmp_path / "a.py") == {"studies", "report"} and imports(tmp_path / "b.py") == {"probes"}
+    assert imports(tmp_path / "b.py", "neuronprobe.probes") == {"fit"}
 
 
 def test_every_room_has_its_floor() -> None:
     assert {room(path) for path in FILES} == set(FLOORS)
+    assert {room(path, SOURCE / "models") for path in FILES_OF_MODELS} == set(MODELS)
 
 
 def test_ci_runs_the_commands_of_the_readme() -> None:

@@ -10,11 +10,11 @@ from torch import Tensor
 
 from neuronprobe.activations.extraction import read_sentences
 from neuronprobe.errors import InputError
-from neuronprobe.models import FrozenTransformer, shift, to_mean, to_value, to_zero
-from neuronprobe.models.hook import Place
-from neuronprobe.models.places import Anatomy
-from neuronprobe.models.sites import Site, preset
-from neuronprobe.models.subwords import SubwordSentence
+from neuronprobe.models import FrozenTransformer, shift
+from neuronprobe.models.network.subwords import SubwordSentence
+from neuronprobe.models.sites.finding import Anatomy
+from neuronprobe.models.sites.hook import LayerSite
+from neuronprobe.models.sites.site import Site, preset
 from tests.contracts.conftest import Folders
 from tests.families import FAMILIES, save_family, sentences
 
@@ -52,28 +52,28 @@ def test_words_have_the_hidden_states_of_their_last_subwords(name: str, family: 
 def test_a_site_has_the_input_of_its_matrix_in_every_block(name: str, site: str, family: Folders) -> None:
     if site == "attention" and name in WITHOUT_ATTENTION:
         with pytest.raises(InputError, match=r"model\.sites must be there in the model, got attention"):
-            _ = FrozenTransformer(str(family(name)), sites=site).places
+            _ = FrozenTransformer(str(family(name)), sites=site).layer_sites
         return
     model = FrozenTransformer(str(family(name)), sites=site)
-    assert [place.layer for place in model.places] == list(range(1, LAYERS + 1))
+    assert [layer_site.layer for layer_site in model.layer_sites] == list(range(1, LAYERS + 1))
     width = {"attention": 32, "mlp": 128 if name == "bloom" else 48}[site]
-    assert {place.width for place in model.places} == {width}
+    assert {layer_site.width for layer_site in model.layer_sites} == {width}
     assert {segment.heads for segment in model.neurons.segments} == {4 if site == "attention" else None}
     pieces = model.tokenise(sentences(4))
     read = model.read(pieces)
-    for place, values in zip(model.places, read, strict=True):
-        witness = torch.cat([_input_alone(model, place, piece) for piece in pieces])
+    for layer_site, values in zip(model.layer_sites, read, strict=True):
+        witness = torch.cat([_input_alone(model, layer_site, piece) for piece in pieces])
         assert relative(values, witness) < 1e-5
 
 
-def _input_alone(model: FrozenTransformer, place: Place, piece: SubwordSentence) -> Tensor:
+def _input_alone(model: FrozenTransformer, layer_site: LayerSite, piece: SubwordSentence) -> Tensor:
     """What a module gets with one sentence, whatever the order of its axes."""
     seen: list[Tensor] = []
-    module = model.network.get_submodule(place.module)
+    module = model.network.get_submodule(layer_site.module)
     handle = module.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
     alone(model, piece)
     handle.remove()
-    return seen[place.call].reshape(len(piece), place.width)[[end - 1 for _, end in piece.spans]]
+    return seen[layer_site.call].reshape(len(piece), layer_site.width)[[end - 1 for _, end in piece.spans]]
 
 
 @every_family
@@ -85,9 +85,9 @@ def test_structure_finds_what_the_preset_says(name: str, site: str, family: Fold
     batch = model.forward.inputs([SubwordSentence(list(range(3, 3 + n)), None, [], []) for n in (7, 5)])
     run = lambda: model.network(**batch, output_hidden_states=True)  # noqa: E731
     anatomy = Anatomy(model.network, run, lambda output: output.hidden_states)
-    by_structure = anatomy.places(Site(site), "a family without preset", False)
+    by_structure = anatomy.find(Site(site), "a family without preset", False)
     assert preset(name, site, False)
-    assert by_structure == anatomy.places(Site(site), name, False)
+    assert by_structure == anatomy.find(Site(site), name, False)
 
 
 @every_family
@@ -98,8 +98,8 @@ def test_an_intervention_is_read_where_it_is_made_changes_what_follows_and_leave
     pieces = model.tokenise(sentences(3))
     before = model.read(pieces)
     hooks = _n_hooks(model)
-    for segment, (start, place) in enumerate(zip(model.neurons.starts, model.places, strict=False)):
-        chosen = torch.tensor([start + 1, start + place.width - 1])
+    for segment, (start, layer_site) in enumerate(zip(model.neurons.starts, model.layer_sites, strict=False)):
+        chosen = torch.tensor([start + 1, start + layer_site.width - 1])
         with model.intervene(shift(chosen, 3.0)):
             during = model.read(pieces)
             assert torch.equal(during[segment], model.read(pieces)[segment]), "in every forward pass"
@@ -107,15 +107,15 @@ def test_an_intervention_is_read_where_it_is_made_changes_what_follows_and_leave
         expected[:, [1, -1]] += 3.0
         torch.testing.assert_close(during[segment], expected, rtol=1e-4, atol=1e-4)
         for other, (was, is_now) in enumerate(zip(before, during, strict=True)):
-            if _runs_before(model.places[other], place):
+            if _runs_before(model.layer_sites[other], layer_site):
                 torch.testing.assert_close(is_now, was, rtol=0, atol=0)
-        last = len([p for p in model.places if p.site == "residual"]) - 1
-        assert relative(during[last], before[last]) > 1e-3, f"{place.module} does nothing"
+        last = len([p for p in model.layer_sites if p.site == "residual"]) - 1
+        assert relative(during[last], before[last]) > 1e-3, f"{layer_site.module} does nothing"
     assert _n_hooks(model) == hooks
     assert all(torch.equal(was, is_now) for was, is_now in zip(before, model.read(pieces), strict=True))
 
 
-def _runs_before(one: Place, other: Place) -> bool:
+def _runs_before(one: LayerSite, other: LayerSite) -> bool:
     """The residual stream of layer i leaves block i, in which its other sites are."""
     return (one.layer, one.site == "residual") < (other.layer, other.site == "residual")
 
@@ -144,7 +144,7 @@ def test_random_weights_are_drawn_anew_by_the_seed(name: str, family: Folders) -
 def test_the_decoder_of_two_parts_is_read_and_edited(name: str, family: Folders) -> None:
     model = FrozenTransformer(str(family(name)), part="decoder", sites=["residual", "mlp", "attention"])
     pieces = model.tokenise(sentences(3))
-    read = dict(zip([(p.site, p.layer) for p in model.places], model.read(pieces), strict=True))
+    read = dict(zip([(p.site, p.layer) for p in model.layer_sites], model.read(pieces), strict=True))
     row = 0
     for piece in pieces:
         inputs = model.forward.inputs([piece])
@@ -154,53 +154,11 @@ def test_the_decoder_of_two_parts_is_read_and_edited(name: str, family: Folders)
             witness = state[0, [end - 1 for _, end in piece.spans]]
             assert relative(read["residual", layer][row : row + len(witness)], witness) < 1e-5
         row += len(piece.spans)
-    assert {p.module.split(".")[0] for p in model.places} == {"decoder"}
+    assert {p.module.split(".")[0] for p in model.layer_sites} == {"decoder"}
     assert [layer for site, layer in read if site == "attention"] == [1, 2, 3]
-    assert not any("cross" in p.module.lower() or "encdec" in p.module.lower() for p in model.places)
+    assert not any("cross" in p.module.lower() or "encdec" in p.module.lower() for p in model.layer_sites)
     encoder = FrozenTransformer(str(family(name)))
     assert encoder.fingerprint != model.fingerprint
-
-
-def test_a_part_that_is_not_there_is_refused(family: Folders) -> None:
-    with pytest.raises(InputError, match=r"model\.part must be encoder for a model of one part, got 'decoder'"):
-        _ = FrozenTransformer(str(family("bert")), part="decoder").network
-
-
-def test_interventions_set_neurons_to_values_and_means(family: Folders) -> None:
-    model = FrozenTransformer(str(family("gpt2")))
-    pieces = model.tokenise(sentences(2))
-    chosen = torch.tensor([33, 40, 70])
-    means = torch.arange(len(model.neurons)).float()
-    for intervention, expected in (
-        (to_zero(chosen), [0.0, 0.0, 0.0]),
-        (to_value(chosen, -2.5), [-2.5, -2.5, -2.5]),
-        (to_value(chosen, torch.tensor([1.0, 2.0, 3.0])), [1.0, 2.0, 3.0]),
-        (to_mean(chosen, means), [33.0, 40.0, 70.0]),
-    ):
-        with model.intervene(intervention):
-            read = torch.cat(model.read(pieces), dim=1)
-        assert torch.equal(read[:, chosen], torch.tensor(expected).expand(len(read), 3))
-    with model.intervene(to_value(chosen, 1.0), shift(chosen[:1], 2.0)):
-        read = torch.cat(model.read(pieces), dim=1)
-    assert torch.equal(read[0, chosen], torch.tensor([3.0, 1.0, 1.0]))
-    with pytest.raises(InputError, match="must be between 0 and 127"), model.intervene(to_zero(torch.tensor([128]))):
-        pass
-
-
-@pytest.mark.parametrize("values", [torch.zeros(2), torch.zeros(3, 1)])
-def test_values_of_an_intervention_are_one_or_as_many_as_neurons(values: Tensor) -> None:
-    chosen = torch.tensor([1, 2, 3])
-    assert to_value(chosen, torch.tensor(2.0)).values.tolist() == [2.0, 2.0, 2.0]
-    with pytest.raises(InputError, match="must be one, or one for each of 3 neurons"):
-        to_value(chosen, values)
-
-
-def test_an_intervention_ends_where_the_block_raises(family: Folders) -> None:
-    model = FrozenTransformer(str(family("bert")))
-    hooks = _n_hooks(model) if model.places else 0
-    with pytest.raises(KeyError), model.intervene(to_zero(torch.tensor([0]))):
-        raise KeyError
-    assert _n_hooks(model) == hooks
 
 
 def test_a_model_whose_blocks_are_not_found_is_read_and_not_edited(tmp_path: Path) -> None:
@@ -215,4 +173,4 @@ def test_a_model_whose_blocks_are_not_found_is_read_and_not_edited(tmp_path: Pat
     with pytest.raises(InputError, match=r"interventions need the model's blocks"), model.intervene():
         pass
     with pytest.raises(InputError, match=r"model\.sites must be residual"):
-        _ = FrozenTransformer(str(tmp_path), sites="mlp").places
+        _ = FrozenTransformer(str(tmp_path), sites="mlp").layer_sites

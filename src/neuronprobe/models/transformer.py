@@ -13,16 +13,17 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from neuronprobe.errors import InputError, choice, whole_number
-from neuronprobe.models.aggregation import AGGREGATIONS, OF_SENTENCES, aggregate
-from neuronprobe.models.folder import digest, find_folder
-from neuronprobe.models.forward import Forward
-from neuronprobe.models.hook import Place, Values, read, visiting
-from neuronprobe.models.inspection import Inspection
-from neuronprobe.models.interventions import Intervention, visits
-from neuronprobe.models.loading import DTYPES, PARTS, QUANTISED, Loader
-from neuronprobe.models.reading import Chunk, read_in_batches
-from neuronprobe.models.sites import ATTENTION, RESIDUAL, parse_sites
-from neuronprobe.models.subwords import POLICIES, SubwordSentence, SubwordSplitter
+from neuronprobe.models.network.aggregation import AGGREGATIONS, OF_SENTENCES, aggregate
+from neuronprobe.models.network.batches import read_in_batches
+from neuronprobe.models.network.folder import deciding_files, find_folder, package_folder
+from neuronprobe.models.network.forward import Forward
+from neuronprobe.models.network.loader import DTYPES, PARTS, QUANTISED, Loader
+from neuronprobe.models.network.subwords import POLICIES, SubwordSentence, SubwordSplitter
+from neuronprobe.models.sites.hook import LayerSite, Values, read, visiting
+from neuronprobe.models.sites.inspection import Inspection
+from neuronprobe.models.sites.interventions import Intervention, visits
+from neuronprobe.models.sites.site import ATTENTION, RESIDUAL, parse_sites
+from neuronprobe.models.source import Chunk, digest
 from neuronprobe.neurons import NeuronTable, Segment
 from neuronprobe.types import Sentence
 
@@ -107,8 +108,8 @@ class FrozenTransformer:
         """What decides the activations, without loading the network: files, sites, subwords, controls."""
         loader = self._loader
         about = {
-            "model": digest(self.folder),
-            "adapter": None if loader.adapter is None else digest(Path(loader.adapter).expanduser()),
+            "model": digest(deciding_files(self.folder)),
+            "adapter": None if loader.adapter is None else digest(deciding_files(Path(loader.adapter).expanduser())),
             "sites": [[site.name, site.pattern, site.tap] for site in self._sites],
             "layers": None if self._layers is None else list(self._layers),
             "aggregation": self.aggregation,
@@ -135,24 +136,24 @@ class FrozenTransformer:
         return Forward(self.network, self.tokenizer, self.name, self._loader.is_decoder_of_two)
 
     @cached_property
-    def places(self) -> tuple[Place, ...]:
-        """Where each segment of the neuron table is read and edited; found and checked on one short batch.
+    def layer_sites(self) -> tuple[LayerSite, ...]:
+        """Each segment of the neuron table in the network; found and checked on one short batch.
 
-        Raises InputError where a site is not there, or a check fails (`models.inspection`).
+        Raises InputError where a site is not there, or a check fails (`sites.inspection`).
         """
         inspection = Inspection(self.forward, self._loader, self.title)
-        places = inspection.places(self._sites, self._layers)
+        layer_sites = inspection.find(self._sites, self._layers)
         if self._compile:
             _compile(self.network, inspection.blocks)
-        return places
+        return layer_sites
 
     @cached_property
     def neurons(self) -> NeuronTable:
         """One segment for each site and layer that is read."""
         heads = self._loader.n_heads
         return NeuronTable(tuple(
-            Segment(place.site, place.layer, place.width, heads=heads if place.site == ATTENTION else None)
-            for place in self.places
+            Segment(one.site, one.layer, one.width, heads=heads if one.site == ATTENTION else None)
+            for one in self.layer_sites
         ))  # fmt: skip
 
     @cached_property
@@ -195,10 +196,10 @@ class FrozenTransformer:
             return aggregate(values, rows, starts, ends, self.aggregation)
 
         inputs = self.forward.inputs(batch)
-        if self.places and self.places[0].module:
-            return read(self.network, self.places, lambda: self.forward.run(inputs), pick)
+        if self.layer_sites and self.layer_sites[0].module:
+            return read(self.network, self.layer_sites, lambda: self.forward.run(inputs), pick)
         states = self.forward.states_of(self.forward.run(inputs, output_hidden_states=True))
-        return [pick(states[place.layer]) for place in self.places]
+        return [pick(states[one.layer]) for one in self.layer_sites]
 
     @contextmanager
     def intervene(self, *interventions: Intervention) -> Iterator[nn.Module]:
@@ -206,10 +207,17 @@ class FrozenTransformer:
 
         Raises InputError where a neuron is not in the neuron table, or the model's blocks could not be found.
         """
-        if not self.places[0].module:
+        if not self.layer_sites[0].module:
             raise InputError(f"interventions need the model's blocks, got {self.name!r}, in which they were not found.")
-        with visiting(self.network, visits(interventions, self.neurons, self.places)):
+        with visiting(self.network, visits(interventions, self.neurons, self.layer_sites)):
             yield self.network
+
+
+def from_package(name: str, folder: str, **options: Any) -> FrozenTransformer:
+    """The model whose folder ships inside an installed package. Raises InputError if the package is not installed."""
+    model = FrozenTransformer(str(package_folder(name, folder)), **options)
+    model.title = name
+    return model
 
 
 def _layers(given: Any) -> tuple[int, ...] | None:

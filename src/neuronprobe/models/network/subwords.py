@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from neuronprobe.errors import InputError
-from neuronprobe.models.aggregation import OF_SENTENCES
+from neuronprobe.models.network.aggregation import OF_SENTENCES
 from neuronprobe.types import Sentence
 
 POLICIES = {"too_long": ("refuse", "windows"), "no_subword": ("refuse", "drop")}

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from neuronprobe.errors import InputError
-from neuronprobe.models.hook import Place, Values, Visit
+from neuronprobe.models.sites.hook import LayerSite, Values, Visit
 from neuronprobe.neurons import Neurons, NeuronTable
 
 
@@ -43,13 +43,15 @@ def shift(neurons: Neurons, by: float | Float[Tensor, " neuron"]) -> Interventio
     return Intervention(neurons, _each(neurons, by), is_shift=True)
 
 
-def visits(interventions: Sequence[Intervention], table: NeuronTable, places: Sequence[Place]) -> dict[Place, Visit]:
-    """What is done at each place, in the order given; `places` are those of the table's segments.
+def visits(
+    interventions: Sequence[Intervention], table: NeuronTable, layer_sites: Sequence[LayerSite]
+) -> dict[LayerSite, Visit]:
+    """What is done at each of the `layer_sites`, which are those of the table's segments, in the order given.
 
     Raises InputError where a neuron is not in the table.
     """
-    found: dict[Place, Visit] = {}
-    for which, (start, place) in enumerate(zip(table.starts, places, strict=False)):
+    found: dict[LayerSite, Visit] = {}
+    for which, (start, layer_site) in enumerate(zip(table.starts, layer_sites, strict=False)):
         edits = []
         for one in interventions:
             _check(one, len(table))
@@ -57,7 +59,7 @@ def visits(interventions: Sequence[Intervention], table: NeuronTable, places: Se
             if here.any():
                 edits.append(Intervention(one.neurons[here] - start, one.values[here], one.is_shift))
         if edits:
-            found[place] = _edit(edits)
+            found[layer_site] = _edit(edits)
     return found
 
 

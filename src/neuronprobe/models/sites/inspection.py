@@ -1,4 +1,4 @@
-"""Where a model is read and edited: its sites found, and checked, when it is loaded."""
+"""The inspection of a model when it is loaded: its sites are found in the network, and checked."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from neuronprobe.errors import InputError
-from neuronprobe.models import checks
-from neuronprobe.models.forward import Forward, Inputs
-from neuronprobe.models.hook import Place, read
-from neuronprobe.models.loading import Loader
-from neuronprobe.models.places import Anatomy
-from neuronprobe.models.sites import RESIDUAL, Site
+from neuronprobe.models.network.forward import Forward, Inputs
+from neuronprobe.models.network.loader import Loader
+from neuronprobe.models.sites import checks
+from neuronprobe.models.sites.finding import Anatomy
+from neuronprobe.models.sites.hook import LayerSite, read
+from neuronprobe.models.sites.site import RESIDUAL, Site
 
 
 class Inspection:
@@ -33,30 +33,27 @@ class Inspection:
         """The modules of the blocks."""
         return self._anatomy.blocks
 
-    def places(self, sites: Sequence[Site], layers: Sequence[int] | None) -> tuple[Place, ...]:
-        """The places of all sites in all layers, or in those given; checked in a few forward passes.
+    def find(self, sites: Sequence[Site], layers: Sequence[int] | None) -> tuple[LayerSite, ...]:
+        """All sites in all layers, or in those given; checked in a few forward passes.
 
         Raises InputError where a site or layer is not there, or a check fails.
         """
         stream = self._of(Site(RESIDUAL))
         if not stream or not self._carries_all(stream):
             return self._without_blocks(sites, layers)
-        chosen = tuple(place for site in sites for place in self._in_layers(self._of(site), layers))
-        forward, network, batch = self._forward, self._forward.network, self._batch
-        checks.check_hook(network, chosen, self._states, batch, forward.run)
-        checks.check_padding(chosen, batch, lambda inputs: read(network, chosen, lambda: forward.run(inputs)))
-        checks.check_alive(network, chosen, batch, forward.run, forward.last_state_of)
+        chosen = tuple(one for site in sites for one in self._in_layers(self._of(site), layers))
+        forward, batch = self._forward, self._batch
+        checks.check_hook(forward, chosen, self._states, batch)
+        checks.check_padding(chosen, batch, lambda inputs: read(forward.network, chosen, lambda: forward.run(inputs)))
+        checks.check_alive(forward, chosen, batch)
         return chosen
 
-    def _of(self, site: Site) -> list[Place]:
-        return self._anatomy.places(site, self._loader.config.model_type, self._loader.is_decoder_of_two)
+    def _of(self, site: Site) -> list[LayerSite]:
+        return self._anatomy.find(site, self._loader.config.model_type, self._loader.is_decoder_of_two)
 
-    def _carries_all(self, stream: Sequence[Place]) -> bool:
+    def _carries_all(self, stream: Sequence[LayerSite]) -> bool:
         """Not asked of the decoder of two parts, which knows its sentence from the encoder too."""
-        forward = self._forward
-        return self._loader.is_decoder_of_two or checks.carries_all(
-            forward.network, stream, self._batch, forward.run, forward.last_state_of
-        )
+        return self._loader.is_decoder_of_two or checks.carries_all(self._forward, stream, self._batch)
 
     def _look(self) -> Anatomy:
         try:
@@ -72,27 +69,27 @@ class Inspection:
     def _with_states(self, inputs: Inputs) -> object:
         return self._forward.run(inputs, output_hidden_states=True)
 
-    def _without_blocks(self, sites: Sequence[Site], layers: Sequence[int] | None) -> tuple[Place, ...]:
+    def _without_blocks(self, sites: Sequence[Site], layers: Sequence[int] | None) -> tuple[LayerSite, ...]:
         """The residual stream as the model returns it, where no module takes it as its input (XLM)."""
         if any(site.name != RESIDUAL for site in sites):
             raise InputError(f"model.sites must be residual for {self._title!r}: its blocks were not found.")
-        places = [Place(RESIDUAL, layer, "", "output", s.shape[-1]) for layer, s in enumerate(self._states)]
+        stream = [LayerSite(RESIDUAL, layer, "", "output", s.shape[-1]) for layer, s in enumerate(self._states)]
 
-        def states(inputs: Inputs) -> list[Tensor]:
-            return list(self._forward.states_of(self._with_states(inputs)))
+        def states(inputs: Inputs) -> Sequence[Tensor]:
+            return self._forward.states_of(self._with_states(inputs))
 
-        checks.check_padding(places, self._batch, states)
-        return tuple(self._in_layers(places, layers))
+        checks.check_padding(stream, self._batch, states)
+        return tuple(self._in_layers(stream, layers))
 
-    def _in_layers(self, places: Sequence[Place], layers: Sequence[int] | None) -> list[Place]:
+    def _in_layers(self, found: Sequence[LayerSite], layers: Sequence[int] | None) -> list[LayerSite]:
         n_layers = len(self._states) - 1
         for layer in layers or ():
             if not 0 <= layer <= n_layers:
                 raise InputError(
                     f"layer must be between 0 and {n_layers} for {self._title} (0 = embeddings), got {layer}."
                 )
-        chosen = [place for place in places if layers is None or place.layer in layers]
+        chosen = [one for one in found if layers is None or one.layer in layers]
         if not chosen:
-            there = ", ".join(str(place.layer) for place in places)
-            raise InputError(f"model.layers must have a layer of site {places[0].site} ({there}), got {layers}.")
+            there = ", ".join(str(one.layer) for one in found)
+            raise InputError(f"model.layers must have a layer of site {found[0].site} ({there}), got {layers}.")
         return chosen

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from neuronprobe.errors import InputError
-from neuronprobe.models.hook import Place, Values, Visit, read, visiting
+from neuronprobe.models.network.forward import Forward, Inputs
+from neuronprobe.models.sites.hook import LayerSite, Values, Visit, read, visiting
+from neuronprobe.models.sites.site import RESIDUAL
 
-Inputs = dict[str, Tensor]
-Run = Callable[[Inputs], Any]
 TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-8}
 COARSE = 5e-2
 """Largest relative difference that padding may make: in float32, and in half precision."""
 ROWS_AT_A_TIME = 64
-FEWEST_POSITIONS = 3
 
 
 def check_shape(states: Sequence[Tensor], n_layers: int | None, width: int | None, name: str) -> None:
@@ -47,78 +45,81 @@ def check_frozen(network: nn.Module) -> None:
 
 
 @torch.no_grad()
-def check_hook(network: nn.Module, places: Sequence[Place], states: Sequence[Tensor], batch: Inputs, run: Run) -> None:
+def check_hook(forward: Forward, layer_sites: Sequence[LayerSite], states: Sequence[Tensor], batch: Inputs) -> None:
     """What the hook reads of the residual stream is what the model returns as hidden states."""
     real = batch["attention_mask"].bool()
-    for place, values in zip(places, read(network, places, lambda: run(batch)), strict=True):
-        if place.site == "residual" and not torch.allclose(
-            values[real], states[place.layer][real], rtol=1e-4, atol=1e-5
-        ):
+    found = read(forward.network, layer_sites, lambda: forward.run(batch))
+    for layer_site, values in zip(layer_sites, found, strict=True):
+        layer = layer_site.layer
+        if layer_site.site == RESIDUAL and not torch.allclose(values[real], states[layer][real], rtol=1e-4, atol=1e-5):
             raise InputError(
-                f"the hook at {place.module} must read hidden state {place.layer}, got other values; "
+                f"the hook at {layer_site.module} must read hidden state {layer}, got other values; "
                 "the model runs this module otherwise than once a pass."
             )
 
 
 @torch.no_grad()
-def check_padding(places: Sequence[Place], batch: Inputs, values: Callable[[Inputs], list[Tensor]]) -> None:
+def check_padding(
+    layer_sites: Sequence[LayerSite], batch: Inputs, values: Callable[[Inputs], Sequence[Tensor]]
+) -> None:
     """Padding changes nothing: each sentence of a padded batch has the `values` that it has alone."""
     together = values(batch)
     for row, length in enumerate(batch["attention_mask"].sum(1).tolist()):
-        one = {name: tensor[row : row + 1, :length] for name, tensor in batch.items()}
-        alone = values(one)
-        for place, here, there in zip(places, alone, together, strict=True):
-            _compare(place, here[0].double(), there[row, :length].double(), TOLERANCE.get(here.dtype, COARSE))
+        alone = values({name: tensor[row : row + 1, :length] for name, tensor in batch.items()})
+        for layer_site, here, there in zip(layer_sites, alone, together, strict=True):
+            _compare(layer_site, here[0].double(), there[row, :length].double(), TOLERANCE.get(here.dtype, COARSE))
 
 
-def _compare(place: Place, alone: Tensor, padded: Tensor, tolerance: float) -> None:
+def _compare(layer_site: LayerSite, alone: Tensor, padded: Tensor, tolerance: float) -> None:
     difference = float((padded - alone).norm() / alone.norm().clamp_min(1e-12))
     if not difference <= tolerance:
         raise InputError(
             f"activations must not depend on padding, got a relative difference of {difference:.1e} (at most "
-            f"{tolerance:g}) in layer {place.layer} at site {place.site}; the model mixes padding into its words."
+            f"{tolerance:g}) in layer {layer_site.layer} at site {layer_site.site}; the model mixes padding into its "
+            "words."
         )
 
 
 @torch.no_grad()
-def check_alive(
-    network: nn.Module, places: Sequence[Place], batch: Inputs, run: Run, last: Callable[[Any], Tensor]
-) -> None:
-    """Liveness: changing what is read changes what the model returns, at every place.
+def check_alive(forward: Forward, layer_sites: Sequence[LayerSite], batch: Inputs) -> None:
+    """Liveness: changing what is read changes what the model returns, at every site in every layer.
 
-    One sentence stands in every row of a batch, and row r is changed at place r alone; row 0 at none.
+    One sentence stands in every row of a batch, and row r is changed at the r-th of `layer_sites`; row 0 at none.
     """
-    for chosen in _some(places):
+    for chosen in _some(layer_sites):
         rows = {name: tensor[:1].expand(len(chosen) + 1, -1) for name, tensor in batch.items()}
-        with visiting(network, {place: _nudge(row) for row, place in enumerate(chosen, 1)}):
-            output = last(run(rows))
-        for row, place in enumerate(chosen, 1):
+        with visiting(forward.network, {layer_site: _nudge(row) for row, layer_site in enumerate(chosen, 1)}):
+            output = forward.last_state_of(forward.run(rows))
+        for row, layer_site in enumerate(chosen, 1):
             if not float((output[row] - output[0]).abs().max()) > 1e-6 * float(output[0].abs().max()):
                 raise InputError(
-                    f"site {place.site} must be alive, got {place.module} in layer {place.layer}: "
+                    f"site {layer_site.site} must be alive, got {layer_site.module} in layer {layer_site.layer}: "
                     "changing it changes nothing in the model's output; choose another module or tap."
                 )
 
 
 @torch.no_grad()
-def carries_all(
-    network: nn.Module, places: Sequence[Place], batch: Inputs, run: Run, last: Callable[[Any], Tensor]
-) -> bool:
-    """Whether all that the network knows of a sentence passes through each place: two sentences that are exchanged
-    there are exchanged in what it returns.
+def carries_all(forward: Forward, layer_sites: Sequence[LayerSite], batch: Inputs) -> bool:
+    """Whether all that the network knows of a sentence passes through each of `layer_sites`: two sentences that are
+    exchanged there are exchanged in what it returns.
     """
     short = int(batch["attention_mask"].sum(1).min())
     pair = {name: tensor[:, :short] for name, tensor in batch.items()}
-    whole = last(run(pair))
-    for chosen in _some(places):
+    whole = forward.last_state_of(forward.run(pair))
+    for chosen in _some(layer_sites):
         rows = {name: tensor.repeat(len(chosen), 1) for name, tensor in pair.items()}
-        with visiting(network, {place: _exchange(2 * i) for i, place in enumerate(chosen)}):
-            output = last(run(rows))
+        with visiting(forward.network, {layer_site: _exchange(2 * i) for i, layer_site in enumerate(chosen)}):
+            output = forward.last_state_of(forward.run(rows))
         for i in range(len(chosen)):
             difference = (output[2 * i : 2 * i + 2].flip(0) - whole).double().norm() / whole.double().norm()
             if not float(difference) <= TOLERANCE.get(whole.dtype, COARSE):
                 return False
     return True
+
+
+def _some(layer_sites: Sequence[LayerSite]) -> Iterator[Sequence[LayerSite]]:
+    for first in range(0, len(layer_sites), ROWS_AT_A_TIME):
+        yield layer_sites[first : first + ROWS_AT_A_TIME]
 
 
 def _exchange(row: int) -> Visit:
@@ -128,11 +129,6 @@ def _exchange(row: int) -> Visit:
         return changed
 
     return visit
-
-
-def _some(places: Sequence[Place]) -> Iterator[Sequence[Place]]:
-    for first in range(0, len(places), ROWS_AT_A_TIME):
-        yield places[first : first + ROWS_AT_A_TIME]
 
 
 def _nudge(row: int) -> Visit:

@@ -1,0 +1,1 @@
+"""Activations that other programs wrote, by the format of their files."""
