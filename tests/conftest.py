@@ -11,7 +11,7 @@ TENSORS = (  # not where settings of any type come in, which are checked by hand
 install_import_hook([f"neuronprobe.{name}" for name in TENSORS], "beartype.beartype")
 
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,10 @@ from neuronprobe.activations.store import StoreWriter
 from neuronprobe.corpora import ConlluCorpus
 from neuronprobe.models import FrozenTransformer, from_package
 from neuronprobe.neurons import NeuronTable, Segment
-from neuronprobe.types import Units
+from neuronprobe.probes import Fit, Probe
+from neuronprobe.rankings import Evidence, lca
+from neuronprobe.studies import Trained
+from neuronprobe.types import Ranking, Units
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 
@@ -168,3 +171,21 @@ def planted(make_split: MakeSplit) -> Split:
     for label, neuron in enumerate((7, 18, 25, 31)):
         activations[:, neuron] += 3.0 * (labels == label)
     return make_split(activations, labels, layers=4)
+
+
+def make_trained(
+    probe: Probe,
+    train: Split,
+    held_out: Mapping[str, Split] | None = None,
+    fit: Fit | None = None,
+    rankings: Mapping[str, Ranking] | None = None,
+    metric: str = "accuracy",
+    grid: Sequence[Probe] = (),
+) -> Trained:
+    """What studies take, around one probe: dev and test are train unless given; LCA ranks unless rankings are given."""
+    fit = fit or Fit(1e-3, 1e-4)
+    splits = {"train": train, **({"dev": train, "test": train} if held_out is None else held_out)}
+    evidence = Evidence(train, splits.get("dev", train), fit, fit.seed, probe)
+    names = [chr(ord("a") + i) if train.n_labels <= 26 else f"l{i}" for i in range(train.n_labels)]
+    found = rankings or {"lca": lca(evidence)}
+    return Trained(splits, names, fit, grid or [probe], probe, dict.fromkeys(found, lca), found, metric)
