@@ -32,10 +32,12 @@ def say(error: BaseException) -> None:
     """One line for bad input, with the traceback on request; anything else is a defect and keeps its traceback."""
     from neuronprobe.errors import InputError, one_line
 
-    is_input = isinstance(error, InputError) or type(error).__module__.startswith(("hydra.", "omegaconf.", "wandb."))
-    if WITH_TRACEBACK or not is_input:
-        import traceback
+    import traceback
 
+    raised_in = [frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__)][-1:]
+    modules = [type(error).__module__, *raised_in]
+    is_input = isinstance(error, InputError) or any(m.startswith(("hydra.", "omegaconf.", "wandb.")) for m in modules)
+    if WITH_TRACEBACK or not is_input:
         traceback.print_exception(error)
     print(f"error: {one_line(error)}", file=sys.stderr)
 

@@ -22,7 +22,7 @@ import torch
 from hydra.core.global_hydra import GlobalHydra
 
 from neuronprobe.probes import load_probe
-from neuronprobe.rankings import lca
+from neuronprobe.rankings.lca import by_mass
 from neuronprobe.report.lookup import neuron_name
 
 ROOT = Path(__file__).parents[1]
@@ -101,7 +101,7 @@ def test_the_main_job_writes_all_that_it_promises(run: Run, tmp_path: Path, caps
     probe, labels, segments = load_probe(job / "probe.safetensors")
     assert probe.weights.shape == (len(labels), 96) and sum(s["width"] for s in segments) == 96
 
-    assert [table_index(row) for row in ranking] == lca(probe.weights).order.tolist()
+    assert [table_index(row) for row in ranking] == by_mass(probe.weights).order.tolist()
     chosen = [r for r in found["rows"] if r["study"] == "lambda_search" and r["chosen"]]
     assert {(r["l1"], r["l2"]) for r in chosen} == {(probe.l1, probe.l2)}
     for split in ("dev", "test"):
@@ -118,8 +118,8 @@ def test_the_main_job_writes_all_that_it_promises(run: Run, tmp_path: Path, caps
         )
         share = predictions["oracle"].sum() / predictions["units"].sum()
         assert share == pytest.approx(oracle["value"])
-        assert predictions["ablation/mean/random-10"].shape == (2, len(predictions["units"]))
-        assert predictions["retraining/top-10"].shape == predictions["units"].shape
+        assert predictions["ablation/mean/lca/random-10"].shape == (199, len(predictions["units"]))
+        assert predictions["retraining/lca/top-10"].shape == predictions["units"].shape
 
     page = (job / "report.md").read_text()
     line = next(line for line in page.splitlines() if line.startswith(f"| {probe.l1:g} | {probe.l2:g} |"))
@@ -138,8 +138,8 @@ def test_the_main_job_writes_all_that_it_promises(run: Run, tmp_path: Path, caps
     for expected in (
         "oracle (all neurons)",
         "λ1, λ2 chosen on dev",
-        "most salient",
-        "beat",
+        "most salient by lca",
+        "No verdict",
         str(job),
         "10% (10), rest",
     ):
@@ -176,7 +176,7 @@ def test_all_studies_run_in_one_job(run: Run, tmp_path: Path) -> None:
                    and r["split"] == "test")  # fmt: skip
     assert selective[0]["value"] == pytest.approx(oracle["value"] - control["value"])
     with np.load(tmp_path / "job" / "predictions.npz", allow_pickle=False) as predictions:
-        share = predictions["selectivity/all-2"].sum() / predictions["units"].sum()
+        share = predictions["selectivity/control-all"][2].sum() / predictions["units"].sum()
     draw = next(r for r in rows if r["study"] == "selectivity" and r["draw"] == 2 and r["k"] == 96
                 and r["split"] == "test")  # fmt: skip
     assert share == pytest.approx(draw["value"])
@@ -205,8 +205,9 @@ def test_sites_are_told_apart_all_the_way(run: Run, tmp_path: Path) -> None:
              for row in ranked}  # fmt: skip
     assert heads == {("residual", "", ""), ("mlp", "", ""), ("attention", 0, "0"), ("attention", 1, "1")}
     salient = [
-        r for r in results(tmp_path / "job")["rows"] if (r["study"], r["metric"]) == ("ranking", "salient_neurons")
-    ]
+        r for r in results(tmp_path / "job")["rows"]
+        if (r["study"], r["metric"], r["ranking"]) == ("ranking", "salient_neurons", "lca")
+    ]  # fmt: skip
     assert [(row["site"], row["layer"]) for row in salient] == [
         ("residual", 0), ("residual", 1), ("residual", 2), ("mlp", 1), ("mlp", 2),
         ("attention", 1), ("attention", 2),
@@ -249,8 +250,9 @@ def test_every_number_on_the_page_is_a_row(run: Run, tmp_path: Path) -> None:
     run()
     found = results(tmp_path / "job")
     page = (tmp_path / "job" / "report.md").read_text().split("\nSeconds:")[0]
-    values = [row[key] for row in found["rows"] for key in ("value", "low", "high", "k", "l1", "l2", "layer", "neuron",
-              "support", "rank", "share", "mass", "chance", "n_draws", "earned", "p", "fewest") if row.get(key) is not None]  # fmt: skip
+    keys = ("value", "low", "high", "k", "l1", "l2", "layer", "neuron", "support", "rank", "share", "mass", "chance",
+            "n_draws", "earned", "p", "fewest")  # fmt: skip
+    values = [row[key] for row in found["rows"] for key in keys if row.get(key) is not None]
     known = {f"{v:{form}}" for v in values for form in (".0f", ",.0f", ".1f", "g", "+.1f")}
     known |= {f"{100 * v:{form}}" for v in values for form in (".1f", ".3g", "+.1f", ".0f")}
     known |= {f"{v:{form}}" for v in values for form in (".3f", ".2g")} | {"95", "0", "1", "2", "90"}
@@ -494,7 +496,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "no such search": ({"search": "grid"}, r"Could not find 'search/grid'.*score"),
     "alpha": ({"search__alpha": -1}, r"search\.alpha must be a number of at least 0, got -1"),
     "no such ranking": ({"ranking": "best"}, r"Could not find 'ranking/best'.*lca"),
-    "ranking target": ({"ranking___target_": "neuronprobe.rankings.best"}, r"ranking can't be .*rankings\.best"),
+    "ranking target": ({"ranking__lca___target_": "neuronprobe.rankings.best"}, r"ranking can't be .*rankings\.best"),
     "no such callbacks": ({"callbacks": "all"}, r"Could not find 'callbacks/all'.*default, full, none"),
     "draws": ({"callbacks__ablation__draws": 0}, r"callbacks\.ablation\.draws must be a whole number of at least 1"),
     "sizes": ({"callbacks__retraining__sizes": 0.1}, r"callbacks\.retraining\.sizes must be a list of counts"),
@@ -529,9 +531,11 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "no minimal set": (
         {"callbacks": "full", "callbacks__minimal_set": "null"},
-        r"callbacks must hold MinimalSet before Selectivity",
+        r"callbacks must hold minimal_set for selectivity",
     ),
-    "no ranking": ({"callbacks__ranking": "null"}, r"callbacks must hold NeuronRanking before Ablation"),
+    "no ranking": ({"ranking": "[]"}, r"ranking must be one or more rankings, got none"),
+    "null for a list": ({"ranking": "null"}, r"must be a string or a list"),
+    "epochs of the trainer": ({"trainer__max_epochs": 1}, r"trainer\.max_epochs must be probe\.epochs .*got 1"),
     "search share": ({"search__share": 2}, r"search\.share must be a number from 1e-06 to 1, got 2"),
 }  # fmt: skip
 

@@ -13,13 +13,17 @@ from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
+from neuronprobe.activations import Split
 from neuronprobe.build import build, construct
 from neuronprobe.callbacks import StudyCallback
 from neuronprobe.corpora import SPLITS
+from neuronprobe.probes import Fit, Member
+from neuronprobe.rankings import Evidence
 from neuronprobe.types import Ranking, Sentence
 from tests.contracts.conftest import Folders
 from tests.families import FAMILIES
 
+PLANTED_FIT = Fit(1e-3, 1e-4, epochs=4, batch_size=64, lr=0.01)
 CONF = Path(__file__).parents[2] / "conf"
 FILES = sorted(CONF.glob("*/*.yaml"))
 
@@ -64,7 +68,7 @@ def model_overrides(name: str, family: Folders) -> list[str]:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_a_yaml_constructs_what_its_group_promises(
-    path: Path, tmp_path: Path, files: Files, family: Folders, request: pytest.FixtureRequest
+    path: Path, tmp_path: Path, files: Files, family: Folders, planted: Split, request: pytest.FixtureRequest
 ) -> None:
     group, name = path.parent.name, path.stem
     if (group, name) == ("model", "minilm"):
@@ -77,7 +81,8 @@ def test_a_yaml_constructs_what_its_group_promises(
         job = build(config)
         assert job.studies[0].name == "lambda_search" and (config.paper is None or config.paper in name)
         return
-    check(group, construct(config, group) if group != "activations" else config)
+    evidence = Evidence(planted, planted, PLANTED_FIT, 0, PLANTED_FIT([Member(1e-3, 1e-4)], planted)[0])
+    check(group, construct(config, group) if group != "activations" else config, evidence)
 
 
 @pytest.mark.parametrize(("corpus", "name"), PAIRS)
@@ -100,7 +105,7 @@ def arrays(folder: Path) -> Path:
     return folder
 
 
-def check(group: str, made: Any) -> None:
+def check(group: str, made: Any, evidence: Evidence) -> None:
     if group == "corpus":
         for split in SPLITS:
             assert isinstance(next(made.sentences(split)), Sentence)
@@ -110,8 +115,11 @@ def check(group: str, made: Any) -> None:
         assert made.fingerprint and made.level == "word"
         assert len(made.neurons) == sum(segment.width for segment in made.neurons.segments)
     elif group == "ranking":
-        ranking = made(torch.tensor([[1.0, -3.0, 0.5], [0.1, 0.2, 2.0]]))
-        assert isinstance(ranking, Ranking) and sorted(ranking.order.tolist()) == [0, 1, 2]
+        (rank,) = made.values()
+        ranking = rank(evidence)
+        assert isinstance(ranking, Ranking) and sorted(ranking.order.tolist()) == list(range(40))
+        assert 0 <= ranking.earned <= 40 and ranking.by_label.shape == (4, 40) and list(made) == [ranking.name]
+        assert len(set(ranking.order[:8].tolist()) & {7, 18, 25, 31}) == 4, "what was planted is in the top"
     elif group == "probe":
         assert made.reference in {(member.l1, member.l2) for member in made.grid()} and len(made.grid()) <= 25
     elif group == "search":

@@ -17,6 +17,8 @@ from neuronprobe.report.lookup import (
     first,
     layer_name,
     n_neurons,
+    of_primary,
+    rankings,
     sizes,
     subset_row,
 )
@@ -27,8 +29,9 @@ STYLE = {
     "random": ("#5f6368", "s", "random (mean and range of draws)"),
     "layer_matched": ("#9aa0a6", "D", "random, same layers"),
     "bottom": ("#c4501b", "v", "bottom"),
-    "magnitude": ("#3c8c5a", "x", "by mean weight"),
 }
+OTHERS = (("#3c8c5a", "x"), ("#8a4fa0", "+"), ("#b8860b", "^"), ("#1b9aaa", "*"))
+"""Colours and markers of the tops of other rankings."""
 
 
 def draw_layers(rows: Sequence[PlainRow], path: Path) -> None:
@@ -53,15 +56,18 @@ def draw_accuracy(rows: Sequence[PlainRow], path: Path, metric: str = "accuracy"
     """Lines: the metric on test against neurons kept, for each set; ablated with both fills, and retrained."""
     from matplotlib import pyplot as plt
 
+    n_all = n_neurons(rows) or 1
     figure, panels = plt.subplots(1, 3, figsize=(12, 3.6), sharey=True, layout="constrained")
     kept: list[tuple[str, dict[str, str]]] = [(f"kept, {how}", {"fill": fill}) for fill, how in FILLS.items()]
     for axes, (title, more) in zip(panels, [*kept, ("retrained", {})], strict=True):
         study = "ablation" if more else "retraining"
-        for name in STYLE:
-            _line(axes, rows, study, name, metric, more)
+        for name, style in STYLE.items():
+            _line(axes, of_primary(rows), study, name, metric, more, style, n_all)
+        for name, (color, marker) in zip(rankings(rows)[1:], OTHERS, strict=False):
+            _line(axes, find(rows, ranking=name), study, "top", metric, more, (color, marker, f"top by {name}"), n_all)
         _reference(axes, rows, metric)
         axes.set(xlabel="neurons kept, % (log scale)", xscale="log", title=title, ylim=(0, 1))
-        ticks = sorted({100 * k / (n_neurons(rows) or k) for k in sizes(rows, study)})
+        ticks = sorted({100 * k / n_all for k in sizes(rows, study)})
         axes.set_xticks(ticks, [f"{tick:.2g}" for tick in ticks])
         axes.minorticks_off()
         _plain(axes)
@@ -108,13 +114,15 @@ def _heat_map(axes: Any, found: Sequence[PlainRow], title: str) -> None:
     axes.set(xlabel="λ1", ylabel="λ2", title=f"{title} on dev")
 
 
-def _line(axes: Any, rows: Sequence[PlainRow], study: str, name: str, metric: str, more: dict[str, str]) -> None:
-    total = n_neurons(rows) or 1
+def _line(
+    axes: Any, rows: Sequence[PlainRow], study: str, name: str, metric: str, more: dict[str, str],
+    style: tuple[str, str, str], total: int,
+) -> None:  # fmt: skip
     found = [row for k in sizes(rows, study) if (row := subset_row(rows, study, name, k, metric, **more)) is not None]
     if not found:
         return
     shares = [100 * row["k"] / total for row in found]
-    color, marker, label = STYLE[name]
+    color, marker, label = style
     values = [row["value"] for row in found]
     axes.plot(shares, values, color=color, marker=marker, markersize=4, linewidth=1.6, label=label)
     if name == "random":

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from neuronprobe.errors import InputError
-from neuronprobe.report.lookup import count, find, first, percent, subset_row
+from neuronprobe.report.lookup import count, find, first, of_primary, percent, subset_row
 from neuronprobe.report.results import read_results
 
 
@@ -33,7 +33,7 @@ def join(folder: Path, console: Console) -> Path:
 
 
 def _figures(results: dict[str, Any]) -> list[str]:
-    rows = results["rows"]
+    rows = of_primary(results["rows"])
     oracle, k = first(rows, study="oracle", metric="accuracy", split="test"), count(rows, 0.1)
     overlaps = find(rows, study="stability", metric="overlap", set="top", over="resamples")
     stable = [row for row in overlaps if abs(row["share"] - 0.05) < 0.003]

@@ -34,6 +34,20 @@ def first(rows: Iterable[PlainRow], **wanted: Any) -> PlainRow | None:
     return next(iter(find(rows, **wanted)), None)
 
 
+def rankings(rows: Iterable[PlainRow]) -> list[str]:
+    """The rankings of a job, the primary one first."""
+    rows = list(rows)
+    order = [row["ranking"] for row in rows if row["study"] in ("ranking", "ablation") and row["ranking"]]
+    return list(dict.fromkeys([*order, *(row["ranking"] for row in rows if row["ranking"])]))
+
+
+def of_primary(rows: Iterable[PlainRow]) -> list[PlainRow]:
+    """The rows that are about the primary ranking, or about none."""
+    rows = list(rows)
+    primary = next(iter(rankings(rows)), None)
+    return [row for row in rows if row["ranking"] in (None, primary)]
+
+
 def n_neurons(rows: Iterable[PlainRow]) -> int | None:
     """How many neurons the oracle has."""
     row = first(rows, study="oracle")

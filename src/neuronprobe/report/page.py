@@ -18,14 +18,15 @@ from neuronprobe.report.lookup import (
     n_neurons,
     neuron_name,
     notes,
+    of_primary,
     percent,
+    rankings,
     sizes,
     subset_row,
 )
 from neuronprobe.report.sections import sections
 from neuronprobe.report.summary import SETS, lambda_text, search_text, skew_text
 
-SHOWN = (*SETS, "magnitude")
 REACHED = ("objective", "kkt_residual", "exact_zeros")
 """How far training came: objective on train, largest violation of the optimum's conditions, share of zero weights."""
 
@@ -33,7 +34,7 @@ REACHED = ("objective", "kkt_residual", "exact_zeros")
 def write_report(folder: Path, results: dict[str, Any], title: str) -> Path:
     """Write report.md with its two figures into a job's folder."""
     rows = results["rows"]
-    draw_layers(rows, folder / "salient_neurons_per_layer.png")
+    draw_layers(of_primary(rows), folder / "salient_neurons_per_layer.png")
     draw_accuracy(rows, folder / "accuracy_by_neurons_kept.png", metric_of(results["config"]))
     draw_grid(rows, folder / "lambda_grid.png")
     path = folder / "report.md"
@@ -41,7 +42,8 @@ def write_report(folder: Path, results: dict[str, Any], title: str) -> Path:
     return path
 
 
-def _page(results: dict[str, Any], rows: Sequence[PlainRow], title: str) -> Iterator[str]:
+def _page(results: dict[str, Any], every: Sequence[PlainRow], title: str) -> Iterator[str]:
+    names, rows = rankings(every), of_primary(every)
     yield f"# {title}\n"
     yield f"{results['verdict']}\n"
     if skewed := skew_text(rows, metric_of(results["config"])):
@@ -59,12 +61,13 @@ def _page(results: dict[str, Any], rows: Sequence[PlainRow], title: str) -> Iter
     yield from _grid(rows)
     for metric in dict.fromkeys((metric_of(results["config"]), *METRIC_NAMES)):
         yield f"\n## Oracle and subsets, {METRIC_NAMES[metric]} on test\n"
-        yield from _subsets(rows, metric)
-    for heading, header, body in sections(rows, results["config"]):
+        yield from _subsets(every, metric)
+    for heading, header, body in sections(every, results["config"]):
         yield f"\n## {heading}\n"
         yield from _table(header, body)
-    yield "\n## Most salient neurons\n"
-    yield from _neurons(rows)
+    for name in names:
+        yield f"\n## Most salient neurons by {name}\n"
+        yield from _neurons(find(every, ranking=name))
     yield "\n## Labels\n"
     yield from _labels(rows)
     seconds = ", ".join(f"{stage} {s:.1f}" for stage, s in results["seconds"].items())
@@ -132,7 +135,8 @@ def _how_searched(rows: Sequence[PlainRow]) -> str:
     return f"In S, top and bottom {how}; on dev."
 
 
-def _subsets(rows: Sequence[PlainRow], metric: str) -> Iterator[str]:
+def _subsets(every: Sequence[PlainRow], metric: str) -> Iterator[str]:
+    rows, others = of_primary(every), rankings(every)[1:]
     total = n_neurons(rows) or 1
     oracle = first(rows, study="oracle", metric=metric, split="test")
     yield f"Oracle {percent(oracle)}, {total:,} neurons.\n"
@@ -140,7 +144,8 @@ def _subsets(rows: Sequence[PlainRow], metric: str) -> Iterator[str]:
     kept = [("ablation", f"kept, {how}", {"fill": fill}) for fill, how in FILLS.items()]
     for study, how, more in (*kept, ("retraining", "retrained", {})):
         for k in sizes(rows, study):
-            found = [subset_row(rows, study, name, k, metric, **more) for name in SHOWN]
+            found = [subset_row(rows, study, name, k, metric, **more) for name in SETS]
+            found += [subset_row(every, study, "top", k, metric, ranking=name, **more) for name in others]
             cells = [percent(row) + (draws_text(row) if row else "") for row in found]
             gain = {"metric": f"{metric}_difference", "against": "random", "k": k, "split": "test"}
             row = first(rows, study=study, **gain, **more)
@@ -148,10 +153,13 @@ def _subsets(rows: Sequence[PlainRow], metric: str) -> Iterator[str]:
             body.append([f"{how}, {100 * k / total:.3g} % ({k:,})", *cells, percent(row) + odds])
     what = "area" if metric == "accuracy" else f"{metric}_area"
     for _, how, more in kept:
-        areas = [first(rows, study="ablation_curve", metric=what, set=name, split="test", **more) for name in SHOWN]
+        curve: dict[str, Any] = {"study": "ablation_curve", "metric": what, "split": "test", **more}
+        areas = [first(rows, **curve, set=name) for name in SETS]
+        areas += [first(every, **curve, set="top", ranking=name) for name in others]
         if any(areas):
             body.append([f"{how}, mean over the shares (area)", *map(percent, areas), "-"])
-    header = ("neurons", "top", "random", "random, same layers", "bottom", "by mean weight", "top − random")
+    header = ("neurons", "top", "random", "random, same layers", "bottom", *(f"top by {name}" for name in others))
+    header = (*header, "top − random")
     yield from _table(header, body)
     yield from (f"\n{note}" for note in notes(find(rows, split="test")))
 
@@ -159,7 +167,7 @@ def _subsets(rows: Sequence[PlainRow], metric: str) -> Iterator[str]:
 def _neurons(rows: Sequence[PlainRow]) -> Iterator[str]:
     found = find(rows, study="ranking", metric="mass_of_heavier_neurons")
     block = first(rows, study="ranking", metric="first_block")
-    if block is not None:
+    if block is not None and block["value"] > 1:
         yield f"The first {block['value']:.0f} neurons tie: each is some label's heaviest.\n"
     body = [[str(row["rank"]), neuron_name(row), ", ".join(row["labels"])] for row in found]
     yield from _table(("rank", "(layer, index)", "salient for"), body)

@@ -97,7 +97,10 @@ def _ours(rows: Sequence[PlainRow], line: dict[str, str]) -> PlainRow | None:
     if line["set"] == "random" and metric == "accuracy":
         metric = "mean_accuracy"
     found = find(rows, study=line["study"], set=line["set"], metric=metric)
-    found = [row for row in found if row["split"] == ("dev" if metric == "neurons" else "test")]
+    if line["set"] == "magnitude":  # the paper's set is the top of a ranking here
+        found = find(rows, study=line["study"], set="top", ranking="magnitude", metric=metric)
+    split = "dev" if metric == "neurons" else "test"
+    found = [row for row in found if row["split"] == split and row.get("fill") in (None, "zero")]
     if line["tolerance"]:
         found = [row for row in found if row.get("tolerance") == float(line["tolerance"])]
     elif line["share"]:

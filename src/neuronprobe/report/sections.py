@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from neuronprobe.report.lookup import PlainRow, find, first, layer_name, percent
+from neuronprobe.report.lookup import PlainRow, find, first, layer_name, of_primary, percent
 from neuronprobe.report.papers import beside_paper, labels_remark, properties_of, settings_line
 
 MOST_PAIRS = 10
@@ -21,8 +21,9 @@ class Section(NamedTuple):
 
 def sections(rows: Sequence[PlainRow], config: Mapping[str, Any]) -> Iterator[Section]:
     """The sections of the studies that these rows hold."""
+    every, rows = rows, of_primary(rows)
     found = [_stability(rows), _minimal_set(rows), _selectivity(rows), _layers(rows), _labels(rows), _sharing(rows)]
-    found.append(_beside_paper(rows, config))
+    found.append(_beside_paper(every, config))
     yield from (section for section in found if section.body)
 
 

@@ -16,7 +16,9 @@ from neuronprobe.report.lookup import (
     first,
     neuron_name,
     notes,
+    of_primary,
     percent,
+    rankings,
     short,
     subset_row,
 )
@@ -58,20 +60,29 @@ def print_summary(
     console: Console, rows: Sequence[PlainRow], verdict: str, where: Sequence[str], metric: str = "accuracy"
 ) -> None:
     """Baselines, oracle, chosen λ, top/random/bottom, the first neurons, the verdict, and where things lie."""
+    names, rows = rankings(rows), of_primary(rows)
     table = Table(f"{METRIC_NAMES[metric]} on test, % [95 %]", "", title="Linguistic Correlation Analysis")
     for name, label in (("majority", "most frequent label"), ("word_majority", "most frequent label per word type")):
         table.add_row(label, percent(first(rows, study="baseline", set=name, split="test", metric=metric)))
     table.add_row("oracle (all neurons)", percent(first(rows, study="oracle", metric=metric, split="test")))
     table.add_row("λ1, λ2 chosen on dev", lambda_text(rows))
+    if trained := batch_text(rows):
+        table.add_row("trained in", trained)
     console.print(table)
     subsets, remarks = _subset_table(rows, metric)
     console.print(subsets, *remarks, sep="\n")
-    console.print(f"most salient: {neurons_text(rows)}")
+    console.print(f"most salient by {names[0] if names else 'none'}: {neurons_text(rows)}")
     for line in (stability_text(rows), skew_text(rows, metric), search_text(rows), verdict):
         if line:
             console.print(line)
     for line in where:
         console.print(line, soft_wrap=True)
+
+
+def batch_text(rows: Sequence[PlainRow]) -> str:
+    """How the probes were trained; empty where there are no batches."""
+    row = first(rows, study="training", metric="optimizer_steps")
+    return "" if row is None else f"{row['value']:,.0f} optimizer steps with batches of {row['batch_size']:,}"
 
 
 def lambda_text(rows: Sequence[PlainRow]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from neuronprobe.report.lookup import METRIC_NAMES, PlainRow, count, find, first
+from neuronprobe.report.lookup import METRIC_NAMES, PlainRow, count, find, first, of_primary
 
 SHARES = (0.1, 0.2)
 FILLS = ("zero", "mean")
@@ -34,6 +34,7 @@ def judge(rows: Sequence[PlainRow], metric: str = "accuracy") -> Verdict:
     where one was measured), the most frequent label where the interval of the difference stays above 0; with zero fill
     and with mean fill. Withheld where the ranking can't be judged, with the reason.
     """
+    rows = of_primary(rows)
     ks = [k for share in SHARES if (k := count(rows, share)) and _differences(rows, metric, "random", k)]
     if not ks:
         return Verdict("Whether top beats random sets was not measured: no ablation at 10 or 20 %.", ())

@@ -41,8 +41,7 @@ def ablation(
     filled = _biases(trained.probe, kept, trained.train)
     biases = [torch.stack([*own, majority.bias]) for own in filled.values()]
     found = {
-        name: scores([*kept, majority], biases, split, predictions=trained.metric != "accuracy" and name == "test")
-        for name, split in trained.held_out.items()
+        name: scores([*kept, majority], biases, split, trained.keeps(name)) for name, split in trained.held_out.items()
     }
     rows: list[Row] = []
     correct: dict[str, Tensor] = {}

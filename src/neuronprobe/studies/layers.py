@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from neuronprobe.neurons import Neurons, NeuronTable
-from neuronprobe.probes import Counts, score
+from neuronprobe.probes import Counts
 from neuronprobe.studies.intervals import Bootstrap
 from neuronprobe.studies.trained import Trained
 from neuronprobe.types import Result, Row
@@ -50,8 +50,7 @@ def layers(trained: Trained) -> Result:
     kinds = ([chosen.neurons for chosen in own] for own in (sets[:half], sets[half:]))
     probes = [probe for kind in kinds for probe in trained.retrain(kind)]
     rows, correct = [], {}
-    for name, split in trained.held_out.items():
-        found = score(probes, split)
+    for name, found in trained.scored(probes).items():
         about = trained.about(mode="retrained", split=name)
         rows += _rows(sets, found, Bootstrap(found.units, trained.seed), len(trained.table), about)
         if name == "test":

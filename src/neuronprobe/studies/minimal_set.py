@@ -161,7 +161,7 @@ def _beside(minima: Sequence[Minimum], tops: TopSets, trained: Trained, ranking:
     sets = neuron_sets(own, trained.table, n_draws, ("top", "random", "bottom"), trained.seed)
     others = iter(trained.retrain([s.neurons for s in sets if s.name != "top"]))
     probes = [tops.probes[s.k] if s.name == "top" else next(others) for s in sets]
-    scored = {name: score([*probes, trained.probe], split) for name, split in trained.held_out.items()}
+    scored = trained.scored([*probes, trained.probe])
     found = compare("redundancy", "retrained", trained, sets, probes, scored, oracle=len(sets))
     rows = [
         replace(row, study=_study(row), flags={**row.flags, "tolerance": minimum.tolerance})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from neuronprobe.probes import score
 from neuronprobe.studies.comparison import compare
 from neuronprobe.studies.sets import neuron_sets, sizes
 from neuronprobe.studies.trained import Trained
@@ -16,6 +15,4 @@ def retraining(trained: Trained, values: Sequence[int | float], draws: int, rank
     n_draws = dict.fromkeys(sizes(values, len(trained.table)), draws)
     sets = neuron_sets(trained.of(rankings), trained.table, n_draws, ("top", "random", "bottom"), trained.seed)
     probes = trained.retrain([chosen.neurons for chosen in sets])
-    predictions = trained.metric != "accuracy"
-    scored = {name: score(probes, split, predictions) for name, split in trained.held_out.items()}
-    return compare("retraining", "retrained", trained, sets, probes, scored)
+    return compare("retraining", "retrained", trained, sets, probes, trained.scored(probes))

@@ -13,7 +13,7 @@ from torch import Tensor
 from neuronprobe.activations import Split
 from neuronprobe.errors import InputError, choice
 from neuronprobe.neurons import Neurons, NeuronTable
-from neuronprobe.probes import Fit, Member, Probe
+from neuronprobe.probes import Counts, Fit, Member, Probe, score
 from neuronprobe.rankings import Evidence, Rank
 from neuronprobe.types import Ranking
 
@@ -84,6 +84,14 @@ class Trained:
     def retrain(self, sets: Sequence[Neurons]) -> list[Probe]:
         """New probes on these neurons alone, with the λ and seed of the chosen one; one bank."""
         return self.fit([self.member(neurons) for neurons in sets], self.train)
+
+    def scored(self, probes: Sequence[Probe]) -> dict[str, Counts]:
+        """What probes get right on dev and on test, with all that the job's metric needs for intervals."""
+        return {name: score(probes, split, self.keeps(name)) for name, split in self.held_out.items()}
+
+    def keeps(self, split: str) -> bool:
+        """Whether predictions are kept: macro-F1 has intervals on test."""
+        return split == "test" and self.metric != "accuracy"
 
     def member(self, neurons: Neurons | None = None, **own: Any) -> Member:
         """A member with the λ and seed of the chosen probe."""
