@@ -38,7 +38,7 @@ def corpus(small_treebank: dict[str, str]) -> ConlluCorpus:
 def module(
     corpus: ConlluCorpus, model: Any, folder: Path, name: str = "upos", **settings: Any
 ) -> ActivationsDataModule:
-    return ActivationsDataModule(corpus, WordProperty(name), model, str(folder), batch_size=32, **settings)
+    return ActivationsDataModule(corpus, WordProperty(name), model, str(folder), **settings)
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:

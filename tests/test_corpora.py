@@ -10,7 +10,7 @@ import conllu
 import pytest
 
 import neuronprobe.corpora
-from neuronprobe.corpora import SPLITS, ColumnsCorpus, ConlluCorpus, forms_digest, starter
+from neuronprobe.corpora import SPLITS, ColumnsCorpus, ConlluCorpus, Forms, starter
 from neuronprobe.corpora.conllu import read_conllu
 from neuronprobe.errors import InputError
 from neuronprobe.types import Sentence
@@ -92,7 +92,9 @@ def test_the_digest_sees_words_and_sentence_ends_but_no_labels(tmp_path: Path) -
     def digest(text: str) -> tuple[str, int, int]:
         path = tmp_path / "x.conllu"
         path.write_text(text)
-        return forms_digest(read_conllu(path))
+        forms = Forms()
+        list(forms.of(read_conllu(path)))
+        return forms.digest, forms.n_sentences, forms.n_words
 
     two = WORD + WORD.replace("1\tIt", "2\tis")
     assert digest(two)[1:] == (1, 2)

@@ -6,7 +6,6 @@ import pytest
 
 from neuronprobe.errors import InputError
 from neuronprobe.properties import LabelSet, WordProperty, collect
-from neuronprobe.properties.labels import unknown_labels
 from neuronprobe.types import UNKNOWN, Sentence
 
 SENTENCES = [
@@ -29,13 +28,14 @@ def test_a_property_that_is_not_there_names_those_that_are() -> None:
 
 def test_labels_that_train_lacks_are_counted_and_never_remapped() -> None:
     units = list(WordProperty("upos").units(SENTENCES))
-    labels = LabelSet.of(units[:2], "upos")
+    labels = LabelSet.of([unit.label for unit in units[:2]], "upos")
     assert labels.names == ("DET", "NOUN")
-    assert collect(units, labels, 2).labels.tolist() == [0, 1, UNKNOWN - 1, UNKNOWN]  # VERB, PUNCT
-    assert collect(units, labels, 2).n_unknown == 2
-    assert unknown_labels(units, labels) == {"VERB": 1, "PUNCT": 1}
+    found = collect(units)
+    assert found.units(labels, 2).labels.tolist() == [0, 1, UNKNOWN - 1, UNKNOWN]  # VERB, PUNCT
+    assert found.units(labels, 2).n_unknown == 2
+    assert found.unknown(labels) == {"VERB": 1, "PUNCT": 1}
 
 
 def test_one_label_is_not_enough() -> None:
     with pytest.raises(InputError, match="property upos must have at least 2 labels in train, got 1: DET"):
-        LabelSet.of(list(WordProperty("upos").units(SENTENCES))[:1], "upos")
+        LabelSet.of([next(WordProperty("upos").units(SENTENCES)).label], "upos")

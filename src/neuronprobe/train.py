@@ -82,7 +82,9 @@ def _run(config: DictConfig, folder: Path, plain: Any, seconds: dict[str, float]
     with _clock(seconds, "activations"):
         job.data.prepare_data()
         job.data.setup()
-    rows = _corpus_rows(job)  # again, without the words that were dropped
+    if any(found["words_dropped"] for found in job.data.counts.values()):
+        rows = _corpus_rows(job)  # without the words that were dropped
+    rows += _dropped_rows(job)
     train, dev = job.data.split("train"), job.data.split("dev")
     fit = job.fit.related(train, getattr(job.data.corpus, "batch_size", None))
     fit.warn_if_short(train)
@@ -124,8 +126,12 @@ def _corpus_rows(job: Job) -> list[Row]:
     data = job.data
     words = {name: reading.n_words for name, reading in data.readings.items()}
     unknown = {name: len(data.unknown(name)) for name in data.readings}
-    dropped = [Row("corpus", what, float(n), split=s) for s, found in data.counts.items() for what, n in found.items()]
-    return corpus_summary(data.units, words, unknown) + baselines(data.units, job.fit.seed) + dropped
+    return corpus_summary(data.units, words, unknown) + baselines(data.units, job.fit.seed)
+
+
+def _dropped_rows(job: Job) -> list[Row]:
+    counts = job.data.counts
+    return [Row("corpus", what, float(n), split=s) for s, found in counts.items() for what, n in found.items()]
 
 
 def _write(job: Job, folder: Path, plain: Any, rows: list[Row], seconds: dict[str, float], console: Console) -> None:

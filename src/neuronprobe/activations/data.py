@@ -19,12 +19,12 @@ from neuronprobe.activations.extraction import extract
 from neuronprobe.activations.live import LiveStore
 from neuronprobe.activations.split import BatchStream, Split
 from neuronprobe.activations.store import DTYPES, Store, StoreError, StoreWriter, store_name
-from neuronprobe.corpora import SPLITS, Corpus, forms_digest
+from neuronprobe.corpora import SPLITS, Corpus, Forms
 from neuronprobe.errors import InputError, choice, number, whole_number
 from neuronprobe.models import Source
 from neuronprobe.properties import LabelSet, SentenceProperty, WordProperty, collect
-from neuronprobe.properties.labels import unknown_labels, without_rows
-from neuronprobe.types import Batch, Unit, Units
+from neuronprobe.properties.labels import Collected, without_rows
+from neuronprobe.types import Batch, Units
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ _AGGREGATIONS = {"word": "last, first, average or max", "sentence": "sentence_cl
 class Reading:
     """What one pass over a split found: its units, the digest of its forms, and what is counted."""
 
-    units: list[Unit]
+    units: Collected
     forms: str
     n_sentences: int
     n_words: int
@@ -90,16 +90,20 @@ class ActivationsDataModule(pl.LightningDataModule):
     @cached_property
     def labels(self) -> LabelSet:
         """The label set, from train."""
-        return LabelSet.of(self.readings["train"].units, self.prop.name)
+        return LabelSet.of(self.readings["train"].units.names, self.prop.name)
+
+    @property
+    def units(self) -> dict[str, Units]:
+        """The units of each split as tensors; once the stores are open, without those whose words were dropped."""
+        return {name: split.units for name, split in self._splits.items()} or self._all_units
 
     @cached_property
-    def units(self) -> dict[str, Units]:
-        """The units of each split as tensors."""
-        return {name: collect(r.units, self.labels, r.n_sentences) for name, r in self.readings.items()}
+    def _all_units(self) -> dict[str, Units]:
+        return {name: reading.units.units(self.labels, reading.n_sentences) for name, reading in self.readings.items()}
 
     def unknown(self, split: str) -> Counter[str]:
         """Labels of a split that train lacks, counted; they are scored as wrong."""
-        return unknown_labels(self.readings[split].units, self.labels)
+        return self.readings[split].units.unknown(self.labels)
 
     def fingerprint(self, split: str) -> dict[str, Any]:
         """What decides the numbers in the split's store."""
@@ -125,6 +129,7 @@ class ActivationsDataModule(pl.LightningDataModule):
 
     def setup(self, stage: str | None = None) -> None:
         """Open the stores."""
+        opened: dict[str, Split] = {}
         for name in SPLITS if not self._splits else ():
             store = self._open(name)
             table = store.neurons if self.prop.roles == (None,) else store.neurons.with_roles(self.prop.roles)
@@ -132,8 +137,9 @@ class ActivationsDataModule(pl.LightningDataModule):
             for what, count in self.counts[name].items():
                 if count:
                     log.warning("%s: %d %s.", name, count, what.replace("_", " "))
-            self.units[name] = without_rows(self.units[name], store.dropped)
-            self._splits[name] = Split(self.units[name], store, table, len(self.labels), self._memory_limit)
+            units = without_rows(self._all_units[name], store.dropped) if len(store.dropped) else self._all_units[name]
+            opened[name] = Split(units, store, table, len(self.labels), self._memory_limit)
+        self._splits = self._splits or opened
 
     def split(self, name: str) -> Split:
         """One split, its activations on the device that trains."""
@@ -158,13 +164,17 @@ class ActivationsDataModule(pl.LightningDataModule):
         return DataLoader(BatchStream(self.split("dev"), batch_size=4096), batch_size=None)
 
     def _read(self, split: str) -> Reading:
-        forms, n_sentences, n_words = forms_digest(self.corpus.sentences(split))
-        units = list(self.prop.units(self.corpus.sentences(split)))
-        if not units:
+        forms = Forms()
+        sentences = forms.of(self.corpus.sentences(split))
+        units = collect(self.prop.units(sentences))
+        for _ in sentences:  # what a property did not ask for
+            pass
+        if not len(units):
             raise InputError(
                 f"property {self.prop.name} must label at least one {self.prop.level} of {split}, got none."
             )
-        return Reading(units, forms, n_sentences, n_words, n_sentences if self.model.level == "sentence" else n_words)
+        n_rows = forms.n_sentences if self.model.level == "sentence" else forms.n_words
+        return Reading(units, forms.digest, forms.n_sentences, forms.n_words, n_rows)
 
     def _open(self, split: str) -> Store | LiveStore:
         if not self.live:

@@ -2,7 +2,7 @@
 
 from neuronprobe.corpora.columns import ColumnsCorpus
 from neuronprobe.corpora.conllu import ConlluCorpus, starter
-from neuronprobe.corpora.corpus import SPLITS, Corpus, forms_digest
+from neuronprobe.corpora.corpus import SPLITS, Corpus, Forms
 from neuronprobe.corpora.lines import LinesCorpus
 
-__all__ = ["SPLITS", "ColumnsCorpus", "ConlluCorpus", "Corpus", "LinesCorpus", "forms_digest", "starter"]
+__all__ = ["SPLITS", "ColumnsCorpus", "ConlluCorpus", "Corpus", "Forms", "LinesCorpus", "starter"]

@@ -21,11 +21,22 @@ class Corpus(Protocol):
         ...
 
 
-def forms_digest(sentences: Iterable[Sentence]) -> tuple[str, int, int]:
-    """sha256 of the words and sentence ends alone (no labels), with the numbers of sentences and words."""
-    digest, n_sentences, n_words = hashlib.sha256(), 0, 0
-    for sentence in sentences:
-        digest.update("\x1f".join(sentence.words).encode() + b"\x1e")
-        n_sentences += 1
-        n_words += len(sentence.words)
-    return digest.hexdigest(), n_sentences, n_words
+class Forms:
+    """What is counted and digested of the sentences that stream through: words and sentence ends alone, no labels."""
+
+    def __init__(self) -> None:
+        self.n_sentences = self.n_words = 0
+        self._digest = hashlib.sha256()
+
+    def of(self, sentences: Iterable[Sentence]) -> Iterator[Sentence]:
+        """The sentences, one by one, on their way to what reads them."""
+        for sentence in sentences:
+            self._digest.update("\x1f".join(sentence.words).encode() + b"\x1e")
+            self.n_sentences += 1
+            self.n_words += len(sentence.words)
+            yield sentence
+
+    @property
+    def digest(self) -> str:
+        """sha256 of what has passed."""
+        return self._digest.hexdigest()
