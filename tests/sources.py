@@ -18,7 +18,7 @@ SPLITS = ("train", "dev", "test")
 
 
 def module(corpus: Any, model: Any, folder: Path, prop: Any = None, **settings: Any) -> ActivationsDataModule:
-    settings = {"dtype": "float32", "batch_size": 32, **settings}
+    settings = {"dtype": "float32", **settings}
     data = ActivationsDataModule(corpus, prop or WordProperty("upos"), model, str(folder), **settings)
     data.prepare_data()
     data.setup()

@@ -47,6 +47,7 @@ def run(config: DictConfig, folder: Path) -> None:
     """Read, extract, train, study, write. A job that fails leaves `results.json` with its error, then raises."""
     seconds: dict[str, float] = {}
     plain = OmegaConf.to_container(config, resolve=False)
+    config = OmegaConf.merge(config, {"folder": str(folder)})  # type: ignore[assignment]
     finished = False
     try:
         _run(config, folder, plain, seconds)
