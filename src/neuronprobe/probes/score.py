@@ -13,14 +13,14 @@ from torch import Tensor
 
 from neuronprobe.activations import Split
 from neuronprobe.errors import choice
-from neuronprobe.probes.group import Group, group, outputs, stack_neurons
+from neuronprobe.probes.group import Group, group, stack_neurons
 from neuronprobe.probes.probe import Probe
 from neuronprobe.types import UNKNOWN
 
 BLOCK = 4096
 """Units that are scored at a time, at most."""
-GATHERED = 1 << 24
-"""Activations that are gathered, or outputs that are made, at a time, at most (64 MiB)."""
+GATHERED = 1 << 22
+"""Activations that are gathered, and outputs that are made, at a time, at most (16 MiB)."""
 METRICS = ("accuracy", "macro_f1")
 """What probes can be compared by."""
 
@@ -158,18 +158,20 @@ class BankScore(torchmetrics.Metric):
         """Add what was predicted for one batch."""
         n_probes, n_labels = self._shape
         right = predicted == labels[:, None]
-        self.correct.index_add_(1, sentences, right.T.to(self.correct.dtype))
+        by_sentence = torch.zeros(len(self.units), n_probes, dtype=self.correct.dtype, device=labels.device)
+        self.correct += by_sentence.index_add_(0, sentences, right.to(self.correct.dtype)).T
         self.units.index_add_(0, sentences, torch.ones_like(sentences))
-        offsets = torch.arange(n_probes, device=labels.device) * n_labels
+        offsets = torch.arange(n_probes, device=labels.device) * (n_labels + 1)
 
         def counts(cells: Tensor) -> Tensor:
-            return torch.bincount(cells, minlength=n_probes * n_labels).view(n_probes, n_labels)
+            """Of each label for each member; what is not counted has the label n_labels."""
+            found = torch.bincount((cells + offsets).flatten(), minlength=n_probes * (n_labels + 1))
+            return found.view(n_probes, n_labels + 1)[:, :n_labels]
 
-        by_prediction = predicted + offsets
-        hits = counts(by_prediction[right])
+        hits = counts(torch.where(right, predicted, n_labels))
         there = torch.bincount(labels[labels > UNKNOWN], minlength=n_labels)
         self.true_positives += hits
-        self.false_positives += counts(by_prediction.flatten()) - hits
+        self.false_positives += counts(predicted) - hits
         self.false_negatives += there - hits
 
     def compute(self) -> Float[Tensor, " probe"]:
@@ -193,27 +195,57 @@ def scores(
 ) -> list[Counts]:
     """The same probes with each of several biases: the products are made once. `predictions` are kept if asked for."""
     device, n_labels = split.device, split.n_labels
-    places = group([probe.neurons for probe in probes])
-    groups = [_stacked([probes[p] for p in together], device) for together in places]
-    order = torch.tensor([p for together in places for p in together]).argsort().to(device)
-    given = [bias.float().to(device) for bias in biases]
-    metrics = [BankScore(len(probes), n_labels, split.units.n_sentences).to(device) for _ in given]
-    kept: list[list[Tensor]] = [[] for _ in given]
-    widest = max(len(split.neurons), len(probes) * n_labels)
-    widest = max(widest, *(0 if g.neurons is None else g.neurons.numel() for g in groups))
-    for batch in split.blocks(max(1, min(BLOCK, GATHERED // widest))):
-        found = outputs(batch.activations, groups, order)
-        for metric, bias, own in zip(metrics, given, kept, strict=True):
-            predicted = (found + bias).argmax(-1)
-            metric.add(predicted, batch.labels, batch.sentences)
-            if predictions:
-                own.append(predicted.T.to("cpu", torch.int16 if n_labels < 1 << 15 else torch.int32))
+    together = group([probe.neurons for probe in probes])
+    groups = [_stacked([probes[p] for p in own], device) for own in together]
+    given = [[bias[own].float().to(device)[:, :, None] for own in together] for bias in biases]
+    metrics = [BankScore(len(probes), n_labels, split.units.n_sentences).to(device) for _ in biases]
+    kept: list[list[Tensor]] = [[] for _ in biases]
+    small = torch.int16 if n_labels < 1 << 15 else torch.int32
+    for batch in split.blocks(BLOCK):
+        columns = batch.activations.T.contiguous()
+        predicted = [torch.empty(len(probes), len(batch.labels), dtype=torch.long, device=device) for _ in biases]
+        for g, (own, chosen) in enumerate(zip(together, groups, strict=True)):
+            for some in torch.arange(len(own)).split(_at_a_time(chosen, len(batch.labels))):
+                found = _products(columns, chosen, some)
+                for one, bias in zip(predicted, given, strict=True):
+                    one[[own[i] for i in some]] = _largest(found, bias[g][some])
+        for metric, one, all_of_it in zip(metrics, predicted, kept, strict=True):
+            metric.add(one.T, batch.labels, batch.sentences)
+            all_of_it += [one.to("cpu", small)] if predictions else []
     units, n_unknown = split.units, split.units.n_unknown
     return [
         metric.counts(n_unknown=n_unknown, predicted=torch.cat(own, 1), labels=units.labels, sentences=units.sentences)
         if predictions else metric.counts(n_unknown=n_unknown)
         for metric, own in zip(metrics, kept, strict=True)
     ]  # fmt: skip
+
+
+def _at_a_time(chosen: Group, n_units: int) -> int:
+    """Probes of a group whose gathered activations and outputs stay in the processor's caches, or nearly."""
+    _, n_labels, k = chosen.weights.shape
+    return max(1, GATHERED // (n_units * (n_labels + (0 if chosen.neurons is None else k))))
+
+
+def _products(
+    columns: Float[Tensor, "neuron unit"], chosen: Group, some: Int[Tensor, " probe"]
+) -> Float[Tensor, "probe label unit"]:
+    """Outputs of some probes of a group without biases; only the columns that they need are gathered."""
+    weights = chosen.weights[some]
+    if chosen.neurons is None:
+        return torch.mm(weights.flatten(0, 1), columns).view(*weights.shape[:2], -1)
+    neurons = chosen.neurons[some]
+    return torch.bmm(weights, columns.index_select(0, neurons.flatten()).unflatten(0, neurons.shape))
+
+
+def _largest(products: Float[Tensor, "probe label unit"], bias: Float[Tensor, "probe label 1"]) -> Tensor:
+    """The label of the largest output, the first of equals: argmax over labels, which is slow in this layout."""
+    best = products[:, 0] + bias[:, 0]
+    label = torch.zeros(best.shape, dtype=torch.long, device=best.device)
+    for i in range(1, products.shape[1]):
+        other = products[:, i] + bias[:, i]
+        label.masked_fill_(other > best, i)
+        best = torch.maximum(best, other)
+    return label
 
 
 def _stacked(probes: Sequence[Probe], device: torch.device) -> Group:

@@ -4,7 +4,8 @@ others to zero, and to their means.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -15,7 +16,7 @@ from neuronprobe.neurons import size
 from neuronprobe.probes import Probe, scores
 from neuronprobe.studies.baselines import majority_probe
 from neuronprobe.studies.comparison import compare
-from neuronprobe.studies.sets import neuron_sets, sizes
+from neuronprobe.studies.sets import NeuronSet, neuron_sets, sizes
 from neuronprobe.studies.trained import Trained
 from neuronprobe.types import Result, Row
 
@@ -30,27 +31,32 @@ def ablation(
     """Top, random, layer-matched random and bottom sets kept, nothing retrained; areas over the shares.
 
     `values` are counts or shares. What is not kept is 0 in the raw activation (`fill` zero) and, apart, the mean of
-    train (`fill` mean). There are `draws` random sets of a size, and at least `tested_draws` at 10 and 20 %.
+    train (`fill` mean). There are `draws` random sets of a size, and on test at least `tested_draws` at 10 and 20 %.
     """
     table = trained.table
     tested = {size("share", share, len(table)) for share in TESTED}
     n_draws = {k: max(draws, tested_draws) if k in tested else draws for k in sizes(values, len(table))}
     sets = neuron_sets(trained.of(rankings), table, n_draws, SETS, trained.seed)
+    rows: list[Row] = []
+    correct: dict[str, Tensor] = {}
+    for name in trained.held_out:
+        few = [chosen for chosen in sets if chosen.draw is None or chosen.draw < draws]
+        for one in _ablated(trained, sets if name == "test" else few, name):
+            rows += one.rows
+            correct |= one.correct
+    return Result(tuple(rows), correct)
+
+
+def _ablated(trained: Trained, sets: Sequence[NeuronSet], name: str) -> Iterator[Result]:
+    """What the sets give on one split, with each fill."""
     majority = majority_probe(trained.train)
     kept = [trained.probe.keep(chosen.neurons) for chosen in sets]
     filled = _biases(trained.probe, kept, trained.train)
     biases = [torch.stack([*own, majority.bias]) for own in filled.values()]
-    found = {
-        name: scores([*kept, majority], biases, split, trained.keeps(name)) for name, split in trained.held_out.items()
-    }
-    rows: list[Row] = []
-    correct: dict[str, Tensor] = {}
-    for i, fill in enumerate(filled):
-        scored = {name: own[i] for name, own in found.items()}
-        one = compare("ablation", "ablated", trained, sets, kept, scored, majority=len(sets), curve=True, fill=fill)
-        rows += one.rows
-        correct |= one.correct
-    return Result(tuple(rows), correct)
+    found = scores([*kept, majority], biases, trained.splits[name], trained.keeps(name))
+    for fill, counts in zip(filled, found, strict=True):
+        about: dict[str, Any] = {"majority": len(sets), "curve": True, "fill": fill}
+        yield compare("ablation", "ablated", trained, sets, kept, {name: counts}, **about)
 
 
 def _biases(probe: Probe, kept: Sequence[Probe], train: Split) -> dict[str, list[Float[Tensor, " label"]]]:
