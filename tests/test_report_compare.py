@@ -14,10 +14,10 @@ import pytest
 from rich.console import Console
 from scipy.stats import t as student
 
+from neuronprobe.jobs.files import assemble, write_results
 from neuronprobe.report.__main__ import main
 from neuronprobe.report.compare import compare
 from neuronprobe.report.join import join
-from neuronprobe.report.results import assemble, write_results
 from neuronprobe.types import Row
 
 UNITS = np.random.default_rng(0).integers(1, 12, 150).astype(np.int32)

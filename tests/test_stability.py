@@ -14,10 +14,10 @@ import torch
 from neuronprobe.activations import Split
 from neuronprobe.callbacks import Stability, StableLambdaSearch
 from neuronprobe.errors import InputError
+from neuronprobe.jobs.files import write_ranking
 from neuronprobe.neurons import NeuronTable, Segment, layer_matched, random
 from neuronprobe.probes import Fit, Member, Probe
 from neuronprobe.rankings import lca
-from neuronprobe.report.results import write_ranking
 from neuronprobe.studies import stability
 from neuronprobe.studies.overlap import first_blocks, overlap, top_sets
 from neuronprobe.studies.resamples import resampled, resamples, supported, supported_weights

@@ -20,17 +20,17 @@ from rich.console import Console
 
 from neuronprobe.build import Job, build
 from neuronprobe.errors import InputError, whole_number
+from neuronprobe.jobs.files import assemble, write_files, write_predictions, write_results
 from neuronprobe.probes import Fit, ProbeBank, save_probe
 from neuronprobe.probes.fit import FEWEST_STEPS
 from neuronprobe.report.page import write_report
-from neuronprobe.report.results import assemble, write_files, write_predictions, write_results
 from neuronprobe.report.summary import print_corpus, print_summary
 from neuronprobe.report.verdict import judge
 from neuronprobe.resume import checkpoint_callback, clear_checkpoints, keep_curves, last_checkpoint
 from neuronprobe.studies import baselines, corpus_summary
 from neuronprobe.types import Row
 
-OUTPUTS = ("results.json", "ranking.csv", "ranking_by_label.csv", "predictions.npz", "probe.safetensors", "report.md")
+OUTPUTS = ("results.json", "ranking.csv", "predictions.npz", "probe.safetensors", "report.md")
 NOISE = (
     "treespec, LeafSpec",
     "smaller than the logging interval",
@@ -73,8 +73,10 @@ def _run(config: DictConfig, folder: Path, plain: Any, seconds: dict[str, float]
     rank_zero_only(keep_curves)(folder)
     for logger in job.trainer.loggers:  # a key or a network that fails is said now, not after the extraction
         _ = logger.experiment  # type: ignore[attr-defined]
-    for name in OUTPUTS:
-        (folder / name).unlink(missing_ok=True)  # of an earlier run in this folder
+    for path in (folder / name for name in OUTPUTS):  # of an earlier run in this folder
+        path.unlink(missing_ok=True)
+    for path in folder.glob("ranking_*.csv"):
+        path.unlink()
     with _clock(seconds, "corpus"):
         rows = _corpus_rows(job)
     rank_zero_only(print_corpus)(

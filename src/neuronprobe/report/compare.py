@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from neuronprobe.errors import InputError, one_line
-from neuronprobe.report.results import read_results
+from neuronprobe.errors import InputError
+from neuronprobe.jobs import Job
 from neuronprobe.studies.intervals import Bootstrap, difference_spreads, over_draws
 
-BROKEN = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError)
-"""What numpy and zipfile raise where a file is no archive of arrays."""
 CONTROL = "selectivity/control-"
 """What the names of a control task's probes begin with."""
 SEED = 0
@@ -46,7 +40,7 @@ def compare(first: Path, second: Path, console: Console) -> list[Difference]:
 
     Raises InputError where a job's predictions can't be read or the jobs have other test sentences.
     """
-    one, other = _read(first), _read(second)
+    one, other = Job(first).correct, Job(second).correct
     _same_sentences(first, second, one["units"], other["units"])
     bootstrap = Bootstrap(one["units"], SEED)
     shared = [name for name in one if name in other and name != "units" and one[name].ndim == other[name].ndim]
@@ -66,29 +60,6 @@ def compare(first: Path, second: Path, console: Console) -> list[Difference]:
             "have other labels; compare jobs of one seed."
         )
     return found
-
-
-def _read(job: Path) -> Mapping[str, Tensor]:
-    """Units and correct ones per test sentence. InputError unless the file is what a job writes."""
-    path = job / "predictions.npz"
-    if not path.is_file():
-        raise InputError(f"JOB must be a job's folder with predictions.npz, got {str(job)!r}, which has none.")
-    try:
-        archive = np.load(path, allow_pickle=False)
-        if not isinstance(archive, np.lib.npyio.NpzFile):
-            raise ValueError("one array, no archive of several")
-        with archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except BROKEN as error:
-        raise InputError(f"{path} must be the predictions of a job, got a broken file: {one_line(error)}") from error
-    units = arrays.get("units")
-    if units is None or units.ndim != 1 or units.dtype.kind not in "iu" or not units.sum() or units.min() < 0:
-        raise InputError(f"{path} must hold the units of each test sentence, got none; run the job again.")
-    for name, counts in arrays.items():
-        fits = counts.ndim in (1, 2) and counts.shape[-1:] == units.shape and counts.size and counts.dtype.kind in "iu"
-        if not fits or (counts < 0).any() or (counts > units).any():
-            raise InputError(f"{path} must hold correct units for each of {len(units)} sentences, {name} does not.")
-    return {name: torch.from_numpy(counts.astype(np.int64)) for name, counts in arrays.items()}
 
 
 def _same_sentences(first: Path, second: Path, one: Tensor, other: Tensor) -> None:
@@ -114,8 +85,7 @@ def _forms(job: Path) -> Any:
 
 def _setting(job: Path, name: str) -> dict[str, Any]:
     """One part of a job's results; empty where it has none."""
-    path = job / "results.json"
-    found = read_results(path).get(name) if path.is_file() else None
+    found = Job(job).results.get(name) if (job / "results.json").is_file() else None
     return found if isinstance(found, dict) else {}
 
 

@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 from neuronprobe.errors import InputError
+from neuronprobe.jobs.files import read_results
 from neuronprobe.report.lookup import count, find, first, of_primary, percent, subset_row
-from neuronprobe.report.results import read_results
 
 
 def join(folder: Path, console: Console) -> Path:

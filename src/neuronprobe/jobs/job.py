@@ -1,0 +1,137 @@
+"""A finished job read back from its folder: configuration, rows, rankings, probe, per-sentence scores."""
+
+from __future__ import annotations
+
+import csv
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from neuronprobe.errors import InputError, one_line
+from neuronprobe.jobs.files import read_results
+from neuronprobe.neurons import Neuron, NeuronTable
+from neuronprobe.probes import Probe, load_probe
+
+BROKEN = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError)
+"""What numpy and zipfile raise where a file is no archive of arrays."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a job left; files are read when they are asked for. Raises InputError where one is missing or broken."""
+
+    folder: Path
+
+    @cached_property
+    def results(self) -> Mapping[str, Any]:
+        """results.json as plain data."""
+        return read_results(self.folder / "results.json")
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """The configuration that it ran with."""
+        return dict(self.results["config"])
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """Every number, with what it is about."""
+        return list(self.results["rows"])
+
+    @property
+    def verdict(self) -> str:
+        """What the top neurons beat, in a sentence; empty for a job that failed."""
+        return str(self.results.get("verdict") or "")
+
+    def frame(self) -> Any:
+        """The rows as a pandas data frame. Raises InputError where pandas is not installed."""
+        try:
+            import pandas as pd
+        except ImportError as error:
+            raise InputError("rows as a data frame need pandas, got none; pip install pandas.") from error
+        return pd.DataFrame(self.rows)
+
+    @cached_property
+    def _saved(self) -> tuple[Probe, list[str], list[dict[str, Any]]]:
+        return load_probe(self.folder / "probe.safetensors")
+
+    @property
+    def probe(self) -> Probe:
+        """The chosen probe."""
+        return self._saved[0]
+
+    @property
+    def labels(self) -> list[str]:
+        """Its label set: the rows of its weights."""
+        return self._saved[1]
+
+    @property
+    def table(self) -> NeuronTable:
+        """Its neurons: the columns of its weights."""
+        return NeuronTable.from_list(self._saved[2])
+
+    @cached_property
+    def rankings(self) -> dict[str, list[Neuron]]:
+        """All neurons of each ranking, most salient first; the primary ranking first."""
+        names = dict.fromkeys(row["ranking"] for row in self.rows if row["study"] == "ranking")
+        files = {name: "ranking.csv" if i == 0 else f"ranking_{name}.csv" for i, name in enumerate(names)}
+        return {name: _neurons(self.folder / file) for name, file in files.items()}
+
+    @cached_property
+    def correct(self) -> dict[str, Tensor]:
+        """Units of each test sentence (`units`), and correct ones for each probe; `[draw, sentence]` for drawn sets."""
+        path = self.folder / "predictions.npz"
+        if not path.is_file():
+            raise InputError(
+                f"JOB must be a job's folder with predictions.npz, got {str(self.folder)!r}, which has none."
+            )
+        arrays = _arrays(path)
+        units = arrays.get("units")
+        if units is None or units.ndim != 1 or units.dtype.kind not in "iu" or not units.sum() or units.min() < 0:
+            raise InputError(f"{path} must hold the units of each test sentence, got none; run the job again.")
+        for name, counts in arrays.items():
+            is_whole = counts.ndim in (1, 2) and counts.size and counts.dtype.kind in "iu"
+            if not is_whole or counts.shape[-1:] != units.shape or (counts < 0).any() or (counts > units).any():
+                raise InputError(f"{path} must hold correct units for each of {len(units)} sentences, {name} does not.")
+        return {name: torch.from_numpy(counts.astype(np.int64)) for name, counts in arrays.items()}
+
+
+def open_job(folder: str | Path) -> Job:
+    """The job in a folder. Raises InputError where there is none."""
+    path = Path(folder)
+    if not (path / "results.json").is_file():
+        raise InputError(f"folder must be that of a job, with results.json, got {str(folder)!r}.")
+    return Job(path)
+
+
+def _arrays(path: Path) -> dict[str, Any]:
+    try:
+        archive = np.load(path, allow_pickle=False)
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise ValueError("one array, no archive of several")
+        with archive:
+            return {name: archive[name] for name in archive.files}
+    except BROKEN as error:
+        raise InputError(f"{path} must be the predictions of a job, got a broken file: {one_line(error)}") from error
+
+
+def _neurons(path: Path) -> list[Neuron]:
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            lines = list(csv.DictReader(file))
+        return [
+            Neuron(
+                line["site"], int(line["layer"]), int(line["neuron"]), line["role"] or None,
+                int(line["attention_head"]) if line.get("attention_head") else None,
+            )
+            for line in lines
+        ]  # fmt: skip
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{path} must be a ranking of a job, got {one_line(error)}.") from error
