@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import ctypes
-import logging
 import sys
 import time
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
@@ -28,19 +25,10 @@ from neuronprobe.report.summary import print_corpus, print_summary
 from neuronprobe.report.verdict import judge
 from neuronprobe.resume import checkpoint_callback, clear_checkpoints, keep_curves, last_checkpoint
 from neuronprobe.studies import baselines, corpus_summary
+from neuronprobe.training import quiet
 from neuronprobe.types import Row
 
 OUTPUTS = ("results.json", "ranking.csv", "predictions.npz", "probe.safetensors", "report.md")
-NOISE = (
-    "treespec, LeafSpec",
-    "smaller than the logging interval",
-    "does not have many workers",
-    "IterableDataset",
-    "sync_dist=True",
-    "exists and is not empty",
-    "no `val_dataloader`",
-    "litlogger",
-)
 
 
 def run(config: DictConfig, folder: Path) -> None:
@@ -175,11 +163,3 @@ def keep_pages() -> None:
     if mallopt is not None:
         mallopt(-4, 0)
         mallopt(-1, 2**31 - 1)
-
-
-def quiet() -> None:
-    """Silence what libraries say about themselves."""
-    torch.set_float32_matmul_precision("highest")  # float32 means float32, also on a GPU
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-    for noise in NOISE:
-        warnings.filterwarnings("ignore", message=f".*{noise}.*")

@@ -18,7 +18,7 @@ class WordProperty:
     has_control_task = True
     """Whether units have types that recur, for random labels to be memorised (the label of a sentence has none)."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str = "label") -> None:
         self.name = name
 
     def units(self, sentences: Iterable[Sentence]) -> Iterator[Unit]:

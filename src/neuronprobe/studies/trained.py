@@ -104,7 +104,7 @@ class Trained:
         return about | {"seed": probe.seed, "l1": probe.l1, "l2": probe.l2} | more
 
 
-def named(ranks: Mapping[str, Rank], evidence: Evidence) -> dict[str, Ranking]:
+def named(ranks: Mapping[Any, Rank], evidence: Evidence) -> dict[str, Ranking]:
     """All rankings of one evidence, by the names that they give themselves. Raises InputError where two share one."""
     found = [rank(evidence) for rank in ranks.values()]
     names = [ranking.name for ranking in found]
