@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 import torchmetrics
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Num
 from torch import Tensor
 
 from neuronprobe.activations import Split
@@ -34,8 +34,8 @@ class Score:
     """
 
     metric: str
-    numerator: Float[Tensor, "probe sentence"]
-    denominator: Float[Tensor, " sentence"]
+    numerator: Num[Tensor, "probe sentence"]
+    denominator: Num[Tensor, " sentence"]
 
     @property
     def value(self) -> Float[Tensor, " probe"]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Num, UInt8
 from scipy.special import stdtrit
 from torch import Tensor
 
@@ -24,22 +24,22 @@ Spread = tuple[float, Float[Tensor, " draw"]]
 class Bootstrap:
     """Percentile intervals over resampled sentences. The same resamples serve every probe: differences are paired."""
 
-    def __init__(self, denominator: Float[Tensor, " sentence"], seed: int, resamples: int = RESAMPLES) -> None:
+    def __init__(self, denominator: Num[Tensor, " sentence"], seed: int, resamples: int = RESAMPLES) -> None:
         """`denominator` is that of the score: the units of each sentence, for accuracy."""
         self._denominator = denominator.double()
         self._times = _drawn(len(denominator), resamples, seed)
         self._total = self._sums(self._denominator[None])[:, 0].clamp_min(torch.finfo(torch.float64).tiny)
 
-    def values(self, numerator: Float[Tensor, "number sentence"]) -> Float[Tensor, "resample number"]:
+    def values(self, numerator: Num[Tensor, "number sentence"]) -> Float[Tensor, "resample number"]:
         """Each value in each resample; Σ weight · numerator of several probes gives that of a mean or a difference."""
         return self._sums(numerator) / self._total[:, None]
 
-    def ends(self, numerator: Float[Tensor, "number sentence"]) -> Float[Tensor, "number 2"]:
+    def ends(self, numerator: Num[Tensor, "number sentence"]) -> Float[Tensor, "number 2"]:
         """Low and high end of each value."""
         tail = (1 - LEVEL) / 2
         return torch.quantile(self.values(numerator), torch.tensor([tail, 1 - tail], dtype=torch.float64), dim=0).T
 
-    def _sums(self, numerator: Float[Tensor, "number sentence"]) -> Float[Tensor, "resample number"]:
+    def _sums(self, numerator: Num[Tensor, "number sentence"]) -> Float[Tensor, "resample number"]:
         given = numerator.double().T
         return torch.cat([times.double() @ given for times in self._times.split(_rows(len(given)))])
 
