@@ -17,7 +17,7 @@ BLOCK = 1 << 22
 """Numbers of the resamples that are held as floats at a time."""
 
 Ends = tuple[float, float]
-Spread = tuple[float, Float[Tensor, " draw"]]
+Spread = tuple[float, Float[Tensor, " _"]]
 """A coefficient, and the values of the draws whose mean it multiplies."""
 
 
