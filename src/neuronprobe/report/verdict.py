@@ -35,12 +35,12 @@ def judge(rows: Sequence[PlainRow], metric: str = "accuracy") -> Verdict:
     and with mean fill. Withheld where the ranking can't be judged, with the reason.
     """
     rows = of_primary(rows)
-    ks = [k for share in SHARES if (k := count(rows, share)) and _differences(rows, metric, "random", k)]
+    ks = [k for k in dict.fromkeys(count(rows, share) for share in SHARES) if _measured(rows, metric, "random", [k])]
     if not ks:
-        return Verdict("Whether top beats random sets was not measured: no ablation at 10 or 20 %.", ())
+        return Verdict("Whether top beats random sets was not measured: no ablation at 10 or 20 % with both fills.", ())
     if reason := next(_doubts(rows, ks), ""):
         return Verdict(f"No verdict on the top neurons: {reason}.", ())
-    failed = {rival: _failing(rows, metric, rival, ks) for rival in RIVALS}
+    failed = {rival: _failing(rows, metric, rival, ks) for rival in RIVALS if _measured(rows, metric, rival, ks)}
     least = _fewest_draws(ks)
     n_draws = min(row["n_draws"] for k in ks for row in _differences(rows, metric, "random", k))
     if n_draws < least:
@@ -54,9 +54,9 @@ def judge(rows: Sequence[PlainRow], metric: str = "accuracy") -> Verdict:
             f"saliency; {ADVICE}.",
             (),
         )
-    beaten = tuple(rival for rival in RIVALS if not failed[rival])
+    beaten = tuple(rival for rival, fills in failed.items() if not fills)
     text = f"Top beats {_listed([RIVALS[rival] for rival in beaten])} with {sizes} of the neurons kept: {gains}"
-    for rival in [rival for rival in RIVALS if failed[rival]]:
+    for rival in [rival for rival, fills in failed.items() if fills]:
         text += f"; it does not beat {RIVALS[rival]}{_where(failed[rival])}: {_gains(rows, metric, ks, rival)}"
     return Verdict(f"{text}.", beaten)
 
@@ -95,6 +95,11 @@ def _differences(rows: Sequence[PlainRow], metric: str, rival: str, k: int) -> l
     return [row for fill in FILLS for row in find(rows, **wanted, fill=fill)]
 
 
+def _measured(rows: Sequence[PlainRow], metric: str, rival: str, ks: Sequence[int]) -> bool:
+    """Whether a rival was measured with both fills at all sizes."""
+    return all(len(_differences(rows, metric, rival, k)) == len(FILLS) for k in ks)
+
+
 def _failing(rows: Sequence[PlainRow], metric: str, rival: str, ks: Sequence[int]) -> list[str]:
     """The fills with which a rival is not beaten at all sizes."""
     odds = ODDS[len(ks)]
@@ -107,15 +112,21 @@ def _failing(rows: Sequence[PlainRow], metric: str, rival: str, ks: Sequence[int
 
 
 def _gains(rows: Sequence[PlainRow], metric: str, ks: Sequence[int], rival: str = "random") -> str:
-    """Top − rival at each size with the fill of the smaller difference, its interval and p."""
+    """Top − rival at each size with the weaker fill, its interval and p."""
     parts = []
     for k in ks:
-        row = min(_differences(rows, metric, rival, k), key=lambda row: row["value"])
+        row = min(_differences(rows, metric, rival, k), key=_strength)
         ends = "" if row["low"] is None else f" [{100 * row['low']:+.1f}, {100 * row['high']:+.1f}]"
         odds = "" if row.get("p") is None else f", p = {row['p']:.3g} of {row['n_draws']} draws"
         parts.append(f"{100 * row['value']:+.1f}{ends} ({row['fill']} fill{odds})")
     points = "points" if metric == "accuracy" else f"points of {METRIC_NAMES[metric]}"
     return f"{' and '.join(parts)} {points}"
+
+
+def _strength(row: PlainRow) -> tuple[float, float]:
+    """What the weaker fill has less of: that by which a rival is beaten or not, then the difference."""
+    judged = row["low"] if row.get("p") is None else -row["p"]
+    return judged or 0.0, row["value"]
 
 
 def _where(fills: Sequence[str]) -> str:

@@ -14,7 +14,7 @@ from torch import Tensor
 RESAMPLES = 1000
 LEVEL = 0.95
 BLOCK = 1 << 22
-"""Numbers of the resamples that are held as floats at a time."""
+"""Numbers of the resamples that are held as floats, or as drawn, at a time."""
 
 Ends = tuple[float, float]
 Spread = tuple[float, Float[Tensor, " _"]]
@@ -41,7 +41,9 @@ class Bootstrap:
 
     def _sums(self, numerator: Real[Tensor, "number sentence"]) -> Float[Tensor, "resample number"]:
         given = numerator.double().T
-        return torch.cat([times.double() @ given for times in self._times.split(_rows(len(given)))])
+        blocks = self._times.split(_rows(len(given)))
+        held = torch.empty(blocks[0].shape, dtype=torch.float64)  # one for all: freed blocks of this size pile up
+        return torch.cat([held[: len(times)].copy_(times) @ given for times in blocks])
 
 
 @lru_cache(maxsize=2)
@@ -49,8 +51,9 @@ def _drawn(n: int, resamples: int, seed: int) -> UInt8[Tensor, "resample sentenc
     """How often each sentence is drawn in each resample; no sentence is drawn 256 times (the odds are below 1e-500)."""
     generator = torch.Generator().manual_seed(seed)
     times = torch.zeros(resamples, n, dtype=torch.uint8)
+    held = torch.empty(min(resamples, _rows(n)), n, dtype=torch.long)
     for block in times.split(_rows(n)):
-        drawn = torch.randint(n, (len(block), n), generator=generator)
+        drawn = held[: len(block)].random_(n, generator=generator)
         block.scatter_add_(1, drawn, torch.ones(1, 1, dtype=torch.uint8).expand_as(drawn))
     return times
 
