@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -71,7 +72,7 @@ def _table(found: Sequence[Entry]) -> Table:
             f"{index['words']:,}",
             f"{neurons:,}",
             sites,
-            index["dtype"],
+            _dtype(index),
             _size(entry.size),
         )
     return table
@@ -80,6 +81,12 @@ def _table(found: Sequence[Entry]) -> Table:
 def _layers(segments: Sequence[dict[str, int | str]], site: str) -> str:
     layers = [int(segment["layer"]) for segment in segments if segment["site"] == site]
     return f"{min(layers)}–{max(layers)}" if len(layers) > 1 else str(layers[0])
+
+
+def _dtype(index: dict[str, Any]) -> str:
+    """How numbers are kept, and how many neurons are shifted because float16 alone would take too much of them."""
+    n_shifted = sum(len(layer["neurons"]) for layer in index.get("shifted", {}).values())
+    return f"{index['dtype']}, {n_shifted:,} shifted" if n_shifted else str(index["dtype"])
 
 
 def _size(n_bytes: int) -> str:

@@ -11,7 +11,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from neuronprobe.activations.store import Store, StoreError, store_name
+from neuronprobe.activations.files import StoreError
+from neuronprobe.activations.store import Store, store_name
 from neuronprobe.errors import InputError
 
 
