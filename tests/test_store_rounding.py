@@ -140,7 +140,12 @@ def test_first_words_that_mislead_are_found_out(how: str, tmp_path: Path) -> Non
 def test_what_is_read_twice_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     layers = one(torch.cat(misleading("constant at first")))
     write(tmp_path / "s", parts(layers, 100, 4_900))
-    assert index(tmp_path / "s")["shifted"]["residual-00"]["written_anew"]
+    entry = index(tmp_path / "s")["shifted"]["residual-00"]
+    assert entry["written_anew"] and entry["neurons"] == [0]
+    assert entry["rounding_over_deviation"] < 0.001
+    assert entry["mean_over_deviation"] == pytest.approx(
+        float(layers[0][:, 0].mean() / layers[0][:, 0].std()), rel=0.01
+    )
     assert (
         "all words are read again for residual 0: float16 would take up to all of a deviation (limit 5%)" in caplog.text
     )
@@ -175,7 +180,7 @@ def test_a_killed_writer_ends_with_the_same_bytes(how: str, kill: int, tmp_path:
 
 def test_an_ordinary_store_is_what_it_was_before_neurons_were_shifted(tmp_path: Path) -> None:
     layers = [torch.randn(40, 7), torch.randn(40, 3)]
-    layers[0][:, 2], layers[0][:, 3] = 1_000.1, 1e-30 * layers[0][:, 3]  # a constant, and one for float16
+    layers[0][:, 2], layers[0][:, 3] = 1_000.1, 1e-9 * layers[0][:, 3]  # a constant, and one for float16
     store = write(tmp_path / "s", parts(layers, 10, 30))
     for number, layer in enumerate(layers):
         np.save(tmp_path / "theirs.npy", layer.numpy().astype(np.float16))
