@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from jaxtyping import config
+from neuronprobe.report.results import assemble, write_results
 from rich.console import Console
 from scipy.stats import binomtest, t
 
@@ -21,7 +22,6 @@ from neuronprobe.neurons import NeuronTable, Segment
 from neuronprobe.probes import Fit, Member, score
 from neuronprobe.rankings import lca
 from neuronprobe.report.compare import compare
-from neuronprobe.report.results import assemble, write_results
 from neuronprobe.studies import selectivity
 from neuronprobe.studies.intervals import Bootstrap, _drawn, difference_spreads, over_draws
 from neuronprobe.studies.sets import neuron_sets

@@ -16,9 +16,10 @@ from filelock import FileLock
 from torch.utils.data import DataLoader
 
 from neuronprobe.activations.extraction import extract
+from neuronprobe.activations.files import StoreError
 from neuronprobe.activations.live import LiveStore
 from neuronprobe.activations.split import BatchStream, Split
-from neuronprobe.activations.store import DTYPES, Store, StoreError, StoreWriter, store_name
+from neuronprobe.activations.store import DTYPES, Store, StoreWriter, store_name
 from neuronprobe.corpora import SPLITS, Corpus, Forms
 from neuronprobe.errors import InputError, choice, number, whole_number
 from neuronprobe.models import Source
@@ -208,6 +209,7 @@ class ActivationsDataModule(pl.LightningDataModule):
         writer = StoreWriter(self._store(split), fingerprint, model.neurons, reading.n_rows, self._dtype, title)
         if writer.words_done:
             log.info("%s: going on after %s extracted %ss.", split, f"{writer.words_done:,}", model.level)
-        extract(model, self.corpus.sentences(split), writer, reading.n_rows, split, self._budget)
+        while not extract(model, self.corpus.sentences(split), writer, reading.n_rows, split, self._budget):
+            pass
         self.extracted.append(split)
         log.info("%s: %s extracted into %s.", split, self._rows(split), self._store(split))

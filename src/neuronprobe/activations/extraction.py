@@ -19,8 +19,11 @@ CHUNK_BYTES = 192 * 2**20
 
 def extract(
     source: Source, sentences: Iterable[Sentence], writer: StoreWriter, n_rows: int, name: str, budget: int
-) -> None:
-    """Write the activations of all rows that the writer lacks; `budget` is subwords per batch, padding included."""
+) -> bool:
+    """Write the activations of all rows that the writer lacks; `budget` is subwords per batch, padding included.
+
+    False where some layers have to be written anew (`StoreWriter.settle`): extract again, with the same sentences.
+    """
     columns = (TextColumn("extracting {task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, transient=True, disable=not sys.stdout.isatty()) as progress:
         task = progress.add_task(f"{name} ({source.level}s)", total=n_rows, completed=writer.words_done)
@@ -29,7 +32,10 @@ def extract(
             read = source.chunk(chunk, prepared, budget)
             writer.append(read.layers, read.dropped, read.windows)
             progress.update(task, completed=writer.words_done)
+    if not writer.settle():
+        return False
     writer.finish()
+    return True
 
 
 def ahead(source: Source, found: Iterable[list[Sentence]]) -> Iterator[tuple[list[Sentence], Any]]:

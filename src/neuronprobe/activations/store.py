@@ -2,12 +2,14 @@
 
 A store is known by the fingerprint of what decides its numbers: model files, forward dtype, site, pooling,
 the corpus's forms and the store's dtype. Labels are not in it: every property of a corpus reads the same store.
+A float16 store in which neurons are shifted (see `rounding`) says so in its index and has `shift.npy`, `[2, neuron]`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import math
 import shutil
 from collections.abc import Mapping, Sequence
@@ -19,15 +21,17 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from neuronprobe.activations.files import GrowingArray, StoreError, file_digest, open_array, read_json, write_json
+from neuronprobe.activations.rounding import Rounding, Shift
 from neuronprobe.errors import InputError
 from neuronprobe.neurons import NeuronTable, Segment
 
-SCHEMA = 1
+log = logging.getLogger(__name__)
+
+SCHEMA, SCHEMA_SHIFTED = 1, 2
+"""A store without shifted neurons is as it was before there were any; readers of that time refuse the other."""
+SHIFT = "shift.npy"
 DTYPES = {"float16": torch.float16, "float32": torch.float32}
-
-
-class StoreError(Exception):
-    """A store on disk is not what its index says: truncated, changed or of another fingerprint."""
 
 
 def store_name(fingerprint: Mapping[str, Any]) -> str:
@@ -46,8 +50,8 @@ class Store:
     def __init__(self, folder: Path, fingerprint: Mapping[str, Any]) -> None:
         """Open and verify sizes and checksums. Raises StoreError where they do not hold."""
         self.folder = folder
-        index = _read_json(folder / "index.json")
-        if index.get("schema") != SCHEMA or index.get("fingerprint") != dict(fingerprint):
+        index = read_json(folder / "index.json")
+        if index.get("schema") not in (SCHEMA, SCHEMA_SHIFTED) or index.get("fingerprint") != dict(fingerprint):
             raise StoreError(f"{folder} has another fingerprint")
         self.neurons = NeuronTable.from_list(index["segments"])
         self.n_words = int(index["words"])
@@ -56,10 +60,11 @@ class Store:
         self._layers = []
         self._held: Float[Tensor, "word neuron"] | None = None
         for segment in self.neurons.segments:
-            path = folder / file_name(segment)
-            if not path.is_file() or file_digest(path) != index["sha256"][path.name]:
-                raise StoreError(f"{path} is missing, truncated or changed")
-            self._layers.append(torch.from_numpy(np.load(path, mmap_mode="c", allow_pickle=False)))
+            self._layers.append(open_array(folder / file_name(segment), index))
+        is_shifted = index["schema"] == SCHEMA_SHIFTED
+        shift = Shift(*open_array(folder / SHIFT, index)) if is_shifted else Shift.none(len(self.neurons))
+        self._columns = shift.columns
+        self._shift = shift.of(self._columns)
 
     @property
     def gibibytes(self) -> float:
@@ -69,12 +74,13 @@ class Store:
     def to(self, device: torch.device) -> None:
         """Hold the activations on a GPU (on the CPU they stay in their files)."""
         self._layers = [layer.to(device) for layer in self._layers]
+        self._columns, self._shift = self._columns.to(device), self._shift.to(device)
         self._held = None if self._held is None else self._held.to(device)
 
     def hold(self) -> None:
         """Keep all layers side by side in memory as float32: neighbouring words are then read without a copy."""
         if self._held is None:
-            self._held = torch.cat(self._layers, dim=1).float()
+            self._held = self._restored(torch.cat(self._layers, dim=1).float())
 
     @property
     def device(self) -> torch.device:
@@ -86,7 +92,13 @@ class Store:
         if self._held is not None and rows.shape[1] == 1 and _are_neighbours(rows[:, 0]):
             return self._held[rows[0, 0] : rows[-1, 0] + 1]
         rows = rows.to(self.device)
-        return torch.cat([layer[part] for part in rows.T for layer in self._layers], dim=1).float()
+        return self._restored(torch.cat([layer[part] for part in rows.T for layer in self._layers], dim=1).float())
+
+    def _restored(self, values: Float[Tensor, "unit neuron"]) -> Float[Tensor, "unit neuron"]:
+        if len(self._columns):
+            parts = values.unflatten(1, (-1, len(self.neurons)))
+            parts[..., self._columns] = self._shift.read(parts[..., self._columns])
+        return values
 
 
 class StoreWriter:
@@ -101,6 +113,10 @@ class StoreWriter:
         self.folder, self._aside = folder, folder.with_name(folder.name + ".partial")
         self._fingerprint, self._neurons, self._n_words = dict(fingerprint), neurons, n_words
         self._dtype = DTYPES[dtype]
+        self._files = [
+            GrowingArray(self._aside / file_name(segment), n_words, segment.width, self._dtype)
+            for segment in neurons.segments
+        ]
         self._check_disk()
         self._aside.mkdir(parents=True, exist_ok=True)
         self._dropped: list[int] = []
@@ -111,19 +127,47 @@ class StoreWriter:
         """Add the next words; `dropped` are those without subword (0 = the first of these words), `windows` the
         windows of long sentences. Raises InputError, naming the layer, where activations are not finite.
         """
-        for segment, layer in zip(self._neurons.segments, layers, strict=True):
-            values = self._checked(segment, layer)
-            self._write(self._aside / file_name(segment), values.numpy().tobytes())
-        self._dropped += [self.words_done + row for row in dropped]
-        self._windows += windows
+        for which, (segment, layer) in enumerate(zip(self._neurons.segments, layers, strict=True)):
+            self._check(segment, layer)
+            if which in self._rounding.written:
+                self._write(which, self._rounding.stored(which, layer, is_first=self.words_done == 0))
+        if not self._rounding.anew:
+            self._dropped += [self.words_done + row for row in dropped]
+            self._windows += windows
         self.words_done += len(layers[0])
         self._mark()
 
+    def settle(self) -> bool:
+        """Whether nothing more is to be appended. If float16 takes too much of a neuron, by the moments of all words,
+        the writer begins anew: all words are to be appended again, and the layers that failed take them.
+        """
+        failed = self._rounding.failed(self._n_words)
+        if not failed or self._rounding.anew:
+            return True
+        log.warning(
+            "%s: all words are read again for %s: float16 would take %s, which the first words did not show.",
+            self._title or self.folder.name, *self._rounding.loss(failed, self._n_words),
+        )  # fmt: skip
+        self._rounding.begin_anew(failed, self._n_words)
+        self.words_done = 0
+        self._mark()
+        for which in failed:
+            self._files[which].cut(0)
+        return False
+
     def finish(self) -> None:
-        """Write the index and give the folder its name in one step."""
-        sums = {name: file_digest(self._aside / name) for name in map(file_name, self._neurons.segments)}
+        """Write the index and give the folder its name in one step. Raises StoreError before the last word, and
+        InputError where float16 takes too much of a neuron however it is stored.
+        """
+        self._check_whole()
+        names = [file_name(segment) for segment in self._neurons.segments]
+        shifted = self._rounding.shifted(self._n_words)
+        if shifted:
+            np.save(self._aside / SHIFT, torch.stack(self._rounding.shift).numpy())
+            names.append(SHIFT)
+            log.info("%s: %s.", self._title or self.folder.name, self._rounding.account(shifted))
         index = {
-            "schema": SCHEMA,
+            "schema": SCHEMA_SHIFTED if shifted else SCHEMA,
             "title": self._title,
             "fingerprint": self._fingerprint,
             "segments": self._neurons.as_list(),
@@ -131,11 +175,20 @@ class StoreWriter:
             "dtype": str(self._dtype).removeprefix("torch."),
             "dropped": self._dropped,
             "windows": self._windows,
-            "sha256": sums,
+            "sha256": {name: file_digest(self._aside / name) for name in names},
+            **({"shifted": shifted} if shifted else {}),
         }
         write_json(self._aside / "index.json", index)
         (self._aside / "progress.json").unlink()
         self._aside.rename(self.folder)
+
+    def _check_whole(self) -> None:
+        if self.words_done != self._n_words:
+            raise StoreError(f"{self._aside} must have {self._n_words:,} rows, got {self.words_done:,}")
+        failed = self._rounding.failed(self._n_words)
+        if failed:
+            layers, lost = self._rounding.loss(failed, self._n_words)
+            raise InputError(f"a float16 store must keep {layers}, got {lost} lost; use activations.dtype=float32.")
 
     def _check_disk(self) -> None:
         wanted = self._n_words * len(self._neurons) * self._dtype.itemsize
@@ -148,61 +201,55 @@ class StoreWriter:
                 f"at {self.folder.parent}; free some or choose another folder."
             )
 
-    def _write(self, path: Path, content: bytes) -> None:
+    def _write(self, which: int, values: Tensor) -> None:
         try:
-            with path.open("ab") as file:
-                file.write(content)
+            self._files[which].append(values)
         except OSError as error:
             shutil.rmtree(self._aside, ignore_errors=True)
             raise InputError(
-                f"activations.folder must be writable to the end, got {error.strerror} at {path}; "
+                f"activations.folder must be writable to the end, got {error.strerror} at {self._files[which].path}; "
                 "nothing half-written is left; free space or choose another folder."
             ) from error
 
-    def _checked(self, segment: Segment, layer: Tensor) -> Tensor:
+    def _check(self, segment: Segment, layer: Tensor) -> None:
         peak = finite_peak(segment, layer)
         if peak > torch.finfo(self._dtype).max:
             raise InputError(
                 f"activations of layer {segment.layer} must be below 65,504 for a float16 store, "
                 f"got {peak:,.0f}; use activations.dtype=float32."
             )
-        return layer.to(self._dtype)
 
     def _resume(self) -> int:
+        self._rounding = Rounding(self._neurons, self._dtype)
         try:
-            progress = _read_json(self._aside / "progress.json")
-            done = int(progress["words"]) if progress["fingerprint"] == self._fingerprint else 0
-            self._dropped, self._windows = list(progress["dropped"]), int(progress["windows"])
-            sizes = [(self._aside / file_name(s)).stat().st_size for s in self._neurons.segments]
-        except (StoreError, OSError, KeyError):
-            done, sizes = 0, []
-        expected = [len(self._header(s)) + done * s.width * self._dtype.itemsize for s in self._neurons.segments]
-        if not sizes or any(size < least for size, least in zip(sizes, expected, strict=True)):
-            done = 0
-        if not done:
-            self._dropped, self._windows = [], 0
-        for segment in self._neurons.segments:
-            self._cut(segment, done)
+            done = self._marked()
+        except (StoreError, OSError, KeyError, ValueError):
+            done, self._dropped, self._windows = 0, [], 0
+            self._rounding = Rounding(self._neurons, self._dtype)
+        for which, file in enumerate(self._files):
+            file.cut(self._rows(which, done))
         return done
 
-    def _cut(self, segment: Segment, words: int) -> None:
-        header = self._header(segment)
-        with (self._aside / file_name(segment)).open("ab") as file:
-            file.truncate(len(header) + words * segment.width * self._dtype.itemsize if words else 0)
-            if not words:
-                file.write(header)
+    def _marked(self) -> int:
+        """The words of the last mark. Raises StoreError where marks or files are another store's, or too short."""
+        progress = read_json(self._aside / "progress.json")
+        if progress["fingerprint"] != self._fingerprint:
+            raise StoreError(f"{self._aside} has another fingerprint")
+        self._rounding.load(progress.get("rounding", {}))
+        self._dropped, self._windows = list(progress["dropped"]), int(progress["windows"])
+        done = int(progress["words"])
+        for which, file in enumerate(self._files):
+            if file.path.stat().st_size < file.size(self._rows(which, done)):
+                raise StoreError(f"{file.path} is truncated")
+        return done
 
-    def _header(self, segment: Segment) -> bytes:
-        from io import BytesIO
-
-        buffer = BytesIO()
-        shape = {"descr": f"<f{self._dtype.itemsize}", "fortran_order": False, "shape": (self._n_words, segment.width)}
-        np.lib.format.write_array_header_1_0(buffer, shape)
-        return buffer.getvalue()
+    def _rows(self, which: int, done: int) -> int:
+        return done if which in self._rounding.written else self._n_words
 
     def _mark(self) -> None:
         counts = {"words": self.words_done, "dropped": self._dropped, "windows": self._windows}
-        write_json(self._aside / "progress.json", {"fingerprint": self._fingerprint, **counts})
+        marks = {"fingerprint": self._fingerprint, **counts, "rounding": self._rounding.state()}
+        write_json(self._aside / "progress.json", marks)
 
 
 def finite_peak(segment: Segment, layer: Tensor) -> float:
@@ -216,25 +263,5 @@ def finite_peak(segment: Segment, layer: Tensor) -> float:
     return peak
 
 
-def file_digest(path: Path) -> str:
-    """sha256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write aside, then rename: a reader sees the old file or the new one, never half of it."""
-    aside = path.with_name(path.name + ".new")
-    aside.write_text(json.dumps(content, indent=1, allow_nan=False), encoding="utf-8")
-    aside.replace(path)
-
-
 def _are_neighbours(rows: Int[Tensor, " unit"]) -> bool:
     return len(rows) > 0 and bool((rows.diff() == 1).all())
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
-        raise StoreError(f"{path} can't be read") from error

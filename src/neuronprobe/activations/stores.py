@@ -15,7 +15,8 @@ from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.table import Table
 
-from neuronprobe.activations.store import Store, StoreError, store_name
+from neuronprobe.activations.files import StoreError
+from neuronprobe.activations.store import Store, store_name
 from neuronprobe.errors import InputError
 
 ABOUT = "`python -m neuronprobe.store list|size|remove|verify`: look at the folder of stores, and tidy it."
@@ -154,13 +155,19 @@ def _table(found: Sequence[Entry]) -> Table:
         segments = index["segments"]
         sites = ", ".join(f"{site} {_layers(segments, site)}" for site in dict.fromkeys(s["site"] for s in segments))
         rows, neurons = f"{index['words']:,}", f"{sum(segment['width'] for segment in segments):,}"
-        table.add_row(entry.name, index.get("title", ""), rows, neurons, sites, index["dtype"], _size(entry.size))
+        table.add_row(entry.name, index.get("title", ""), rows, neurons, sites, _dtype(index), _size(entry.size))
     return table
 
 
 def _layers(segments: Sequence[dict[str, int | str]], site: str) -> str:
     layers = [int(segment["layer"]) for segment in segments if segment["site"] == site]
     return f"{min(layers)}–{max(layers)}" if len(layers) > 1 else str(layers[0])
+
+
+def _dtype(index: dict[str, Any]) -> str:
+    """How numbers are kept, and how many neurons are shifted because float16 alone would take too much of them."""
+    n_shifted = sum(len(layer["neurons"]) for layer in index.get("shifted", {}).values())
+    return f"{index['dtype']}, {n_shifted:,} shifted" if n_shifted else str(index["dtype"])
 
 
 def _size(n_bytes: int) -> str:

@@ -27,6 +27,10 @@ class NpyFolder:
     def __init__(self, folder: Path) -> None:
         found = {path: LAYER_FILE.fullmatch(path.name) for path in sorted(folder.glob("*.npy"))}
         layers = sorted((_site(match[1]), int(match[2]), path) for path, match in found.items() if match)
+        if folder / "shift.npy" in found:
+            raise InputError(
+                f"{folder} must hold activations as they are, got a store with shifted neurons (shift.npy)."
+            )
         if not layers:
             raise InputError(f"{folder} must hold SITE-LAYER.npy files, such as residual-00.npy, got none.")
         self._arrays = [_array(path) for *_, path in layers]
