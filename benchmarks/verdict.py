@@ -26,11 +26,11 @@ from neuronprobe.corpora import starter
 from neuronprobe.models import from_package
 from neuronprobe.probes import Counts, Fit, Member, Probe
 from neuronprobe.properties import WordProperty
-from neuronprobe.rankings import lca
+from neuronprobe.rankings.lca import by_mass
 from neuronprobe.report.compare import Difference
 from neuronprobe.report.compare import compare as compare_jobs
 from neuronprobe.report.verdict import judge
-from neuronprobe.studies import ablation
+from neuronprobe.studies import Trained, ablation
 from neuronprobe.studies.comparison import compare
 from neuronprobe.studies.selectivity import _Reading
 from neuronprobe.studies.sets import NeuronSet
@@ -101,17 +101,16 @@ def study_rows(sample: Population, seed: int) -> tuple[Row, ...]:
     sets, correct = [], []
     for size, own in zip(SIZES, sample.sets, strict=True):
         neurons = torch.arange(size)
-        sets.append(NeuronSet("top", size, None, neurons))
-        sets += [NeuronSet("random", size, draw, neurons) for draw in range(len(own))]
+        sets.append(NeuronSet("top", size, None, neurons, "drawn"))
+        sets += [NeuronSet("random", size, draw, neurons, "drawn") for draw in range(len(own))]
         correct += [sample.single["top"][None], own]
     correct += [sample.single["majority"][None], sample.single["oracle"][None]]
     counts = counted(torch.cat(correct), sample.units)
-    probes = [Probe(torch.zeros(1, 0), torch.zeros(1), torch.zeros(0, dtype=torch.long))] * len(sets)
-    found = compare(
-        "ablation", "ablated", sets, probes, {"test": counts}, permutation(N_NEURONS, 0), seed, "adam",
-        majority=len(sets), oracle=len(sets) + 1, curve=True,
-    )  # fmt: skip
-    return found.rows
+    probe = Probe(torch.zeros(1, 0), torch.zeros(1), torch.zeros(0, dtype=torch.long))
+    rankings = {"drawn": permutation(N_NEURONS, 0)}
+    trained = Trained({}, [], Fit(0.0, 0.0, seed=seed), [], probe, {}, rankings)
+    at = {"majority": len(sets), "oracle": len(sets) + 1}
+    return compare("ablation", "ablated", trained, sets, [probe] * len(sets), {"test": counts}, **at, curve=True).rows
 
 
 def counted(correct: torch.Tensor, units: torch.Tensor) -> Counts:
@@ -128,9 +127,8 @@ def permutation(n: int, seed: int) -> Ranking:
 def ranked(order: torch.Tensor) -> Ranking:
     """A ranking in a given order, all of it earned."""
     n = len(order)
-    plain = torch.zeros(1, n)
-    massless = torch.zeros(1, dtype=torch.bool)
-    return Ranking("drawn", order, torch.zeros(n), order[None], plain, (0,) * 101, 0, n, massless)
+    score = torch.empty(n).scatter_(0, order, torch.arange(float(n)))
+    return Ranking("drawn", order, score, n, score[None] / n)
 
 
 def held(population: Population, draws: int, seed: int) -> Covered:
@@ -160,7 +158,8 @@ def held(population: Population, draws: int, seed: int) -> Covered:
 def selectivity_held(sample: Population, truth: float, seed: int) -> bool:
     """Random sets as draws of a control task."""
     controls = [counted(own[None], sample.units) for own in sample.sets[0]]
-    reading = _Reading(counted(sample.single["top"][None], sample.units), controls, seed, {"split": "test"})
+    about = {"split": "test", "task": "control"}
+    reading = _Reading(counted(sample.single["top"][None], sample.units), controls, seed, about)
     row = reading.rows(0, {})[-1]
     return row.low is not None and row.high is not None and row.low <= truth <= row.high
 
@@ -198,8 +197,11 @@ def called_better(
 ) -> Iterator[bool]:
     """Whether the verdict says of each ranking that it beats random sets; each has random sets of its own."""
     oracle = Row("oracle", "accuracy", 1.0, k=len(train.neurons), split="test").as_dict()
+    splits = {"train": train, "test": test}
     for seed, ranking in enumerate(rankings):
-        found = ablation(probe, ranking, train, {"test": test}, [0.1, 0.2], draws, seed, "adam")
+        fit = Fit(0.0, 0.0, seed=seed)
+        trained = Trained(splits, [], fit, [], probe, {}, {"drawn": ranking})
+        found = ablation(trained, [0.1, 0.2], draws)
         yield "random" in judge([oracle, *(row.as_dict() for row in found.rows)]).beaten
 
 
@@ -244,7 +246,7 @@ def permutations(store: str, sentences: int | None) -> None:
     train, test = data.split("train"), data.split("test")
     test = first_sentences(test, sentences) if sentences else test
     (probe,) = Fit(1e-3, 1e-4, batch_size=32)([Member(1e-3, 1e-4)], train)
-    order = lca(probe.trained_weights).order
+    order = by_mass(probe.trained_weights).order
     print(
         f"{len(train):,} words train, {len(test):,} of {test.units.n_sentences} sentences test; {len(order):,} neurons"
     )

@@ -13,20 +13,19 @@ import numpy as np
 import pytest
 import torch
 from jaxtyping import config
-from neuronprobe.report.results import assemble, write_results
 from rich.console import Console
 from scipy.stats import binomtest, t
 
 from benchmarks.verdict import Population, coverage, job_difference, permutation, plant, study_rows
+from neuronprobe.jobs.files import assemble, write_results
 from neuronprobe.neurons import NeuronTable, Segment
 from neuronprobe.probes import Fit, Member, score
-from neuronprobe.rankings import lca
 from neuronprobe.report.compare import compare
 from neuronprobe.studies import selectivity
 from neuronprobe.studies.intervals import Bootstrap, _drawn, difference_spreads, over_draws
 from neuronprobe.studies.sets import neuron_sets
 from neuronprobe.types import Row
-from tests.conftest import MakeSplit
+from tests.conftest import MakeSplit, make_trained
 
 SIMULATIONS = 250
 
@@ -164,12 +163,10 @@ def test_selectivity_has_the_spread_over_its_control_tasks(make_split: MakeSplit
         split = make_split(vectors[types] + noise, types % 3, sentences=torch.arange(400) // 4)
         split.units = replace(split.units, types=tuple(f"type {kind}" for kind in types.tolist()))
         splits[name] = split
-    fit = Fit(l1=1e-5, l2=1e-5, epochs=2, batch_size=100, lr=0.05)
+    fit = Fit(l1=1e-5, l2=1e-5, epochs=2, batch_size=100, lr=0.05, seed=3)
     (probe,) = fit([Member(1e-5, 1e-5)], splits["train"])
     for draws in (4, 1):
-        found = selectivity(
-            probe, [], lca(probe.weights), splits["train"], {"test": splits["test"]}, fit, draws, 3, "adam"
-        )
+        found = selectivity(make_trained(probe, splits["train"], {"test": splits["test"]}, fit), [], draws)
         (row,) = [row for row in found.rows if row.metric == "selectivity"]
         accuracies = torch.tensor([row.value for row in found.rows if row.metric == "accuracy"], dtype=torch.float64)
         assert len(accuracies) == draws
@@ -187,7 +184,8 @@ TABLE = NeuronTable(tuple(Segment("residual", layer, 25) for layer in range(4)))
 
 
 def sets_of(seed: int, ks: tuple[int, ...] = (10, 20, 40)) -> dict[tuple[str, int, int | None], frozenset[int]]:
-    found = neuron_sets(permutation(100, 5), TABLE, dict.fromkeys(ks, 30), ("top", "random", "layer_matched"), seed)
+    rankings, names = {"drawn": permutation(100, 5)}, ("top", "random", "layer_matched")
+    found = neuron_sets(rankings, TABLE, dict.fromkeys(ks, 30), names, seed)
     return {(s.name, s.k, s.draw): frozenset(s.neurons.tolist()) for s in found}
 
 

@@ -12,11 +12,11 @@ from jaxtyping import config
 from benchmarks.verdict import called_better, permutation, ranked
 from neuronprobe.activations import Split
 from neuronprobe.probes import Fit, Member, Probe, score
-from neuronprobe.rankings import lca
+from neuronprobe.rankings.lca import by_mass
 from neuronprobe.report.verdict import judge
 from neuronprobe.studies import ablation
 from neuronprobe.types import Row
-from tests.conftest import MakeSplit
+from tests.conftest import MakeSplit, make_trained
 
 N = 1000
 SIZES = (100, 200)
@@ -196,7 +196,8 @@ def trained(make_split: MakeSplit) -> Iterator[tuple[Probe, Split, Split]]:
 def test_p_counts_the_draws_that_reach_the_top(trained: tuple[Probe, Split, Split]) -> None:
     probe, train, test = trained
     ranking = permutation(80, 2)
-    found = ablation(probe, ranking, train, {"test": test}, [0.1, 4], 3, 5, "adam", tested_draws=15).rows
+    given = make_trained(probe, train, {"test": test}, Fit(0.0, 0.0, seed=5), {"drawn": ranking})
+    found = ablation(given, [0.1, 4], 3, tested_draws=15).rows
     flat = [row.as_dict() for row in found]
     for k, n_draws in ((8, 15), (4, 3)):
         (top,) = [
@@ -215,7 +216,8 @@ def test_p_counts_the_draws_that_reach_the_top(trained: tuple[Probe, Split, Spli
 def test_a_draw_as_good_as_the_top_counts_against_it(trained: tuple[Probe, Split, Split]) -> None:
     probe, train, test = trained
     same = Probe(torch.zeros(4, 80), probe.bias)  # all sets are equally good
-    found = ablation(same, permutation(80, 2), train, {"test": test}, [0.1], 39, 5, "adam").rows
+    given = make_trained(same, train, {"test": test}, Fit(0.0, 0.0, seed=5), {"drawn": permutation(80, 2)})
+    found = ablation(given, [0.1], 39).rows
     assert {row.flags["p"] for row in found if "p" in row.flags} == {1.0}
 
 
@@ -224,7 +226,7 @@ def test_permutations_are_seldom_called_better_than_random_and_planted_rankings_
     trained: tuple[Probe, Split, Split],
 ) -> None:
     probe, train, test = trained
-    order = lca(probe.trained_weights).order
+    order = by_mass(probe.trained_weights).order
     assert set(order[:8].tolist()) == {10 * label + start for label in range(4) for start in (3, 43)}
     drawn = [permutation(80, seed) for seed in range(400)]
     assert sum(called_better(probe, drawn, train, test)) <= 16
