@@ -203,6 +203,13 @@ def test_random_sets_of_one_size_do_not_lie_in_those_of_another() -> None:
     assert TABLE.counts(torch.tensor(sorted(matched))).tolist() == TABLE.counts(permutation(100, 5).order[:20]).tolist()
 
 
+def test_random_sets_of_different_kinds_are_not_the_same_draws() -> None:
+    one_layer = NeuronTable((Segment("residual", 0, 100),))  # here both kinds draw from all neurons
+    found = neuron_sets(permutation(100, 5), one_layer, {20: 30}, ("random", "layer_matched"), 0)
+    drawn = [frozenset(chosen.neurons.tolist()) for chosen in found]
+    assert len(drawn) == len(set(drawn)) == 60
+
+
 def test_sets_are_those_of_their_seed_whatever_else_is_drawn() -> None:
     first, other = sets_of(0), sets_of(1)
     assert first == sets_of(0)
