@@ -20,7 +20,7 @@ from neuronprobe.probes.exact_bank import ExactBank
 from neuronprobe.probes.fit import _TrainOnly, quiet_trainer
 from neuronprobe.probes.optimality import optimality
 from neuronprobe.probes.walk import Walk, paths
-from neuronprobe.rankings import lca
+from neuronprobe.rankings.lca import by_mass
 from neuronprobe.resume import checkpoint_callback
 from tests.conftest import MakeSplit
 
@@ -167,7 +167,7 @@ def test_two_random_starts_give_the_same_ranking_and_other_starts_than_zeros(cor
     settings = fit(3e-3, 1e-3, start="random", precision="32-true", tolerance=1e-5)
     one, other = settings([Member(3e-3, 1e-3, 1), Member(3e-3, 1e-3, 2)], correlated)
     assert not torch.equal(one.weights, other.weights)
-    assert torch.equal(lca(one.trained_weights).order[:10], lca(other.trained_weights).order[:10])
+    assert torch.equal(by_mass(one.trained_weights).order[:10], by_mass(other.trained_weights).order[:10])
     zeros = fit(3e-3, 1e-3)([Member(3e-3, 1e-3, 1)], correlated)[0]
     np.testing.assert_allclose(one.trained_weights.numpy(), zeros.trained_weights.numpy(), atol=5e-3)
 
@@ -326,8 +326,12 @@ def test_no_optimum_is_promised_where_there_is_none(planted: Split) -> None:
 
 def test_shares_become_absolute_once_train_is_seen(planted: Split) -> None:
     settings = ExactFit(l2=[1e-3, 1e-2], l1_shares=[0.1, 0.5])
-    settings.relate(planted)
     most = settings.l1_max(Member(), planted)
+    unrelated, settings = settings, settings.related(planted)
+    assert isinstance(settings, ExactFit) and settings is not unrelated
+    assert (unrelated.l1, unrelated.shares) == ([0.1, 0.5], [0.1, 0.5])
+    assert settings.l1 == pytest.approx([0.1 * most, 0.5 * most])
+    assert fit().related(planted).l1 == [1e-2]
     assert sorted({m.l1 for m in settings.grid()}) == pytest.approx([0.1 * most, 0.5 * most])
     assert settings.reference == settings.pairs[0] == (pytest.approx(0.1 * most), 1e-3)
     assert len(settings.grid()) == 4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from neuronprobe.activations import BatchStream, Split
 from neuronprobe.errors import InputError
 from neuronprobe.probes import Fit, Member, Probe, load_probe, save_probe, score
 from neuronprobe.probes.penalty import elastic_net
-from neuronprobe.rankings import lca
+from neuronprobe.rankings.lca import by_mass
 from tests.conftest import MakeSplit
 
 
@@ -76,9 +77,9 @@ def test_a_bank_too_large_for_memory_is_trained_in_parts(planted: Split, monkeyp
 
 def test_planted_neurons_are_ranked_first(planted: Split) -> None:
     probe = fit(epochs=10)([Member(1e-3, 1e-4)], planted)[0]
-    ranking = lca(probe.weights)
+    ranking = by_mass(probe.weights)
     assert set(ranking.order[:4].tolist()) == {7, 18, 25, 31}
-    assert set(ranking.by_label[:, 0].tolist()) <= {7, 18, 25, 31}
+    assert set(ranking.by_label.argmin(1).tolist()) <= {7, 18, 25, 31}
 
 
 def test_keeping_all_neurons_is_the_oracle_and_keeping_none_predicts_one_label(planted: Split) -> None:
@@ -174,6 +175,31 @@ def test_every_epoch_has_its_own_order(planted: Split, monkeypatch: pytest.Monke
 
 def test_steps_are_counted_over_all_epochs(planted: Split) -> None:
     assert fit(epochs=6, batch_size=64).steps(planted) == 6 * 24
+
+
+@pytest.mark.parametrize(("n_units", "epochs", "size"), [
+    (512 * 40, 10, 512), (512 * 39 + 1, 10, 512), (512 * 39, 10, 256), (1500, 10, 32), (1500, 3, 8), (400, 1, 1),
+    (399, 1, 1), (1, 1, 1), (10**7, 1, 512),
+])  # fmt: skip
+def test_an_automatic_batch_is_the_largest_power_of_two_with_enough_steps(n_units: int, epochs: int, size: int) -> None:
+    train = type("Train", (), {"__len__": lambda _: n_units})()
+    settings = fit(batch_size="auto", epochs=epochs)
+    found = settings.related(train)  # type: ignore[arg-type]
+    assert found.batch_size == size
+    sizes = [2**power for power in range(10) if epochs * math.ceil(n_units / 2**power) >= 400]
+    assert size == max(sizes, default=1)
+
+
+def test_relating_a_fit_to_train_gives_another_and_the_corpus_decides(planted: Split) -> None:
+    settings = fit(batch_size="auto", epochs=10)
+    found, recommended = settings.related(planted), settings.related(planted, 48)
+    assert (found.batch_size, recommended.batch_size, settings.batch_size) == (32, 48, "auto")
+    assert found.steps(planted) == 10 * 47 >= 400 > 10 * 24 == fit(batch_size=64, epochs=10).steps(planted)
+    assert found is not settings and found.settings == settings.settings | {"batch_size": 32}
+    assert fit(batch_size=100).related(planted, 48).batch_size == 100  # what is set by hand stays
+    trained = found([Member(1e-3, 1e-4)], planted)[0]
+    by_hand = fit(batch_size=32, epochs=10)([Member(1e-3, 1e-4)], planted)[0]
+    assert torch.equal(trained.weights, by_hand.weights)
 
 
 def test_weights_that_do_not_stay_finite_are_refused(planted: Split) -> None:

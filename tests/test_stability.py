@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import logging
 from dataclasses import replace
-from pathlib import Path
+from io import StringIO
 
 import numpy as np
 import pytest
@@ -14,20 +14,20 @@ import torch
 from neuronprobe.activations import Split
 from neuronprobe.callbacks import Stability, StableLambdaSearch
 from neuronprobe.errors import InputError
-from neuronprobe.jobs.files import write_ranking
 from neuronprobe.neurons import NeuronTable, Segment, layer_matched, random
 from neuronprobe.probes import Fit, Member, Probe
-from neuronprobe.rankings import lca
+from neuronprobe.rankings import Evidence, lca
+from neuronprobe.rankings.lca import by_mass
 from neuronprobe.studies import stability
 from neuronprobe.studies.overlap import first_blocks, overlap, top_sets
-from neuronprobe.studies.resamples import resampled, resamples, supported, supported_weights
+from neuronprobe.studies.ranking import neurons_csv
+from neuronprobe.studies.resamples import resampled, resamples
 from neuronprobe.studies.stability import by_resample, by_seed
 from neuronprobe.types import Row, Units
-from tests.conftest import MakeSplit
+from tests.conftest import MakeSplit, make_trained
 
 FIT = Fit(1e-3, 1e-4, epochs=4, batch_size=64, lr=0.01)
 PLANTED = {7, 18, 25, 31}
-NAMES = ("a", "b", "c", "d")
 
 
 @pytest.fixture
@@ -87,13 +87,16 @@ def test_a_resample_is_the_split_with_sentences_repeated(make_split: MakeSplit) 
     )
 
 
-def test_a_label_that_a_resample_lacks_chooses_no_neuron_there() -> None:
-    found = units([0, 0, 1, 2], [0, 0, 1, 2])
+def test_a_label_that_a_resample_lacks_chooses_no_neuron_there(make_split: MakeSplit) -> None:
+    split = make_split(torch.zeros(4, 3), torch.tensor([0, 0, 1, 2]), torch.tensor([0, 0, 1, 2]))
     weights = torch.tensor([[2.0, 2.0, 0.0, 0.0], [1.0, 1.0, 1.0, 1.0]])
-    labels = supported(found, 3, weights)
-    assert labels.tolist() == [[True, False, False], [True, True, True]]
     probe = Probe(torch.eye(3), torch.zeros(3))
-    ranking = lca(supported_weights(probe, labels[0]))
+    lacking, whole = (Evidence(split, split, FIT, 0, probe, own) for own in weights)
+    assert lacking.supported.tolist() == [True, False, False] and whole.supported.tolist() == [True, True, True]
+    assert Evidence(split, split, FIT, 0, probe).supported.all()
+    assert lacking.probe_weights().tolist() == [[1, 0, 0], [0, 0, 0], [0, 0, 0]]
+    assert torch.equal(whole.probe_weights(), probe.weights)
+    ranking = lca(lacking)
     assert ranking.massless.tolist() == [False, True, True]
     assert (ranking.first_block, ranking.earned) == (1, 1)
     assert top_sets([ranking], 2).tolist() == [[True, False, False]]
@@ -103,7 +106,7 @@ def test_overlap_is_counted_and_its_chance_is_what_random_sets_give() -> None:
     table = NeuronTable((Segment("residual", 0, 10), Segment("residual", 1, 50)))
     weights = torch.zeros(2, 60)
     weights[0, :20], weights[1, 15:35] = torch.arange(20, 0, -1.0), torch.arange(20, 0, -1.0)
-    one, other = lca(weights[:1]), lca(weights[1:])
+    one, other = by_mass(weights[:1]), by_mass(weights[1:])
     found = overlap(top_sets([one, other], 20), table)
     assert found.pairs.tolist() == [5 / 20]
     sets = [one.order[:20], other.order[:20]]
@@ -121,20 +124,21 @@ def test_neurons_of_zero_weight_are_no_agreement() -> None:
     table = NeuronTable((Segment("residual", 0, 40),))
     weights = torch.zeros(2, 40)
     weights[0, [1, 2]], weights[1, [2, 3, 4, 5]] = 1.0, 1.0
-    sets = top_sets([lca(weights[:1]), lca(weights[1:])], 20)
+    sets = top_sets([by_mass(weights[:1]), by_mass(weights[1:])], 20)
     assert sets.sum(1).tolist() == [2, 4]
     assert overlap(sets, table).pairs.tolist() == [1 / 4]
-    assert first_blocks([lca(torch.eye(3, 40))]).sum() == 3
+    assert first_blocks([by_mass(torch.eye(3, 40))]).sum() == 3
 
 
 def test_planted_neurons_are_found_by_every_seed_and_resample(probe: Probe, planted: Split) -> None:
-    ranking = lca(probe.trained_weights)
-    found = stability(probe, ranking, lca, FIT, planted, NAMES, [4, 0.25, 2], seeds=2, n_resamples=5)
-    confidence = found.confidence[4]
+    trained = make_trained(probe, planted, fit=FIT)
+    ranking = trained.ranking
+    found = stability(trained, [4, 0.25, 2], seeds=2, n_resamples=5)
+    confidence = found.handed[4]
     assert {n for n in range(40) if confidence[n] == 1} == PLANTED and float(confidence.sum()) == 4
-    fifths = 5 * found.confidence[10]
+    fifths = 5 * found.handed[10]
     assert torch.equal(fifths.round(), fifths) and bool(((fifths > 0) & (fifths < 5)).any())
-    assert float(found.confidence[10].sum()) == pytest.approx(10)
+    assert float(found.handed[10].sum()) == pytest.approx(10)
     for over, pairs in (("seeds", 3), ("resamples", 10)):
         (planted_top,) = select(found.rows, metric="overlap", over=over, k=4, set="top")
         assert (planted_top.value, planted_top.low, planted_top.high) == (1, 1, 1)
@@ -154,7 +158,7 @@ def test_planted_neurons_are_found_by_every_seed_and_resample(probe: Probe, plan
     assert select(found.rows, metric="mean_confidence", k=4)[0].value == 1
     top = ranking.order[:10]
     (certain,) = select(found.rows, metric="certain_neurons", k=10)
-    assert certain.value == int((found.confidence[10][top] >= 0.9).sum()) >= 4
+    assert certain.value == int((found.handed[10][top] >= 0.9).sum()) >= 4
 
 
 def test_seeds_differ_in_order_and_start_and_resamples_in_start_and_sentences(probe: Probe, planted: Split) -> None:
@@ -166,17 +170,17 @@ def test_seeds_differ_in_order_and_start_and_resamples_in_start_and_sentences(pr
             return [probe] * len(members)
 
     fit = Spy(1e-3, 1e-4, seed=5)
-    by_seed(probe, lca(probe.weights), lca, fit, planted, 3)
+    by_seed(make_trained(probe, planted, fit=fit), 3)
     assert [order for order, _ in calls] == [6, 7, 8] == [member.seed for _, (member,) in calls]
     assert fit.order_seed == 5
     assert all((m.l1, m.l2, m.weights) == (1e-3, 1e-4, None) for _, (m,) in calls)
     calls.clear()
-    by_resample(probe, lca, fit, planted, 4)
+    by_resample(make_trained(probe, planted, fit=fit), 4)
     ((order, members),) = calls
     assert order == 5 and len({m.seed for m in members} | {probe.seed}) == 5
     assert len({tuple(m.weights.tolist()) for m in members}) == 4
     ordered = Spy(1e-3, 1e-4, seed=5, shuffle=False)
-    assert by_seed(probe, lca(probe.weights), lca, ordered, planted, 1).differ == "initialisation"
+    assert by_seed(make_trained(probe, planted, fit=ordered), 1).differ == "initialisation"
     assert ordered.with_seed(9).order_seed is None and ordered.with_seed(9).seed == 9
 
 
@@ -188,9 +192,8 @@ def test_noise_is_unstable_and_said_to_be(make_split: MakeSplit, caplog: pytest.
     split = make_split(torch.randn(300, 200, generator=generator), labels)
     fit = Fit(1e-5, 1e-5, epochs=2, batch_size=64)
     probe = fit([Member(1e-5, 1e-5)], split)[0]
-    ranking = lca(probe.trained_weights)
     with caplog.at_level(logging.WARNING):
-        rows = stability(probe, ranking, lca, fit, split, NAMES, [10], seeds=2, n_resamples=12).rows
+        rows = stability(make_trained(probe, split, fit=fit), [10], seeds=2, n_resamples=12).rows
     for over in ("seeds", "resamples"):
         (row,) = select(rows, metric="overlap", over=over, set="top")
         assert row.value < 0.3 and row.flags["unstable"]
@@ -202,11 +205,11 @@ def test_noise_is_unstable_and_said_to_be(make_split: MakeSplit, caplog: pytest.
     assert "left out of its ranking" in caplog.text
 
 
-def test_confidence_is_a_column_of_the_ranking(tmp_path: Path) -> None:
+def test_confidence_is_a_column_of_the_ranking() -> None:
     table = NeuronTable((Segment("residual", 0, 3),))
-    ranking = lca(torch.tensor([[1.0, 3.0, 2.0]]))
-    write_ranking(tmp_path, ranking, table, ["a"], 0.25, {1: torch.tensor([0.0, 0.75, 0.25]), 2: torch.ones(3)})
-    rows = list(csv.DictReader((tmp_path / "ranking.csv").open()))
+    ranking = by_mass(torch.tensor([[1.0, 3.0, 2.0]]))
+    written = neurons_csv(ranking, table, {1: torch.tensor([0.0, 0.75, 0.25]), 2: torch.ones(3)})
+    rows = list(csv.DictReader(StringIO(written.decode())))
     assert [(row["neuron"], row["confidence_top_1"], row["confidence_top_2"]) for row in rows] == [
         ("1", "0.75", "1"), ("2", "0.25", "1"), ("0", "0", "1"),
     ]  # fmt: skip
@@ -226,4 +229,4 @@ def test_confidence_is_a_column_of_the_ranking(tmp_path: Path) -> None:
 )
 def test_bad_settings_are_refused_in_one_line(kind: type, settings: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        kind(lca, Fit(l1=[0.0, 1e-3], l2=0.0), **settings)
+        kind(**settings)

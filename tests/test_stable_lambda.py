@@ -14,7 +14,8 @@ from neuronprobe.callbacks import StableLambdaSearch
 from neuronprobe.probes import Fit, Member, Probe, score
 from neuronprobe.properties import LabelSet
 from neuronprobe.rankings import lca
-from neuronprobe.studies import StableChoice, lambda_search, stable_lambda
+from neuronprobe.rankings.lca import by_mass
+from neuronprobe.studies import Grid, StableChoice, lambda_search, stable_lambda
 from neuronprobe.studies.resamples import resampled, resamples
 from neuronprobe.studies.stable_lambda import rechosen
 from neuronprobe.types import Row
@@ -24,6 +25,10 @@ def select(rows: tuple[Row, ...] | list[Row], **wanted: object) -> list[Row]:
     return [row for row in rows if all(row.as_dict().get(k) == v for k, v in wanted.items())]
 
 
+def grid(probes: list[Probe], planted: Split) -> Grid:
+    return Grid(probes, {"train": planted, "dev": planted, "test": planted})
+
+
 GRID = Fit([0.0, 1e-3, 1e-2], 0.0, epochs=2, batch_size=64, lr=0.01)
 
 
@@ -31,13 +36,13 @@ def test_the_most_stable_of_the_accurate_pairs_is_chosen(planted: Split) -> None
     torch.set_num_threads(1)
     probes = GRID(GRID.grid(), planted)
     accuracy = score(probes, planted).accuracy
-    found = stable_lambda(probes, GRID.pairs, lca, GRID, planted, planted, tolerance=1.0, share=0.25, n_resamples=3)
+    found = stable_lambda(grid(probes, planted), GRID, lca, tolerance=1.0, share=0.25, n_resamples=3)
     compared = select(found.rows, metric="overlap")
     assert [(row.l1, row.l2) for row in compared] == GRID.pairs
     weights = resamples(planted.units, 3, GRID.seed)
     by_hand = []
     for probe in probes:  # trained alone, read as sets
-        tops = [set(lca(one.weights).order[:10].tolist()) for one in GRID(resampled(probe, weights), planted)]
+        tops = [set(by_mass(one.weights).order[:10].tolist()) for one in GRID(resampled(probe, weights), planted)]
         by_hand.append(np.mean([len(tops[a] & tops[b]) / 10 for a, b in ((0, 1), (0, 2), (1, 2))]))
     assert [row.value for row in compared] == pytest.approx(by_hand)
     assert len(set(by_hand)) > 1
@@ -57,15 +62,14 @@ def test_pairs_beyond_the_tolerance_or_outside_the_grid_are_not_trained(planted:
             trained.update((m.l1, m.l2) for m in members)
             return super().__call__(members, train)
 
-    fit = Spy(0.0, 0.0, epochs=1, batch_size=512)
-    pairs = [(1.0, 0.0), (1e-3, 0.0), (1e-2, 0.0)]
-    found = stable_lambda(probes, pairs, lca, fit, planted, planted, tolerance=0.05, share=0.1, n_resamples=2)
+    fit = Spy([1.0, 1e-3, 1e-2], 0.0, epochs=1, batch_size=512)
+    found = stable_lambda(grid(probes, planted), fit, lca, tolerance=0.05, share=0.1, n_resamples=2)
     assert trained == {(1e-3, 0.0): 2, (1e-2, 0.0): 2}
     assert (probes[found.chosen].l1, probes[found.chosen].l2) in trained
-    grid = lambda_search(probes, pairs, lca, planted, planted, "adam").rows
-    marked = rechosen(grid, probes[0])
+    rows = lambda_search(grid(probes, planted), fit, lca).rows
+    marked = rechosen(rows, probes[0])
     assert {(row.l1, row.l2) for row in marked if row.flags["chosen"]} == {(1.0, 0.0)}
-    assert not select(marked, metric="accuracy_given_up") and len(marked) == len(grid) - 2
+    assert not select(marked, metric="accuracy_given_up") and len(marked) == len(rows) - 2
 
 
 @pytest.mark.parametrize("choice", [0, 1, 2])
@@ -76,8 +80,9 @@ def test_the_callback_keeps_the_stable_probe_whatever_s_prefers(
     where = "neuronprobe.callbacks.stable_lambda.stable_lambda"
     monkeypatch.setattr(where, lambda *_: StableChoice(choice, ()))
     trainer = SimpleNamespace(datamodule=SimpleNamespace(split=lambda _: planted, labels=LabelSet(tuple("abcd"))))
-    search = StableLambdaSearch(lca, GRID)
-    rows = search.study(trainer, GRID.bank(GRID.grid(), planted)).rows
+    search = StableLambdaSearch()
+    search.begin(GRID, {"lca": lca})
+    rows = search.run(trainer, GRID.bank(GRID.grid(), planted)).rows
     pair = GRID.pairs[choice]
-    assert (search.chosen.l1, search.chosen.l2) == pair
+    assert (search.trained.probe.l1, search.trained.probe.l2) == pair
     assert {(row.l1, row.l2) for row in rows if row.flags.get("chosen") or row.study == "oracle"} == {pair}

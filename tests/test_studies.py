@@ -14,24 +14,40 @@ from neuronprobe.callbacks import LambdaSearch
 from neuronprobe.errors import InputError
 from neuronprobe.neurons import bottom, top
 from neuronprobe.probes import Fit, Member, Probe, score
-from neuronprobe.rankings import lca
+from neuronprobe.rankings import Evidence, lca, magnitude
+from neuronprobe.rankings.lca import by_mass
 from neuronprobe.report.verdict import judge
-from neuronprobe.studies import ablation, baselines, corpus_summary, lambda_search, ranking_rows, retraining
+from neuronprobe.studies import (
+    Grid,
+    Trained,
+    ablation,
+    baselines,
+    corpus_summary,
+    lambda_search,
+    named,
+    ranking,
+    retraining,
+)
 from neuronprobe.studies.comparison import compare
 from neuronprobe.studies.intervals import Bootstrap
 from neuronprobe.studies.sets import neuron_sets
-from neuronprobe.types import Ranking, Row, Units
-from tests.conftest import MakeSplit
+from neuronprobe.types import Row, Units
+from tests.conftest import MakeSplit, make_trained
 
 FIT = Fit(l1=[0.0, 1e-3, 1e-1], l2=1e-4, epochs=6, batch_size=64, lr=0.01)
 QUICK = Fit(l1=[0.0, 1e-3, 1e-1], l2=1e-4, epochs=4, batch_size=300, lr=0.05)
 
 
 @pytest.fixture
-def trained(planted: Split) -> tuple[Probe, Ranking]:
+def trained(planted: Split) -> Trained:
+    """Ranked by LCA, and by magnitude."""
     torch.set_num_threads(1)
-    probe = FIT([Member(1e-3, 1e-4)], planted)[0]
-    return probe, lca(probe.weights)
+    return ranked(FIT([Member(1e-3, 1e-4)], planted)[0], planted, {"test": planted})
+
+
+def ranked(probe: Probe, train: Split, held_out: dict[str, Split], fit: Fit = FIT) -> Trained:
+    evidence = Evidence(train, train, fit, fit.seed, probe)
+    return make_trained(probe, train, held_out, fit, named({"lca": lca, "magnitude": magnitude}, evidence))
 
 
 def value(rows: tuple[Row, ...] | list[Row], **wanted: object) -> float:
@@ -70,9 +86,8 @@ def test_bootstrap_intervals_cover_the_truth_at_their_rate() -> None:
     assert hits < n_trials
 
 
-def test_a_paired_interval_is_narrower_than_its_ends(trained: tuple[Probe, Ranking], planted: Split) -> None:
-    probe, ranking = trained
-    sets = [probe.keep(top(ranking.order, 20)), probe.keep(top(ranking.order, 19))]
+def test_a_paired_interval_is_narrower_than_its_ends(trained: Trained, planted: Split) -> None:
+    sets = [trained.probe.keep(top(trained.ranking.order, k)) for k in (20, 19)]
     found = score(sets, planted)
     bootstrap = Bootstrap(found.units, 0)
     low, high = bootstrap.ends(found.correct[:1] - found.correct[1:])[0].tolist()
@@ -81,10 +96,14 @@ def test_a_paired_interval_is_narrower_than_its_ends(trained: tuple[Probe, Ranki
     assert high - low < float(single[1] - single[0])
 
 
+def grid(probes: list[Probe], planted: Split, test: Split) -> Grid:
+    return Grid(probes, {"train": planted, "dev": planted, "test": test})
+
+
 def test_lambda_search_is_the_papers_formula(planted: Split, make_split: MakeSplit) -> None:
     probes = FIT(FIT.grid(), planted)
     noise = make_split(torch.randn(200, 40, generator=torch.Generator().manual_seed(9)), torch.arange(200) % 4)
-    found = lambda_search(probes, FIT.pairs, lca, planted, noise, "adam", alpha=0.7, beta=0.2, share=0.1)
+    found = lambda_search(grid(probes, planted, noise), FIT, lca, alpha=0.7, beta=0.2, share=0.1)
     for split, name in ((planted, "dev"), (noise, "test")):
         here = value(found.rows, metric="accuracy", set="all", split=name, l1=0.0, l2=0.0)
         assert here == pytest.approx(float(score([probes[0]], split).accuracy))
@@ -92,7 +111,7 @@ def test_lambda_search_is_the_papers_formula(planted: Split, make_split: MakeSpl
     scores = []
     free = score([probes[0]], planted).accuracy[0]
     for probe in probes:
-        order = lca(probe.weights).order
+        order = by_mass(probe.weights).order
         kept = [probe.keep(top(order, k)), probe.keep(bottom(order, k)), probe]
         above, below, whole = score(kept, planted).accuracy.tolist()
         scores.append(0.7 * (above - below) - 0.2 * (float(free) - whole))
@@ -106,61 +125,62 @@ def test_lambda_search_is_the_papers_formula(planted: Split, make_split: MakeSpl
     assert value(found.rows, metric="accuracy_given_up") == pytest.approx(best - here)
 
 
-def test_ablation_keeps_planted_neurons_and_reports_every_draw(trained: tuple[Probe, Ranking], planted: Split) -> None:
-    probe, ranking = trained
-    result = ablation(probe, ranking, planted, {"test": planted}, [4, 0.5], draws=3, seed=0, solver="adam")
+def test_ablation_keeps_planted_neurons_and_reports_every_draw(trained: Trained, planted: Split) -> None:
+    result = ablation(trained, [4, 0.5], draws=3)
     for fill in ("zero", "mean"):
-        place = {"fill": fill, "k": 4}
+        place = {"fill": fill, "k": 4, "ranking": "lca"}
         above = value(result.rows, metric="accuracy", set="top", **place)
         assert above > 0.85 > 0.6 > value(result.rows, metric="mean_accuracy", set="random", **place)
         draws = [value(result.rows, metric="accuracy", set="random", draw=d, **place) for d in range(3)]
         assert value(result.rows, metric="mean_accuracy", set="random", **place) == pytest.approx(np.mean(draws))
         gain = [row for row in result.rows if row.metric == "accuracy_difference" and row.k == 4]
-        gain = [row for row in gain if row.flags["fill"] == fill]
+        gain = [row for row in gain if row.flags["fill"] == fill and row.ranking == "lca"]
         assert {row.flags["against"] for row in gain} == {"random", "layer_matched", "magnitude", "majority"}
         for row in gain:
             assert row.low is not None and row.low <= row.value <= row.high
             if row.flags["against"] in ("random", "layer_matched"):
                 assert row.flags["p"] == 1 / 4 and row.flags["n_draws"] == 3  # none of three reaches the top
-        own = result.correct[f"ablation/{fill}/top-4"]
+        own = result.correct[f"ablation/{fill}/lca/top-4"]
         assert int(own.sum()) == round(above * len(planted)) and own.shape == (300,)
-        assert result.correct[f"ablation/{fill}/random-4"].sum(1).tolist() == [round(d * len(planted)) for d in draws]
-    (chosen,) = neuron_sets(ranking, planted.neurons, {4: 1}, ["random"], 0)
-    by_hand = score([probe.keep(chosen.neurons)], planted).accuracy
+        assert result.correct[f"ablation/{fill}/lca/random-4"].sum(1).tolist() == [
+            round(d * len(planted)) for d in draws
+        ]
+    (chosen,) = neuron_sets(trained.of("primary"), planted.neurons, {4: 1}, ["random"], 0)
+    by_hand = score([trained.probe.keep(chosen.neurons)], planted).accuracy
     first = value(result.rows, metric="accuracy", set="random", draw=0, k=4, fill="zero")
     assert first == pytest.approx(float(by_hand))
 
 
-def test_many_draws_are_one_row_and_all_of_them_in_the_predictions(
-    trained: tuple[Probe, Ranking], planted: Split
-) -> None:
-    found = ablation(*trained, planted, {"test": planted}, [0.1, 0.2, 0.5], 2, 0, "adam", tested_draws=39)
+def test_many_draws_are_one_row_and_all_of_them_in_the_predictions(trained: Trained, planted: Split) -> None:
+    found = ablation(trained, [0.1, 0.2, 0.5], 2, tested_draws=39, rankings="primary")
     for k, n in ((4, 39), (8, 39), (20, 2)):
         (row,) = [
             r for r in found.rows if (r.k, r.set, r.metric, r.flags["fill"]) == (k, "random", "mean_accuracy", "zero")
         ]
-        drawn = found.correct[f"ablation/zero/random-{k}"].sum(1).double() / len(planted)
+        drawn = found.correct[f"ablation/zero/lca/random-{k}"].sum(1).double() / len(planted)
         assert (row.flags["n_draws"], len(drawn)) == (n, n)
         assert (row.value, row.flags["deviation"]) == pytest.approx((float(drawn.mean()), float(drawn.std())))
         assert (row.flags["least"], row.flags["most"]) == pytest.approx((float(drawn.min()), float(drawn.max())))
         shown = [r for r in found.rows if (r.k, r.set, r.metric, r.flags["fill"]) == (k, "random", "accuracy", "zero")]
         assert len(shown) == (n if n == 2 else 0)
-        top = found.correct[f"ablation/zero/top-{k}"].sum() / len(planted)
+        top = found.correct[f"ablation/zero/lca/top-{k}"].sum() / len(planted)
         (gain,) = [r for r in found.rows if (r.k, r.metric, r.flags.get("against"), r.flags["fill"])
                    == (k, "accuracy_difference", "random", "zero")]  # fmt: skip
         assert gain.flags["p"] == pytest.approx((1 + int((drawn >= float(top) - 1e-9).sum())) / (1 + n))
 
 
-def test_the_rest_is_zero_and_the_mean_of_train(trained: tuple[Probe, Ranking], planted: Split) -> None:
-    probe, ranking = trained
+def test_the_rest_is_zero_and_the_mean_of_train(trained: Trained, planted: Split) -> None:
+    probe, order = trained.probe, trained.ranking.order
     activations, means = planted.batch(torch.arange(len(planted))).activations, planted.standardisation.mean
-    rows = ablation(probe, ranking, planted, {"test": planted}, [4, 20], 2, 0, "adam").rows
+    rows = ablation(trained, [4, 20], 2).rows
     for fill, constant in (("zero", torch.zeros(40)), ("mean", means)):
-        for name, order in (("top", ranking.order), ("bottom", ranking.order.flip(0))):
+        for name, ends in (("top", order[:20]), ("bottom", order[-20:])):
             seen = constant.repeat(len(activations), 1)
-            seen[:, order[:20]] = activations[:, order[:20]]
+            seen[:, ends] = activations[:, ends]
             by_hand = ((seen @ probe.weights.T + probe.bias).argmax(1) == planted.units.labels).double().mean()
-            assert value(rows, metric="accuracy", set=name, k=20, fill=fill) == pytest.approx(float(by_hand))
+            assert value(rows, metric="accuracy", set=name, k=20, fill=fill, ranking="lca") == pytest.approx(
+                float(by_hand)
+            )
 
 
 def test_magnitude_is_the_mean_weight_over_labels_and_not_the_ranking(planted: Split) -> None:
@@ -169,55 +189,54 @@ def test_magnitude_is_the_mean_weight_over_labels_and_not_the_ranking(planted: S
     weights[torch.arange(4), torch.tensor([7, 18, 25, 31])] = 1.0
     weights[:, 5] = torch.tensor([-0.6, 0.6, 0.6, -0.6])
     probe = Probe(weights, torch.zeros(4))
-    rows = [r for r in ablation(probe, lca(weights), planted, {"test": planted}, [1, 2], 2, 0, "adam").rows
-            if r.flags["fill"] == "zero"]  # fmt: skip
+    rows = [r for r in ablation(ranked(probe, planted, {"test": planted}), [1, 2], 2).rows if r.flags["fill"] == "zero"]
     for k in (1, 2):
         by_hand = float(score([probe.keep(torch.tensor([0, 5][:k]))], planted).accuracy)
-        assert value(rows, metric="accuracy", set="magnitude", k=k) == pytest.approx(by_hand)
-    overlap = next(row.flags["overlap_with_top"] for row in rows if row.set == "magnitude" and row.k == 2)
-    assert overlap == 0
-    above = value(rows, metric="accuracy", set="top", k=2) - value(rows, metric="accuracy", set="magnitude", k=2)
+        assert value(rows, metric="accuracy", set="top", ranking="magnitude", k=k) == pytest.approx(by_hand)
+    own, other = (value(rows, metric="accuracy", set="top", ranking=name, k=2) for name in ("lca", "magnitude"))
+    assert not set(by_mass(weights).order[:2].tolist()) & {0, 5}
+    above = own - other
     assert value(rows, metric="accuracy_difference", against="magnitude", k=2) == pytest.approx(above)
 
 
-def test_the_area_is_numpys_trapezoid_over_the_range_of_shares(trained: tuple[Probe, Ranking], planted: Split) -> None:
+def test_the_area_is_numpys_trapezoid_over_the_range_of_shares(trained: Trained, planted: Split) -> None:
     sizes = [20, 2, 4, 10]
-    found = ablation(*trained, planted, {"dev": planted, "test": planted}, sizes, draws=3, seed=0, solver="adam")
+    found = ablation(ranked(trained.probe, planted, {"dev": planted, "test": planted}), sizes, draws=3)
     rows = [row for row in found.rows if row.flags["fill"] == "zero"]
     shares = np.array(sorted(sizes)) / 40
     areas = {}
     for name in ("top", "random", "layer_matched", "magnitude", "bottom"):
         metric = "mean_accuracy" if name in ("random", "layer_matched") else "accuracy"
-        heights = [value(rows, study="ablation", metric=metric, set=name, k=k, split="dev") for k in sorted(sizes)]
+        place = {"set": "top", "ranking": "magnitude"} if name == "magnitude" else {"set": name, "ranking": "lca"}
+        heights = [value(rows, study="ablation", metric=metric, k=k, split="dev", **place) for k in sorted(sizes)]
         areas[name] = np.trapezoid(heights, shares) / (shares[-1] - shares[0])
         for split in ("dev", "test"):
-            assert value(rows, metric="area", set=name, split=split) == pytest.approx(areas[name])
+            assert value(rows, metric="area", split=split, **place) == pytest.approx(areas[name])
     for rival in ("random", "layer_matched", "magnitude"):
         gain = value(rows, metric="area_difference", against=rival, split="test")
         assert gain == pytest.approx(areas["top"] - areas[rival])
     area = next(row for row in rows if row.metric == "area" and row.split == "test" and row.set == "top")
     assert (area.k, area.flags["from_share"], area.flags["to_share"], area.flags["n_sizes"]) == (None, 0.05, 0.5, 4)
-    order = trained[1].order
-    kept = score([trained[0].keep(top(order, k)) for k in sorted(sizes)], planted)
+    kept = score([trained.probe.keep(top(trained.ranking.order, k)) for k in sorted(sizes)], planted)
     resampled = Bootstrap(kept.units, 0).values(kept.correct).numpy()
     ends = np.quantile(np.trapezoid(resampled, shares, axis=1) / (shares[-1] - shares[0]), [0.025, 0.975])
     assert [area.low, area.high] == pytest.approx(ends.tolist())
-    one_size = ablation(*trained, planted, {"test": planted}, [4], draws=2, seed=0, solver="adam").rows
+    one_size = ablation(trained, [4], draws=2).rows
     assert not [row for row in one_size if "area" in row.metric]
 
 
 def test_a_search_by_retraining_is_algorithm_2_of_jmlr(planted: Split) -> None:
-    grid = QUICK.grid()[:3]
-    probes = QUICK(grid, planted)
-    pairs = [(m.l1, m.l2) for m in grid]
+    members = QUICK.grid()[:3]
+    probes = QUICK(members, planted)
+    fit = Fit(l1=[0.0, 1e-3], l2=[0.0, 1e-4], epochs=4, batch_size=300, lr=0.05)  # as QUICK, and may choose all three
+    assert {(m.l1, m.l2) for m in members} <= set(fit.pairs)
     found = lambda_search(
-        probes, pairs, lca, planted, planted, "adam", alpha=0.7, beta=0.2, share=0.1,
-        by="retrained_score", retrain=lambda members: QUICK(members, planted),
-    )  # fmt: skip
+        grid(probes, planted, planted), fit, lca, alpha=0.7, beta=0.2, share=0.1, by="retrained_score"
+    )
     activations = planted.batch(torch.arange(len(planted))).activations
     scores = []
-    for member, probe in zip(grid, probes, strict=True):
-        order, accuracy = lca(probe.weights).order, []
+    for member, probe in zip(members, probes, strict=True):
+        order, accuracy = by_mass(probe.weights).order, []
         for chosen in (order[:4], order[-4:]):  # as printed: matrices of zeros but for the chosen columns
             masked = torch.zeros_like(activations)
             masked[:, chosen] = activations[:, chosen]
@@ -239,21 +258,19 @@ def test_a_search_by_dev_takes_the_most_accurate_and_reports_the_score(planted: 
     weak, strong = Probe(torch.zeros(4, 40), torch.zeros(4), l1=0.0), FIT([Member(1e-3, 1e-4)], planted)[0]
     test = make_split(torch.zeros(8, 40), torch.zeros(8, dtype=torch.long), n_labels=4)  # weak is right in all of it
     probes = [weak, replace(strong, l1=1e-3), replace(strong, l1=1e-2)]
-    pairs = [(probe.l1, probe.l2) for probe in probes]
-    ablated = lambda_search(probes, pairs, lca, planted, test, "adam", share=0.1)
-    found = lambda_search(probes, pairs, lca, planted, test, "adam", share=0.1, by="dev")
+    fit, made = Fit(l1=[0.0, 1e-3, 1e-2], l2=[0.0, 1e-4]), grid(probes, planted, test)
+    assert {(probe.l1, probe.l2) for probe in probes} <= set(fit.pairs)
+    ablated = lambda_search(made, fit, lca, share=0.1)
+    found = lambda_search(made, fit, lca, share=0.1, by="dev")
     assert found.chosen == 1  # of equals the least regularised
-    chosen = {
-        by: lambda_search(probes, pairs, lca, planted, test, "adam", 0.0, 0.0, 0.1, by).chosen
-        for by in ("score", "dev")
-    }
+    chosen = {by: lambda_search(made, fit, lca, 0.0, 0.0, 0.1, by).chosen for by in ("score", "dev")}
     assert chosen == {"score": 0, "dev": 1}  # a score that weighs nothing is the same for all
     assert [r.value for r in found.rows if r.metric == "score"] == [
         r.value for r in ablated.rows if r.metric == "score"
     ]
     assert {row.flags["by"] for row in found.rows} == {"dev"}
     low = replace(strong, l1=1e-1, weights=strong.weights.roll(1, dims=1))
-    only = lambda_search([weak, low, strong], [(1e-1, 1e-4)], lca, planted, test, "adam", share=0.1, by="dev")
+    only = lambda_search(grid([weak, low, strong], planted, test), Fit(1e-1, 1e-4), lca, share=0.1, by="dev")
     assert only.chosen == 1  # (0, 0) and what is no candidate can't be chosen
 
 
@@ -261,15 +278,15 @@ def test_a_score_needs_a_choice_and_dev_takes_a_single_pair() -> None:
     alone = Fit(l1=1e-3, l2=1e-4)
     for by in ("score", "retrained_score"):
         with pytest.raises(InputError, match=r"at least 2 pairs to choose from, got 1 .*search=dev"):
-            LambdaSearch(lca, alone, by=by)
-    LambdaSearch(lca, alone, by="dev")
-    LambdaSearch(lca, Fit(l1=[0.0, 1e-3], l2=0.0), by="score")
+            LambdaSearch(by=by).begin(alone, {"lca": lca})
+    LambdaSearch(by="dev").begin(alone, {"lca": lca})
+    LambdaSearch(by="score").begin(Fit(l1=[0.0, 1e-3], l2=0.0), {"lca": lca})
 
 
 def test_draws_differ_and_layer_matched_sets_have_the_layers_of_the_top(planted: Split) -> None:
     order = torch.tensor([7, 0, 18, 1, 2, 3, 25, 31, *(n for n in range(40) if n not in (7, 0, 18, 1, 2, 3, 25, 31))])
-    ranking = replace(lca(torch.ones(2, 40)), order=order)
-    sets = neuron_sets(ranking, planted.neurons, {6: 4}, ("top", "random", "layer_matched", "bottom"), 0)
+    rankings = {"lca": replace(by_mass(torch.ones(2, 40)), order=order)}
+    sets = neuron_sets(rankings, planted.neurons, {6: 4}, ("top", "random", "layer_matched", "bottom"), 0)
     assert [(s.name, s.draw) for s in sets if s.name == "random"] == [("random", draw) for draw in range(4)]
     for name in ("random", "layer_matched"):
         drawn = {tuple(sorted(s.neurons.tolist())) for s in sets if s.name == name}
@@ -278,32 +295,35 @@ def test_draws_differ_and_layer_matched_sets_have_the_layers_of_the_top(planted:
         if chosen.name == "layer_matched":
             assert planted.neurons.counts(chosen.neurons).tolist() == [5, 1, 0, 0]
     probes = [Probe(torch.ones(4, 6), torch.zeros(4), s.neurons) for s in sets]
-    rows = compare("ablation", "ablated", sets, probes, {"test": score(probes, planted)}, ranking, 0, "adam").rows
+    trained = make_trained(Probe(torch.ones(4, 40), torch.zeros(4)), planted, rankings=rankings)
+    rows = compare("ablation", "ablated", trained, sets, probes, {"test": score(probes, planted)}).rows
     overlaps = [row.flags["overlap_with_top"] for row in rows if row.set == "random" and row.metric == "accuracy"]
     assert overlaps == [len(set(s.neurons.tolist()) & set(order[:6].tolist())) / 6 for s in sets if s.name == "random"]
 
 
-def test_retraining_trains_on_train_with_the_chosen_lambda(trained: tuple[Probe, Ranking], planted: Split) -> None:
+def test_retraining_trains_on_train_with_the_chosen_lambda(trained: Trained, planted: Split) -> None:
     seen = []
 
-    def fit(members: list[Member], split: Split) -> list[Probe]:
-        seen.append((members, split))
-        return FIT(members, split)
+    class Spy(Fit):
+        def __call__(self, members: list[Member], train: Split) -> list[Probe]:
+            seen.append((members, train))
+            return super().__call__(members, train)
 
-    probe, ranking = trained
+    probe, order = trained.probe, trained.ranking.order
     elsewhere = Split(planted.units, planted._store, planted.neurons, planted.n_labels)
-    retraining(probe, ranking, planted, {"test": elsewhere}, fit, [4], draws=1, seed=0, solver="adam")
+    spy = Spy(l1=[0.0, 1e-3, 1e-1], l2=1e-4, epochs=6, batch_size=64, lr=0.01)
+    retraining(make_trained(probe, planted, {"test": elsewhere}, spy), [4], draws=1)
     ((members, split),) = seen
     assert split is planted
     assert {(m.l1, m.l2, m.seed) for m in members} == {(probe.l1, probe.l2, probe.seed)} == {(1e-3, 1e-4, 0)}
-    assert members[0].neurons.tolist() == ranking.order[:4].tolist()
+    assert members[0].neurons.tolist() == order[:4].tolist()
 
 
 def test_sets_inside_the_first_block_and_among_zero_weights_say_so(planted: Split) -> None:
     weights = torch.zeros(4, 40)
     weights[torch.arange(4), torch.tensor([7, 18, 25, 31])] = 1.0
     probe = Probe(weights, torch.zeros(4))
-    rows = ablation(probe, lca(weights), planted, {"test": planted}, [3, 10], draws=1, seed=0, solver="adam").rows
+    rows = ablation(make_trained(probe, planted, {"test": planted}), [3, 10], draws=1).rows
     rows = [row for row in rows if row.metric == "accuracy" and row.flags["fill"] == "zero"]
     tops = [row for row in rows if row.set == "top"]
     assert [row.flags.get("inside_first_block") for row in tops] == [True, None]
@@ -311,28 +331,26 @@ def test_sets_inside_the_first_block_and_among_zero_weights_say_so(planted: Spli
     assert [row.flags["not_earned"] for row in rows if row.set == "bottom"] == [3, 10]
 
 
-def test_retraining_on_planted_neurons_loses_nothing(trained: tuple[Probe, Ranking], planted: Split) -> None:
-    probe, ranking = trained
-    result = retraining(probe, ranking, planted, {"test": planted}, FIT, [4], draws=2, seed=0, solver="adam")
-    oracle = float(score([probe], planted).accuracy)
+def test_retraining_on_planted_neurons_loses_nothing(trained: Trained, planted: Split) -> None:
+    result = retraining(trained, [4], draws=2)
+    oracle = float(score([trained.probe], planted).accuracy)
     assert value(result.rows, metric="accuracy", set="top") > oracle - 0.02
     assert value(result.rows, metric="accuracy", set="bottom") < 0.4
     assert {row.mode for row in result.rows} == {"retrained"}
 
 
-def test_a_size_beyond_the_neurons_is_refused(trained: tuple[Probe, Ranking], planted: Split) -> None:
+def test_a_size_beyond_the_neurons_is_refused(trained: Trained) -> None:
     with pytest.raises(InputError, match="count from 1 to 40"):
-        ablation(*trained, planted, {"test": planted}, [41], draws=1, seed=0, solver="adam")
+        ablation(trained, [41], draws=1)
 
 
-def test_what_the_ranking_says_is_counted_from_it(trained: tuple[Probe, Ranking], planted: Split) -> None:
-    probe, ranking = trained
-    rows = ranking_rows(ranking, probe, planted.neurons, list("abcd"), planted.units, 0.1, "adam")
+def test_what_the_ranking_says_is_counted_from_it(trained: Trained, planted: Split) -> None:
+    rows = [row for row in ranking(trained, 0.1).rows if row.ranking == "lca"]
     layers = [row for row in rows if row.metric == "salient_neurons"]
     assert [row.value for row in layers] == [1, 1, 1, 1]  # 7, 18, 25, 31 lie in layers 0 to 3 of ten neurons each
     first = next(row for row in rows if row.metric == "mass_of_heavier_neurons")
-    assert planted.neurons.starts[first.layer or 0] + (first.neuron or 0) == int(ranking.order[0])
-    share = probe.weights[0].abs().sort(descending=True).values.double()
+    assert planted.neurons.starts[first.layer or 0] + (first.neuron or 0) == int(trained.ranking.order[0])
+    share = trained.probe.weights[0].abs().sort(descending=True).values.double()
     holds = int((share.cumsum(0) < 0.25 * share.sum()).sum()) + 1
     assert value(rows, metric="label_neurons", label="a") == holds
     support = next(row for row in rows if row.label == "a").flags["support"]
@@ -344,8 +362,40 @@ def test_noise_does_not_beat_random(make_split: MakeSplit) -> None:
     noise = make_split(torch.randn(1000, 40, generator=generator), torch.randint(3, (1000,), generator=generator))
     fresh = make_split(torch.randn(1000, 40, generator=generator), torch.randint(3, (1000,), generator=generator))
     probe = FIT([Member(1e-3, 1e-4)], noise)[0]
-    ranking = lca(probe.weights)
-    rows = list(ablation(probe, ranking, noise, {"test": fresh}, [0.1, 0.2], 5, 0, "adam", tested_draws=39).rows)
+    rows = list(ablation(ranked(probe, noise, {"test": fresh}), [0.1, 0.2], 5, tested_draws=39).rows)
     rows.append(Row("oracle", "accuracy", 0.3, k=40))
     text = judge([row.as_dict() for row in rows]).text
     assert text.startswith("Top does not beat random") and "raise probe.l1" in text
+
+
+def test_several_rankings_share_their_random_sets(trained: Trained) -> None:
+    result = ablation(trained, [4, 10], draws=5)
+    for rows in ([row for row in result.rows if row.flags["fill"] == fill] for fill in ("zero", "mean")):
+        for k in (4, 10):
+            (random,) = [
+                [r.value for r in rows if (r.set, r.k, r.metric, r.ranking) == ("random", k, "accuracy", "lca")]
+            ]
+            for name in ("lca", "magnitude"):
+                place = {"k": k, "ranking": name}
+                order = trained.rankings[name].order
+                for which, chosen in (("top", top(order, k)), ("bottom", bottom(order, k))):
+                    found = value(rows, metric="accuracy", set=which, **place)
+                    if rows[0].flags["fill"] == "zero":
+                        by_hand = score([trained.probe.keep(chosen)], trained.train).accuracy
+                        assert found == pytest.approx(float(by_hand))
+                above = value(rows, metric="accuracy", set="top", **place)
+                gain = value(rows, metric="accuracy_difference", against="random", **place)
+                assert gain == pytest.approx(above - np.mean(random))
+                (row,) = [r for r in rows if (r.metric, r.k, r.ranking, r.flags.get("against"))
+                          == ("accuracy_difference", k, name, "random")]  # fmt: skip
+                assert row.flags["n_draws"] == 5 == len(random)
+                assert row.flags["p"] == pytest.approx((1 + sum(one >= above - 1e-9 for one in random)) / 6)
+    sets = {name: {row.set for row in result.rows if row.ranking == name} for name in trained.rankings}
+    assert sets == {"lca": {"top", "bottom", "random", "layer_matched"}, "magnitude": {"top", "bottom"}}
+    against = {row.flags["against"] for row in result.rows if row.ranking == "magnitude" and "against" in row.flags}
+    assert against == {"random", "majority"}  # and neither what matches the layers of another top, nor the primary one
+    only = ablation(trained, [4, 10], draws=5, rankings="primary")
+    assert {row.ranking for row in only.rows} == {"lca"}
+    assert {name: counts.tolist() for name, counts in only.correct.items()} == {
+        name: counts.tolist() for name, counts in result.correct.items() if "/lca/" in name
+    }

@@ -13,6 +13,9 @@ from neuronprobe.rankings.evidence import Evidence
 from neuronprobe.rankings.ordering import depth, ordered, shares
 from neuronprobe.types import Ranking
 
+ROUNDING = 1e-10
+"""Means closer than this share of the largest are equal: a constant neuron's weighted means differ by rounding."""
+
 
 def probeless(evidence: Evidence) -> Ranking:
     """Largest sum of distances first, over the labels that there are; `score` is that sum, in units of the activation.
@@ -22,8 +25,10 @@ def probeless(evidence: Evidence) -> Ranking:
     means = label_means(evidence)
     apart = torch.zeros(evidence.train.n_labels, len(evidence.table), dtype=torch.float64)
     there = evidence.supported
+    least = ROUNDING * means.abs().amax(0)
     for label in there.nonzero().flatten().tolist():
-        apart[label] = (means[there] - means[label]).abs().sum(0)
+        distances = (means[there] - means[label]).abs()
+        apart[label] = torch.where(distances > least, distances, 0.0).sum(0)
     total = apart.sum(0) / 2
     return ordered("probeless", (-total,), total > 0, total, depth(shares(apart)), evidence.seed)
 
