@@ -288,7 +288,7 @@ def test_of_all_rankings_each_has_its_minimal_set_and_the_primary_ones_are_hande
     names = {"minimal_set/{}/top-{}", "redundancy/{}/random-{}", "redundancy/{}/bottom-{}"}
     assert set(found.correct) == {name.format(which, k) for name in names for which, k in sizes.items()}
     assert {row.ranking for row in minimal_set(trained, [0.02], 2).rows} == {"lca"}
-    with pytest.raises(InputError, match="rankings must be .*got 'both'"):
+    with pytest.raises(InputError, match=r"rankings must be .*got 'both'"):
         minimal_set(trained, [0.02], 2, rankings="both")
 
 
