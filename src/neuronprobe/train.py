@@ -134,7 +134,7 @@ def _write(job: Job, folder: Path, plain: Any, rows: list[Row], seconds: dict[st
     correct = {name: counts for study in job.studies for name, counts in study.result.correct.items()}
     write_predictions(folder, correct)
     save_probe(folder / "probe.safetensors", job.search.trained.probe, data.labels.names, table.as_list())
-    write_files(folder, {name: content for study in job.studies for name, content in study.result.files.items()})
+    write_files(folder, [study.result.files for study in job.studies])
     judged = judge([row.as_dict() for row in rows], plain["metric"])
     about = {
         "fingerprint": _fingerprint(job), "seconds": seconds, "verdict": judged.text, "beaten": list(judged.beaten),
