@@ -70,8 +70,11 @@ def one_line(capsys: pytest.CaptureFixture[str]) -> str:
 
 
 def test_a_study_from_outside_runs_in_a_job_behind_what_it_needs(outside: Run, tmp_path: Path) -> None:
+    (tmp_path / "job").mkdir()
+    (tmp_path / "job" / "ranking_ridge.csv").write_text("of an earlier job", encoding="utf-8")
     assert outside() == 0
     found = results(tmp_path / "job")
+    assert not list((tmp_path / "job").glob("ranking*"))
     assert (tmp_path / "job" / "halves.txt").read_bytes() == b"halves of 96"
     (row,) = [row for row in found["rows"] if row["study"] == "halves"]
     (minimum,) = [row for row in found["rows"] if (row["study"], row["metric"]) == ("minimal_set", "neurons")]

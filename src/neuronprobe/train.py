@@ -30,7 +30,7 @@ from neuronprobe.resume import checkpoint_callback, clear_checkpoints, keep_curv
 from neuronprobe.studies import baselines, corpus_summary
 from neuronprobe.types import Row
 
-OUTPUTS = ("results.json", "ranking.csv", "ranking_by_label.csv", "predictions.npz", "probe.safetensors", "report.md")
+OUTPUTS = ("results.json", "ranking*.csv", "predictions.npz", "probe.safetensors", "report.md")
 NOISE = (
     "treespec, LeafSpec",
     "smaller than the logging interval",
@@ -72,8 +72,8 @@ def _run(config: DictConfig, folder: Path, plain: Any, seconds: dict[str, float]
     rank_zero_only(keep_curves)(folder)
     for logger in job.trainer.loggers:  # a key or a network that fails is said now, not after the extraction
         _ = logger.experiment  # type: ignore[attr-defined]
-    for name in OUTPUTS:
-        (folder / name).unlink(missing_ok=True)  # of an earlier run in this folder
+    for path in [path for pattern in OUTPUTS for path in folder.glob(pattern)]:
+        path.unlink(missing_ok=True)  # of an earlier run in this folder
     with _clock(seconds, "corpus"):
         rows = _corpus_rows(job)
     rank_zero_only(print_corpus)(
