@@ -98,8 +98,7 @@ def race(train: Split, peer: dict[str, float], tolerance: float) -> str:
 
 
 def path(train: Split, l2: float, tolerance: float) -> str:
-    fit = ExactFit(l1_shares=POINTS, l2=l2, tolerance=tolerance)
-    fit.relate(train)
+    fit = ExactFit(l1_shares=POINTS, l2=l2, tolerance=tolerance).related(train)
     whole, probes, passes = timed(fit, fit.grid(), train)
     alone = [timed(fit, [Member(l1, l2)], train) for l1 in sorted(fit.l1)[:2]]
     hardest = max(seconds for seconds, *_ in alone)

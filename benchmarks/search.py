@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from neuronprobe.models import from_package
 from neuronprobe.probes import ExactFit, Probe, score
 from neuronprobe.properties import WordProperty
 from neuronprobe.rankings import lca
-from neuronprobe.studies import ablation, lambda_search
+from neuronprobe.studies import Grid, Trained, ablation, lambda_search, named
 from neuronprobe.studies.overlap import overlap, top_sets
 from neuronprobe.studies.stability import by_resample
 from neuronprobe.train import quiet
@@ -56,40 +57,39 @@ def main() -> None:
 def report(data: ActivationsDataModule, n_resamples: int) -> None:
     """One line per variant."""
     train, dev, test = (data.split(name) for name in ("train", "dev", "test"))
-    fit = ExactFit(l1_shares=[0.3, 0.1, 0.03, 0.01], l2=[1e-3, 1e-2], tolerance=1e-4)
-    fit.relate(train)
+    fit = ExactFit(l1_shares=[0.3, 0.1, 0.03, 0.01], l2=[1e-3, 1e-2], tolerance=1e-4).related(train)
     probes = fit(fit.grid(), train)
+    grid = Grid(probes, {"train": train, "dev": dev, "test": test})
     print("| λ1 | λ2 | earned | dev | test |\n|---|---|---|---|---|")
     for i, probe in enumerate(probes):
-        earned, found = lca(probe.trained_weights).earned, [float(score([probe], s).accuracy) for s in (dev, test)]
+        earned, found = lca(grid.evidence(fit, probe)).earned, [float(score([probe], s).accuracy) for s in (dev, test)]
         print(f"| {probe.l1:.3g} | {probe.l2:g} | {earned} | {found[0]:.4f} | {found[1]:.4f} |  # {i}", flush=True)
-    chosen = {
-        name: lambda_search(probes, fit.pairs, lca, dev, test, "exact", reference=fit.reference, **variant).chosen
-        for name, variant in VARIANTS.items()
-    }
+    chosen = {name: lambda_search(grid, fit, lca, **variant).chosen for name, variant in VARIANTS.items()}
     print(chosen, flush=True)
-    print(
-        "| S by | λ1, λ2 | earned | test | least top − random, 10 %, 20 % | resamples share |\n|---|---|---|---|---|---|"
-    )
-    seen = {i: describe(probes[i], fit, train, test, n_resamples) for i in sorted(set(chosen.values()))}
+    print("| S by | λ1, λ2 | earned | test | least top − random, 10 %, 20 % | resamples share |")
+    print("|---|---|---|---|---|---|")
+    labels = data.labels.names
+    seen = {i: describe(trained(grid, fit, probes[i], labels), n_resamples) for i in sorted(set(chosen.values()))}
     for name, i in chosen.items():
         print(f"| {name} | {probes[i].l1:.3g}, {probes[i].l2:g} | {seen[i]} |", flush=True)
 
 
-def describe(probe: Probe, fit: ExactFit, train: Any, test: Any, n_resamples: int) -> str:
-    ranking = lca(probe.trained_weights)
-    rows = ablation(probe, ranking, train, {"test": test}, [0.1, 0.2], 39, 0, "exact").rows
-    gains = [
-        min(r.value or 0 for r in rows if r.metric == "accuracy_difference" and r.flags["against"] == "random" and r.k == k)
-        for k in sorted({r.k for r in rows if r.k})
-    ]  # fmt: skip
-    found = by_resample(probe, lca, fit, train, n_resamples).found
-    shared = overlap(top_sets(found, round(0.05 * len(train.neurons))), train.neurons)
-    accuracy = float(score([probe], test).accuracy)
+def trained(grid: Grid, fit: ExactFit, probe: Probe, labels: Sequence[str]) -> Trained:
+    """One probe of the grid as studies take it, with its ranking."""
+    ranks = {"lca": lca}
+    return Trained(grid.splits, labels, fit, grid.probes, probe, ranks, named(ranks, grid.evidence(fit, probe)))
+
+
+def describe(chosen: Trained, n_resamples: int) -> str:
+    rows = ablation(chosen, [0.1, 0.2], 39).rows
+    found = [r for r in rows if r.metric == "accuracy_difference" and r.flags["against"] == "random"]
+    gains = [min(r.value or 0 for r in found if r.k == k) for k in sorted({r.k for r in rows if r.k})]
+    rankings = by_resample(chosen, n_resamples).found
+    shared = overlap(top_sets(rankings, round(0.05 * len(chosen.table))), chosen.table)
+    accuracy = float(score([chosen.probe], chosen.splits["test"]).accuracy)
     points = ", ".join(f"{100 * gain:+.1f}" for gain in gains)
-    return (
-        f"{ranking.earned} | {accuracy:.4f} | {points} | {float(shared.pairs.mean()):.2f} (chance {shared.chance:.2f})"
-    )
+    share = f"{float(shared.pairs.mean()):.2f} (chance {shared.chance:.2f})"
+    return f"{chosen.ranking.earned} | {accuracy:.4f} | {points} | {share}"
 
 
 if __name__ == "__main__":

@@ -24,7 +24,8 @@ import torch
 from neuronprobe.activations import Split
 from neuronprobe.neurons import bottom, random, size, top
 from neuronprobe.probes import Fit, Member
-from neuronprobe.rankings import lca
+from neuronprobe.rankings.lca import by_mass
+from neuronprobe.studies.ranking import neurons_at
 from neuronprobe.studies.resamples import resampled, resamples
 from neuronprobe.train import quiet
 
@@ -59,7 +60,7 @@ def main() -> None:
     fit = Fit(L1, L2)
     (probe,) = fit([Member(L1, L2)], train)
     weights = probe.trained_weights.float()
-    rankings = [clock(lambda: lca(weights)) for _ in range(5)]
+    rankings = [clock(lambda: by_mass(weights)) for _ in range(5)]
     ranking_seconds, ranking = statistics.median(seconds for seconds, _ in rankings), rankings[0][1]
     sizes = [size("share", percent / 100, len(train.neurons)) for percent in range(1, options.sizes + 1)]
     order, n = ranking.order, len(train.neurons)
@@ -81,7 +82,8 @@ def main() -> None:
         f"{RESAMPLES} resamples: {resampling:.1f} s, one probe of NeuroX {theirs['probe']:.1f} s: "
         f"{resampling / theirs['probe']:.1f} of its probes"
     )
-    same = [sorted(top(order, cut).tolist()) == found for cut, found in zip(ranking.cuts, theirs["sets"], strict=True)]
+    cuts = [ranking.first_block, *(neurons_at(ranking, percent / 100) for percent in range(1, 101))]
+    same = [sorted(top(order, cut).tolist()) == found for cut, found in zip(cuts, theirs["sets"], strict=True)]
     print(f"sets at NeuroX's 101 cut-offs for the same weights: {sum(same)} equal", end="")
     print(f"; not at {[p for p, is_same in enumerate(same) if not is_same]} %" if not all(same) else "")
 

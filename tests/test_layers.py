@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from neuronprobe.studies import layers
 from neuronprobe.studies.intervals import Bootstrap
 from neuronprobe.studies.layers import layer_sets
 from neuronprobe.types import Row
-from tests.conftest import MakeSplit
+from tests.conftest import MakeSplit, make_trained
 from tests.test_train import Run, run  # noqa: F401 (a fixture)
 
 FIT = Fit(1e-3, 1e-3, epochs=8, batch_size=32, lr=0.03)
@@ -47,7 +48,7 @@ def test_layers_know_what_was_planted_and_agree_with_scikit_learn(
     torch.set_num_threads(1)
     train, test, activations, labels = halves
     chosen = Probe(torch.zeros(3, 15), torch.zeros(3), l1=0.0, l2=1e-3)
-    result = layers(chosen, train, {"dev": train, "test": test}, FIT, seed=0, solver="adam")
+    result = layers(make_trained(chosen, train, {"dev": train, "test": test}, FIT))
     sets = {("one_layer", i): slice(5 * i, 5 * i + 5) for i in range(3)}
     sets |= {("layers_up_to", i): slice(0, 5 * i + 5) for i in range(3)}
     found = {}
@@ -73,7 +74,8 @@ def test_differences_are_paired_and_against_all_layers(
 ) -> None:
     train, test, *_ = halves
     short = Fit(0.0, 0.0, epochs=1, batch_size=64, lr=0.1)
-    result = layers(Probe(torch.zeros(3, 15), torch.zeros(3)), train, {"test": test}, short, seed=0, solver="adam")
+    chosen = Probe(torch.zeros(3, 15), torch.zeros(3))
+    result = layers(make_trained(chosen, train, {"test": test}, short))
     differences = [row for row in result.rows if row.metric == "accuracy_difference"]
     assert [(row.set, row.layer) for row in differences] == [
         ("one_layer", 0), ("one_layer", 1), ("one_layer", 2), ("layers_up_to", 0), ("layers_up_to", 1),
@@ -97,14 +99,16 @@ def test_members_have_the_chosen_lambda_and_all_roles_of_their_layers() -> None:
 
 def test_two_banks_with_the_chosen_lambda(halves: tuple[Split, Split, torch.Tensor, torch.Tensor]) -> None:
     train, test, *_ = halves
-    banks: list[list[Member]] = []
+    banks: list[Sequence[Member]] = []
 
-    def fit(members: list[Member], split: Split) -> list[Probe]:
-        assert split is train
-        banks.append(members)
-        return [Probe(torch.zeros(3, len(m.neurons)), torch.zeros(3), m.neurons) for m in members]
+    class Noting(Fit):
+        def __call__(self, members: Sequence[Member], split: Split) -> list[Probe]:
+            assert split is train
+            banks.append(members)
+            return [Probe(torch.zeros(3, len(m.neurons)), torch.zeros(3), m.neurons) for m in members]
 
-    layers(Probe(torch.zeros(3, 15), torch.zeros(3), l1=0.5, l2=0.25, seed=9), train, {"test": test}, fit, 0, "adam")
+    chosen = Probe(torch.zeros(3, 15), torch.zeros(3), l1=0.5, l2=0.25, seed=9)
+    layers(make_trained(chosen, train, {"test": test}, Noting(1e-3, 1e-4)))
     assert [len(bank) for bank in banks] == [3, 3]
     assert {(m.l1, m.l2, m.seed) for bank in banks for m in bank} == {(0.5, 0.25, 9)}
 

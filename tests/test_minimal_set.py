@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -13,15 +14,16 @@ from neuronprobe.callbacks import MinimalSet
 from neuronprobe.errors import InputError
 from neuronprobe.neurons import bottom
 from neuronprobe.probes import Fit, Member, Probe, score
-from neuronprobe.rankings import lca
+from neuronprobe.rankings.lca import by_mass
 from neuronprobe.report.sections import sections
-from neuronprobe.studies import MinimalSets, minimal_set
+from neuronprobe.studies import minimal_set
 from neuronprobe.studies.intervals import Bootstrap
 from neuronprobe.studies.sets import neuron_sets
-from neuronprobe.types import Ranking, Row
-from tests.conftest import MakeSplit
+from neuronprobe.types import Ranking, Result, Row
+from tests.conftest import MakeSplit, make_trained
 
-FIT = Fit(l1=1e-3, l2=1e-4, epochs=8, batch_size=250, lr=0.05)
+SETTINGS: dict[str, Any] = {"l1": 1e-3, "l2": 1e-4, "epochs": 8, "batch_size": 250, "lr": 0.05}
+FIT = Fit(**SETTINGS)
 PLANTED = {7, 18, 25, 31}
 Planted = tuple[Split, dict[str, Split], Probe, Ranking]
 
@@ -41,33 +43,33 @@ def task(make_split: MakeSplit) -> Planted:
 
     train = draw(1000, 1)
     probe = FIT([Member(1e-3, 1e-4)], train)[0]
-    return train, {"dev": draw(800, 2), "test": draw(700, 3)}, probe, lca(probe.weights)
+    return train, {"dev": draw(800, 2), "test": draw(700, 3)}, probe, by_mass(probe.weights)
 
 
-def study(
-    task: Planted, tolerances: list[float], fit: object = FIT, search: str = "bank", draws: int = 3
-) -> MinimalSets:
+def study(task: Planted, tolerances: list[float], fit: Fit = FIT, search: str = "bank", draws: int = 3) -> Result:
     train, splits, probe, ranking = task
-    return minimal_set(probe, ranking, train, splits, fit, tolerances, draws, 0, "adam", search)
+    return minimal_set(make_trained(probe, train, splits, fit, {"lca": ranking}), tolerances, draws, search)
 
 
-def rows_of(found: MinimalSets, **wanted: object) -> list[Row]:
-    return [r for r in found.result.rows if all(r.as_dict().get(key) == value for key, value in wanted.items())]
+def rows_of(found: Result, **wanted: object) -> list[Row]:
+    return [r for r in found.rows if all(r.as_dict().get(key) == value for key, value in wanted.items())]
 
 
-def one(found: MinimalSets, **wanted: object) -> Row:
+def one(found: Result, **wanted: object) -> Row:
     (row,) = rows_of(found, **wanted)
     return row
 
 
-def spy(banks: list[list[int]], fit: Callable[..., list[Probe]] = FIT) -> Callable[..., list[Probe]]:
-    """`fit` that notes how many neurons the members of each bank have."""
+class Spy(Fit):
+    """Trains as `fit` does, and notes how many neurons the members of each bank have."""
 
-    def noting(members: list[Member], split: Split) -> list[Probe]:
-        banks.append([len(member.neurons) for member in members if member.neurons is not None])
-        return fit(members, split)
+    def __init__(self, banks: list[list[int]], fit: Fit) -> None:
+        super().__init__(**SETTINGS)
+        self.banks, self.inner = banks, fit
 
-    return noting
+    def __call__(self, members: Sequence[Member], train: Split) -> list[Probe]:
+        self.banks.append([len(member.neurons) for member in members if member.neurons is not None])
+        return self.inner(members, train)
 
 
 def papers_loop(task: Planted, tolerance: float) -> int | None:
@@ -83,7 +85,7 @@ def papers_loop(task: Planted, tolerance: float) -> int | None:
 
 def test_the_minimal_set_is_the_planted_neurons(task: Planted) -> None:
     found = study(task, [0.02])
-    (minimum,) = found.minima
+    (minimum,) = found.handed
     assert minimum.probe is not None and set(minimum.probe.neurons.tolist()) == PLANTED
     row = one(found, study="minimal_set", metric="neurons")
     assert (row.value, row.k, row.share, row.flags["tolerance"]) == (4.0, 4, 0.1, 0.02)
@@ -95,39 +97,47 @@ def test_both_searches_agree_with_the_papers_loop(task: Planted) -> None:
     assert by_hand[0] != by_hand[2]
     for search in ("bank", "bisection"):
         found = study(task, tolerances, search=search, draws=1)
-        assert [minimum.k for minimum in found.minima] == by_hand
+        assert [minimum.k for minimum in found.handed] == by_hand
 
 
 def test_dev_decides_and_test_is_only_reported(task: Planted, make_split: MakeSplit) -> None:
     train, splits, probe, ranking = task
     noise = make_split(torch.randn(300, 40, generator=torch.Generator().manual_seed(8)), torch.arange(300) % 4)
     found = study((train, {"dev": splits["dev"], "test": noise}, probe, ranking), [0.02])
-    assert found.minima[0].k == 4
+    assert found.handed[0].k == 4
     assert one(found, study="minimal_set", metric="accuracy", split="test").value < 0.4
     assert {row.split for row in rows_of(found, metric="searched_accuracy")} == {"dev"}
     swapped = study((train, {"dev": noise, "test": splits["dev"]}, probe, ranking), [0.02])
-    assert swapped.minima[0].k != 4
+    assert swapped.handed[0].k != 4
 
 
-def line(make_split: MakeSplit, rise: Callable[[int], float]) -> tuple[Planted, Callable[..., list[Probe]]]:
+class Line(Fit):
+    """Trains nothing: a probe on k neurons is right in rise(k) of the units."""
+
+    def __init__(self, rise: Callable[[int], float]) -> None:
+        super().__init__(**SETTINGS)
+        self.rise = rise
+
+    def __call__(self, members: Sequence[Member], train: Split) -> list[Probe]:
+        found = []
+        for member in members:
+            weights = torch.zeros(2, len(member.neurons))
+            weights[1, member.neurons == 99] = 1.0
+            bias = torch.tensor([self.rise(len(member.neurons)) - 1e-4, 0.0])
+            found.append(Probe(weights, bias, member.neurons))
+        return found
+
+
+def line(make_split: MakeSplit, rise: Callable[[int], float]) -> tuple[Planted, Fit]:
     """A dev of 200 units, all of label 0, where a probe on k neurons is right in rise(k) of them; the oracle in all."""
     n = 200
     activations = torch.zeros(n, 100)
     activations[:, 99] = torch.arange(n) / n
     split = make_split(activations, torch.zeros(n, dtype=torch.long), n_labels=2)
     order = torch.cat([torch.tensor([99]), torch.arange(99)])
-
-    def fit(members: list[Member], _: Split) -> list[Probe]:
-        found = []
-        for member in members:
-            weights = torch.zeros(2, len(member.neurons))
-            weights[1, member.neurons == 99] = 1.0
-            found.append(Probe(weights, torch.tensor([rise(len(member.neurons)) - 1e-4, 0.0]), member.neurons))
-        return found
-
-    ranking = replace(lca(torch.ones(2, 100)), order=order)
+    ranking = replace(by_mass(torch.ones(2, 100)), order=order)
     oracle = Probe(torch.zeros(2, 100), torch.tensor([1.0, 0.0]))
-    return (split, {"dev": split, "test": split}, oracle, ranking), fit
+    return (split, {"dev": split, "test": split}, oracle, ranking), Line(rise)
 
 
 def test_the_line_of_the_fake_is_what_it_promises(make_split: MakeSplit) -> None:
@@ -139,12 +149,12 @@ def test_the_line_of_the_fake_is_what_it_promises(make_split: MakeSplit) -> None
 def test_the_bank_goes_up_percent_by_percent_and_no_further_than_it_must(make_split: MakeSplit) -> None:
     task, fit = line(make_split, lambda k: k / 100)
     banks: list[list[int]] = []
-    found = study(task, [0.85, 0.695, 0.495], spy(banks, fit), draws=1)
-    assert [minimum.k for minimum in found.minima] == [16, 31, 51]  # 84 points lost by 16 %, 69 by 31 %, 49 by 51 %
+    found = study(task, [0.85, 0.695, 0.495], Spy(banks, fit), draws=1)
+    assert [minimum.k for minimum in found.handed] == [16, 31, 51]  # 84 points lost by 16 %, 69 by 31 %, 49 by 51 %
     assert banks[:-1] == [list(range(1, 21)), *(list(range(k, k + 10)) for k in (21, 31, 41, 51))]
     assert banks[-1] == [16, 16, 31, 31, 51, 51]  # random and bottom; the top was trained before
     banks.clear()
-    study(task, [0.85], spy(banks, fit), draws=1)
+    study(task, [0.85], Spy(banks, fit), draws=1)
     assert banks == [list(range(1, 21)), [16, 16]]
 
 
@@ -152,7 +162,7 @@ def test_the_bank_finds_the_smallest_size_where_larger_ones_fail_again(make_spli
     enough = {22, 29, *range(30, 101)}
     task, fit = line(make_split, lambda k: 0.9 if k in enough else 0.5)
     found = study(task, [0.2], fit, draws=1)
-    assert found.minima[0].k == 22
+    assert found.handed[0].k == 22
     row = one(found, metric="neurons")
     assert (row.k, row.flags["every_step_tried"], row.flags["steps_untried"]) == (22, True, 0)
     assert row.flags["largest_failed"] == 21
@@ -163,7 +173,7 @@ def test_bisection_says_which_smaller_sizes_it_skipped(make_split: MakeSplit) ->
     enough = {22, 29, *range(30, 101)}
     task, fit = line(make_split, lambda k: 0.9 if k in enough else 0.5)
     banks: list[list[int]] = []
-    found = study(task, [0.2], spy(banks, fit), "bisection", draws=1)
+    found = study(task, [0.2], Spy(banks, fit), "bisection", draws=1)
     row = one(found, metric="neurons")
     assert row.k == 29, "halving takes accuracy to rise with size"
     below = [k for bank in banks[:-1] for k in bank if k < 29]
@@ -189,7 +199,7 @@ def test_few_neurons_are_tried_one_by_one(task: Planted) -> None:
 @pytest.mark.parametrize("search", ["bank", "bisection"])
 def test_the_page_claims_the_smallest_only_where_every_step_was_tried(make_split: MakeSplit, search: str) -> None:
     task, fit = line(make_split, lambda k: k / 100)
-    rows = [r.as_dict() for r in study(task, [0.395], fit, search, draws=1).result.rows]
+    rows = [r.as_dict() for r in study(task, [0.395], fit, search, draws=1).rows]
     (section,) = sections(rows, {})
     if search == "bank":
         assert section.heading.startswith("Minimal neuron sets: the smallest top set, in steps of 1 %, within")
@@ -199,42 +209,42 @@ def test_the_page_claims_the_smallest_only_where_every_step_was_tried(make_split
         untried = next(r["steps_untried"] for r in rows if r["metric"] == "neurons")
         assert untried and section.body[0][1] == f"61 (61 %); {untried} smaller sizes were not tried"
     task, fit = line(make_split, lambda k: 0.5)
-    (section,) = sections([r.as_dict() for r in study(task, [0.2], fit, search, draws=1).result.rows], {})
+    (section,) = sections([r.as_dict() for r in study(task, [0.2], fit, search, draws=1).rows], {})
     assert section.body[0][1].startswith("none") and ("not tried" in section.body[0][1]) == (search == "bisection")
 
 
 def test_bisection_trains_few_sizes_and_finds_the_same(make_split: MakeSplit) -> None:
     task, fit = line(make_split, lambda k: k / 100)
     banks: list[list[int]] = []
-    found = study(task, [0.85, 0.395, 0.025], spy(banks, fit), "bisection", draws=1)
-    assert [minimum.k for minimum in found.minima] == [16, 61, 98]
+    found = study(task, [0.85, 0.395, 0.025], Spy(banks, fit), "bisection", draws=1)
+    assert [minimum.k for minimum in found.handed] == [16, 61, 98]
     tops = [k for bank in banks[:-1] for k in bank]
     assert len(banks) <= 8 and len(tops) == len(set(tops)) <= 18  # what one tolerance trained serves the others
 
 
 def test_a_loss_of_exactly_the_tolerance_is_too_much(make_split: MakeSplit) -> None:
     task, fit = line(make_split, lambda k: k / 100)
-    assert study(task, [0.9], fit, draws=1).minima[0].k == 11
+    assert study(task, [0.9], fit, draws=1).handed[0].k == 11
 
 
 @pytest.mark.parametrize("search", ["bank", "bisection"])
 def test_if_even_all_neurons_are_not_within_a_row_says_so(make_split: MakeSplit, search: str) -> None:
     task, fit = line(make_split, lambda k: 0.9 * k / 100)
     found = study(task, [0.05, 0.5], fit, search, draws=1)
-    assert [minimum.k for minimum in found.minima] == [None, 56]
+    assert [minimum.k for minimum in found.handed] == [None, 56]
     row = one(found, study="minimal_set", metric="neurons", tolerance=0.05)
     assert row.value is None and row.k is None and row.flags["within_tolerance"] is False
     assert row.flags["least_lost"] == pytest.approx(0.1)
     assert rows_of(found, study="redundancy", tolerance=0.05) == []
     alone = study(task, [0.05], fit, search, draws=1)
-    assert one(alone, metric="neurons").value is None and alone.result.correct == {}
+    assert one(alone, metric="neurons").value is None and alone.correct == {}
 
 
 def test_random_and_bottom_of_the_same_size_stand_beside_it(task: Planted) -> None:
     train, splits, probe, ranking = task
     found = study(task, [0.02, 0.5], draws=3)
-    k = found.minima[0].k
-    drawn = neuron_sets(ranking, train.neurons, {k: 3}, ["random"], 0)
+    k = found.handed[0].k
+    drawn = neuron_sets({"lca": ranking}, train.neurons, {k: 3}, ["random"], 0)
     for name, draw, neurons in (("bottom", None, bottom(ranking.order, k)), ("random", 1, drawn[1].neurons)):
         by_hand = FIT([Member(probe.l1, probe.l2, probe.seed, neurons)], train)
         row = one(found, study="redundancy", metric="accuracy", set=name, draw=draw, split="test", tolerance=0.02)
@@ -251,14 +261,35 @@ def test_random_and_bottom_of_the_same_size_stand_beside_it(task: Planted) -> No
 def test_what_is_lost_against_the_oracle_is_paired(task: Planted) -> None:
     _, splits, probe, _ = task
     found = study(task, [0.02])
-    minimum = found.minima[0].probe
+    minimum = found.handed[0].probe
     row = one(found, study="minimal_set", metric="accuracy_lost", set="top", split="test")
     both = score([probe, minimum], splits["test"])
     assert row.value == pytest.approx(float(both.accuracy[0] - both.accuracy[1]))
     ends = Bootstrap(both.units, 0).ends(both.correct[:1] - both.correct[1:])
     assert [row.low, row.high] == pytest.approx(ends[0].tolist())
     assert one(found, study="redundancy", metric="accuracy_lost", set="bottom", split="dev").value > 0.3
-    assert found.result.correct["minimal_set/top-4"].tolist() == both.correct[1].tolist()
+    assert found.correct["minimal_set/lca/top-4"].tolist() == both.correct[1].tolist()
+
+
+def test_of_all_rankings_each_has_its_minimal_set_and_the_primary_ones_are_handed_on(task: Planted) -> None:
+    train, splits, probe, ranking = task
+    last_first = replace(ranking, name="other", order=ranking.order.flip(0))
+    trained = make_trained(probe, train, splits, FIT, {"lca": ranking, "other": last_first})
+    found = minimal_set(trained, [0.02], 2, rankings="all")
+    (minimum,) = found.handed
+    assert set(minimum.probe.neurons.tolist()) == PLANTED
+    sizes = {name: one(found, study="minimal_set", metric="neurons", ranking=name).k for name in ("lca", "other")}
+    assert sizes["lca"] == 4 and sizes["other"] > 30  # what is best stands at the end of it
+    alone = study((train, splits, probe, last_first), [0.02], draws=2)
+    assert alone.handed[0].k == sizes["other"]
+    for study_ in ("minimal_set", "redundancy"):
+        own = [replace(row, ranking="lca") for row in rows_of(found, study=study_, ranking="other")]
+        assert own and own == rows_of(alone, study=study_)
+    names = {"minimal_set/{}/top-{}", "redundancy/{}/random-{}", "redundancy/{}/bottom-{}"}
+    assert set(found.correct) == {name.format(which, k) for name in names for which, k in sizes.items()}
+    assert {row.ranking for row in minimal_set(trained, [0.02], 2).rows} == {"lca"}
+    with pytest.raises(InputError, match=r"rankings must be .*got 'both'"):
+        minimal_set(trained, [0.02], 2, rankings="both")
 
 
 @pytest.mark.parametrize("bad", [0, 1, 1.5, -0.01, "one", True, [0.01, 1.0], [], float("nan")])
@@ -266,4 +297,4 @@ def test_a_tolerance_that_is_no_fraction_is_refused(bad: object) -> None:
     with pytest.raises(
         InputError, match=r"tolerances must be fractions of accuracy between 0 and 1.*one point is 0\.01"
     ):
-        MinimalSet(FIT, bad)
+        MinimalSet(bad)

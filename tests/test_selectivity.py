@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,13 +20,14 @@ from neuronprobe.callbacks import LambdaSearch, MinimalSet, NeuronRanking, Selec
 from neuronprobe.errors import InputError
 from neuronprobe.probes import Fit, Member, Probe, score
 from neuronprobe.properties import WordProperty, control_labels
-from neuronprobe.rankings import lca
+from neuronprobe.rankings.lca import by_mass
 from neuronprobe.studies import Minimum, selectivity
 from neuronprobe.studies.intervals import Bootstrap
 from neuronprobe.types import Result, Row, Units
-from tests.conftest import MakeSplit
+from tests.conftest import MakeSplit, make_trained
 
-FIT = Fit(l1=1e-5, l2=1e-5, epochs=12, batch_size=250, lr=0.05)
+SETTINGS: dict[str, Any] = {"l1": 1e-5, "l2": 1e-5, "epochs": 12, "batch_size": 250, "lr": 0.05, "seed": 2}
+FIT = Fit(**SETTINGS)
 N_TYPES, EACH = 40, 25
 
 
@@ -80,15 +82,13 @@ def typed(make_split: MakeSplit, seed: int, labels: Tensor | None, spread: float
     return split
 
 
-def study(
-    train: Split, test: Split, fit: object = FIT, k: int = 0, draws: int = 3
-) -> tuple[Result, Probe, list[Minimum]]:
+def study(train: Split, test: Split, fit: Fit = FIT, k: int = 0, draws: int = 3) -> tuple[Result, Probe, list[Minimum]]:
     torch.set_num_threads(1)
     oracle = FIT([Member(1e-5, 1e-5, 5)], train)[0]
-    ranking = lca(oracle.weights)
+    ranking = by_mass(oracle.weights)
     minima = [Minimum(0.01, FIT([Member(1e-5, 1e-5, 5, ranking.order[:k])], train)[0])] if k else []
-    splits = {"dev": train, "test": test}
-    return selectivity(oracle, minima, ranking, train, splits, fit, draws, 2, "adam"), oracle, minima
+    trained = make_trained(oracle, train, {"dev": train, "test": test}, fit, {"lca": ranking})
+    return selectivity(trained, minima, draws), oracle, minima
 
 
 def one(found: Result, **wanted: object) -> Row:
@@ -128,13 +128,14 @@ def test_labels_and_activations_that_know_nothing_of_each_other_are_not_selectiv
 def test_all_controls_are_one_bank_with_the_property_probes_settings(make_split: MakeSplit) -> None:
     banks: list[Sequence[Member]] = []
 
-    def fit(members: Sequence[Member], split: Split) -> list[Probe]:
-        banks.append(members)
-        return FIT(members, split)
+    class Noting(Fit):
+        def __call__(self, members: Sequence[Member], train: Split) -> list[Probe]:
+            banks.append(members)
+            return super().__call__(members, train)
 
     train, test = (typed(make_split, seed, None, spread=1.0) for seed in (1, 2))
     test = test.relabelled(test.units.labels.clamp(max=1))  # another distribution, which must not matter for the map
-    found, oracle, minima = study(train, test, fit, k=6)
+    found, oracle, minima = study(train, test, Noting(**SETTINGS), k=6)
     ((*members,),) = banks
     assert len(members) == 3 * 2
     assert {(m.l1, m.l2, m.seed) for m in members} == {(oracle.l1, oracle.l2, oracle.seed)} == {(1e-5, 1e-5, 5)}
@@ -172,14 +173,13 @@ def test_a_tolerance_without_a_set_says_so(make_split: MakeSplit) -> None:
     train = typed(make_split, 1, None, spread=1.0)
     oracle = FIT([Member(1e-5, 1e-5)], train)[0]
     minima = [Minimum(0.01, None)]
-    found = selectivity(oracle, minima, lca(oracle.weights), train, {"test": train}, FIT, 3, 0, "adam")
+    found = selectivity(make_trained(oracle, train, {"test": train}, FIT), minima, 3)
     row = one(found, metric="selectivity", set="top", tolerance=0.01)
     assert row.value is None and row.flags["within_tolerance"] is False
 
 
 def test_a_property_without_control_task_is_refused_before_the_work() -> None:
-    both = Fit(l1=[0.0, 1e-3], l2=0.0)
-    callbacks = [LambdaSearch(lca, both), NeuronRanking(lca, both), MinimalSet(both), Selectivity(both)]
+    callbacks = [LambdaSearch(), NeuronRanking(), MinimalSet(), Selectivity()]
     sentences = SimpleNamespace(name="sentiment", has_control_task=False)
     table = SimpleNamespace(neurons=range(10))
     data = SimpleNamespace(prop=sentences, split=lambda name: table)
@@ -191,7 +191,7 @@ def test_a_property_without_control_task_is_refused_before_the_work() -> None:
     data.prop = SimpleNamespace(name="a plug-in that says nothing")
     callbacks[-1].on_fit_start(trainer, None)
     with pytest.raises(InputError, match="draws must be a whole number of at least 3, got 2"):
-        Selectivity(both, draws=2)
+        Selectivity(draws=2)
 
 
 def test_frequencies_are_of_units_not_of_types() -> None:

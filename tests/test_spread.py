@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,32 +11,45 @@ import pytest
 import torch
 
 from neuronprobe.activations import Split
-from neuronprobe.callbacks import LambdaSearch, MinimalSet, NeuronRanking, Spread
+from neuronprobe.callbacks import Spread
 from neuronprobe.neurons import NeuronTable, Segment
 from neuronprobe.probes import Fit, Member, Probe
-from neuronprobe.rankings import lca
+from neuronprobe.rankings.lca import by_mass
 from neuronprobe.report.sections import sections
-from neuronprobe.studies import Minimum, spread
+from neuronprobe.studies import Minimum, Trained, spread
 from neuronprobe.studies.spread import MOST_PAIRS, LabelSets
-from neuronprobe.types import Row, Units
+from neuronprobe.types import Result, Row
+from tests.conftest import MakeSplit, make_trained
 
 TABLE = NeuronTable(tuple(Segment("residual", layer, 15) for layer in range(4)))
 
 
-def train_units(labels: torch.Tensor) -> Units:
-    n = len(labels)
-    return Units(torch.arange(n)[:, None], labels, torch.zeros(n, dtype=torch.long), ("x",) * n, 1)
+Ranked = Callable[..., Trained]
+RowsOf = Callable[..., tuple[Row, ...]]
 
 
-def rows_of(
-    weights: torch.Tensor, k: int | float, table: NeuronTable = TABLE, support: torch.Tensor | None = None
-) -> list[Row]:
-    names = [f"l{i}" for i in range(len(weights))]
-    train = train_units(torch.arange(len(weights)).repeat_interleave(support if support is not None else 30))
-    return spread(lca(weights), Probe(weights, torch.zeros(len(weights))), table, names, train, k, "adam")
+@pytest.fixture
+def ranked(make_split: MakeSplit) -> Ranked:
+    """A probe of these weights with its ranking; labels l0, l1 …, of `support` units each."""
+
+    def make(weights: torch.Tensor, table: NeuronTable = TABLE, support: torch.Tensor | int = 30) -> Trained:
+        n = len(weights)
+        labels = torch.arange(n).repeat_interleave(support)
+        train = make_split(torch.zeros(len(labels), len(table)), labels)
+        train.neurons = table
+        trained = make_trained(Probe(weights, torch.zeros(n)), train)
+        return replace(trained, labels=[f"l{i}" for i in range(n)])
+
+    return make
 
 
-def select(rows: list[Row], **wanted: object) -> list[Row]:
+@pytest.fixture
+def rows_of(ranked: Ranked) -> RowsOf:
+    """Rows of the study of the k most salient neurons."""
+    return lambda weights, k, *about, **more: spread(ranked(weights, *about, **more), k).rows
+
+
+def select(rows: Sequence[Row], **wanted: object) -> list[Row]:
     return [row for row in rows if all(row.as_dict().get(k) == v for k, v in wanted.items())]
 
 
@@ -58,12 +72,12 @@ def the_papers_sets(weights: np.ndarray, k: int) -> tuple[list[set[int]], set[in
 
 
 @pytest.mark.parametrize(("seed", "k"), [(0, 12), (1, 30), (2, 7)])
-def test_label_sets_are_those_of_the_papers_loop(seed: int, k: int) -> None:
+def test_label_sets_are_those_of_the_papers_loop(rows_of: RowsOf, seed: int, k: int) -> None:
     weights = torch.randn(5, 60, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) ** 3
     sets, union = the_papers_sets(weights.abs().numpy(), k)
     assert len(union) == k
     rows = rows_of(weights, k)
-    found = LabelSets.of(lca(weights), k)
+    found = LabelSets.of(by_mass(weights), k)
     assert set(found.neurons.tolist()) == union
     for label, wanted in enumerate(sets):
         assert set(found.neurons[found.served[label]].tolist()) == wanted
@@ -95,10 +109,8 @@ def test_label_sets_are_those_of_the_papers_loop(seed: int, k: int) -> None:
 
 def test_planted_labels_have_their_own_neurons_and_share_none(planted: Split) -> None:
     torch.set_num_threads(1)
-    probe = Fit(1e-2, 1e-4, epochs=15, batch_size=64, lr=0.01, solver="proximal")([Member(1e-2, 1e-4)], planted)[0]
-    rows = spread(
-        lca(probe.trained_weights), probe, planted.neurons, ["a", "b", "c", "d"], planted.units, 4, "proximal"
-    )
+    fit = Fit(1e-2, 1e-4, epochs=15, batch_size=64, lr=0.01, solver="proximal")
+    rows = spread(make_trained(fit([Member(1e-2, 1e-4)], planted)[0], planted, fit=fit), 4).rows
     for name, neuron in zip("abcd", (7, 18, 25, 31), strict=True):
         assert select(rows, metric="label_neurons", label=name)[0].value == 1, name
         (dominant,) = select(rows, metric="dominant_layer_neurons", label=name)
@@ -110,7 +122,7 @@ def test_planted_labels_have_their_own_neurons_and_share_none(planted: Split) ->
     assert {(row.solver, row.l1, row.k, row.share) for row in rows} == {("proximal", 1e-2, 4, 0.1)}
 
 
-def test_rare_and_massless_labels_are_told_apart() -> None:
+def test_rare_and_massless_labels_are_told_apart(rows_of: RowsOf) -> None:
     weights = torch.zeros(3, 60)
     weights[0, :3], weights[1, 3] = torch.tensor([3.0, 2.0, 1.0]), 1.0
     rows = rows_of(weights, 10, support=torch.tensor([500, 19, 20]))
@@ -124,7 +136,7 @@ def test_rare_and_massless_labels_are_told_apart() -> None:
     assert not select(rows, metric="neurons_by_labels_served", labels_served=0)
 
 
-def test_roles_of_a_layer_count_together_for_the_dominant_layer() -> None:
+def test_roles_of_a_layer_count_together_for_the_dominant_layer(rows_of: RowsOf) -> None:
     table = NeuronTable((Segment("residual", 0, 4), Segment("residual", 1, 4))).with_roles(("head", "modifier"))
     weights = torch.zeros(2, 16)
     weights[0, [0, 1, 4, 5, 12]] = torch.tensor([5.0, 4.0, 3.0, 2.9, 2.8])  # 2 in layer 0, 2 + 1 in layer 1
@@ -135,7 +147,7 @@ def test_roles_of_a_layer_count_together_for_the_dominant_layer() -> None:
     assert [row.value for row in select(rows, metric="salient_neurons")] == [2, 2, 1, 1]
 
 
-def test_of_many_labels_only_the_pairs_that_share_are_rows_and_the_cap_says_so() -> None:
+def test_of_many_labels_only_the_pairs_that_share_are_rows_and_the_cap_says_so(rows_of: RowsOf) -> None:
     generator = torch.Generator().manual_seed(0)
     few = torch.zeros(70, 60)
     few[torch.arange(70), torch.arange(70) % 60] = 1.0  # labels 0-9 share their neuron with 60-69
@@ -151,25 +163,15 @@ def test_of_many_labels_only_the_pairs_that_share_are_rows_and_the_cap_says_so()
     assert said.value > len(shared) == MOST_PAIRS == said.flags["shown"]
     values = [row.value for row in shared]
     assert values == sorted(values, reverse=True)
-    counts = LabelSets.of(lca(many), 60).shared[torch.triu_indices(90, 90, 1).unbind()]
+    counts = LabelSets.of(by_mass(many), 60).shared[torch.triu_indices(90, 90, 1).unbind()]
     assert values[-1] == float(counts.sort(descending=True).values[MOST_PAIRS - 1])
 
 
-def after_minimal_sets(minima: tuple[Minimum, ...], weights: torch.Tensor) -> list[dict[str, Any]]:
-    """Plain rows of the callback with size minimal_set, behind studies that found these."""
-    earlier = {LambdaSearch: {"chosen": Probe(weights, torch.zeros(len(weights)))}}
-    earlier |= {NeuronRanking: {"ranking": lca(weights)}, MinimalSet: {"minima": minima}}
-    callbacks = [object.__new__(kind) for kind in earlier]
-    for callback, found in zip(callbacks, earlier.values(), strict=True):
-        vars(callback).update(found)
-    train = SimpleNamespace(neurons=TABLE)
-    data = SimpleNamespace(
-        split=lambda name: train, units={"train": train_units(torch.arange(len(weights)))},
-        labels=SimpleNamespace(names=[f"l{i}" for i in range(len(weights))]),
-    )  # fmt: skip
-    trainer: Any = SimpleNamespace(callbacks=callbacks, datamodule=data)
-    study: Any = Spread(Fit(1e-3, 1e-4), "minimal_set").study(trainer, None)  # type: ignore[arg-type]
-    return [row.as_dict() for row in study.rows]
+def after_minimal_sets(trained: Trained, *minima: Minimum) -> list[dict[str, Any]]:
+    """Plain rows of the callback with size minimal_set, behind a study that found these."""
+    study = Spread("minimal_set")
+    assert study.needs == ("minimal_set",) and Spread(0.05).needs == ()
+    return [row.as_dict() for row in study.study(trained, minimal_set=Result((), handed=minima)).rows]
 
 
 def top_probe(k: int) -> Probe:
@@ -181,8 +183,8 @@ def weights() -> torch.Tensor:
     return torch.randn(3, 60, generator=torch.Generator().manual_seed(0))
 
 
-def test_where_no_set_is_within_the_tolerance_no_neuron_is_salient(weights: torch.Tensor) -> None:
-    rows = after_minimal_sets((Minimum(0.005, None), Minimum(0.01, None)), weights)
+def test_where_no_set_is_within_the_tolerance_no_neuron_is_salient(ranked: Ranked, weights: torch.Tensor) -> None:
+    rows = after_minimal_sets(ranked(weights), Minimum(0.005, None), Minimum(0.01, None))
     (row,) = rows
     assert (row["study"], row["metric"], row["value"], row["k"]) == ("spread", "neurons", 0.0, 0)
     assert (row["tolerance"], row["within_tolerance"]) == (0.01, False)
@@ -191,8 +193,11 @@ def test_where_no_set_is_within_the_tolerance_no_neuron_is_salient(weights: torc
     assert section.body == [["No top set that was tried is within 0.01 of the oracle on dev."]]
 
 
-def test_the_tolerance_that_was_taken_is_in_rows_and_heading(weights: torch.Tensor) -> None:
-    rows = after_minimal_sets((Minimum(0.005, None), Minimum(0.01, top_probe(9)), Minimum(0.02, top_probe(4))), weights)
+def test_the_tolerance_that_was_taken_is_in_rows_and_heading(
+    ranked: Ranked, rows_of: RowsOf, weights: torch.Tensor
+) -> None:
+    minima = (Minimum(0.005, None), Minimum(0.01, top_probe(9)), Minimum(0.02, top_probe(4)))
+    rows = after_minimal_sets(ranked(weights), *minima)
     assert {(row["k"], row["tolerance"]) for row in rows} == {(9, 0.01)}
     heading = next(section.heading for section in sections(rows, {}))
     assert heading == "Labels: whose neurons the 9 salient ones are (the minimal set for a tolerance of 0.01)"

@@ -28,7 +28,7 @@ from neuronprobe.studies import baselines, corpus_summary
 from neuronprobe.training import quiet
 from neuronprobe.types import Row
 
-OUTPUTS = ("results.json", "ranking.csv", "predictions.npz", "probe.safetensors", "report.md")
+OUTPUTS = ("results.json", "ranking*.csv", "predictions.npz", "probe.safetensors", "report.md")
 
 
 def run(config: DictConfig, folder: Path) -> None:
@@ -61,10 +61,8 @@ def _run(config: DictConfig, folder: Path, plain: Any, seconds: dict[str, float]
     rank_zero_only(keep_curves)(folder)
     for logger in job.trainer.loggers:  # a key or a network that fails is said now, not after the extraction
         _ = logger.experiment  # type: ignore[attr-defined]
-    for path in (folder / name for name in OUTPUTS):  # of an earlier run in this folder
-        path.unlink(missing_ok=True)
-    for path in folder.glob("ranking_*.csv"):
-        path.unlink()
+    for path in [path for pattern in OUTPUTS for path in folder.glob(pattern)]:
+        path.unlink(missing_ok=True)  # of an earlier run in this folder
     with _clock(seconds, "corpus"):
         rows = _corpus_rows(job)
     rank_zero_only(print_corpus)(
@@ -131,7 +129,7 @@ def _write(job: Job, folder: Path, plain: Any, rows: list[Row], seconds: dict[st
     correct = {name: counts for study in job.studies for name, counts in study.result.correct.items()}
     write_predictions(folder, correct)
     save_probe(folder / "probe.safetensors", job.search.trained.probe, data.labels.names, table.as_list())
-    write_files(folder, {name: content for study in job.studies for name, content in study.result.files.items()})
+    write_files(folder, [study.result.files for study in job.studies])
     judged = judge([row.as_dict() for row in rows], plain["metric"])
     about = {
         "fingerprint": _fingerprint(job), "seconds": seconds, "verdict": judged.text, "beaten": list(judged.beaten),

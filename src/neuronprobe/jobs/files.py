@@ -54,11 +54,18 @@ def write_results(folder: Path, results: Mapping[str, Any]) -> Path:
     return _in_one_step(folder / "results.json", text.encode())
 
 
-def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write what studies leave, each in one step. Raises InputError for a name that is a path, or a job's own."""
-    for name, content in files.items():
-        if Path(name).name != name or name in OWN:
-            raise InputError(f"a study's file must have a name of its own in the job's folder, got {name!r}.")
+def write_files(folder: Path, files: Sequence[Mapping[str, bytes]]) -> None:
+    """Write what each study leaves, each file in one step.
+
+    Raises InputError for a name that is a path, a job's own or another study's, before anything is written.
+    """
+    found: dict[str, bytes] = {}
+    for own in files:
+        for name in own:
+            if Path(name).name != name or name in ("", "..", *OWN, *found):
+                raise InputError(f"a study's file must have a name of its own in the job's folder, got {name!r}.")
+        found |= own
+    for name, content in found.items():
         _in_one_step(folder / name, content)
 
 

@@ -1,0 +1,136 @@
+"""A study from outside the package: named in a YAML, run in a job, its file and rows among the job's own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from neuronprobe.errors import InputError
+from neuronprobe.jobs.files import write_files
+from tests.test_train import Run, results, run  # noqa: F401 (a fixture)
+
+STUDY = '''
+"""How many of a minimal set's neurons lie in each half of the table."""
+
+from neuronprobe.callbacks import StudyCallback
+from neuronprobe.types import Result, Row
+
+
+class Halves(StudyCallback):
+    name = "halves"
+    needs = ("minimal_set",)
+
+    def __init__(self, file="halves.txt", needs=("minimal_set",)):
+        super().__init__()
+        self.file, self.needs = file, tuple(needs)
+
+    def study(self, trained, **results):
+        assert set(results) == set(self.needs)
+        rows, half = [], len(trained.table) // 2
+        for minimum in results["minimal_set"].handed:
+            low = float((minimum.probe.neurons < half).sum())
+            flags = {"tolerance": minimum.tolerance, "found": [row.study for row in results["minimal_set"].rows][:1]}
+            rows.append(Row("halves", "low_neurons", low, k=minimum.k, flags=flags, **trained.about()))
+        return Result(tuple(rows), files={self.file: b"halves of " + str(len(trained.table)).encode()})
+'''
+
+
+@pytest.fixture
+def outside(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:  # noqa: F811
+    """Runs a job whose callbacks are those of a YAML of one's own: the study first, then what it needs."""
+    (tmp_path / "halves_study.py").write_text(STUDY, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "conf" / "callbacks").mkdir(parents=True)
+    yaml = """\
+        halves:
+          _target_: halves_study.Halves
+        minimal_set:
+          _target_: neuronprobe.callbacks.MinimalSet
+          tolerances: [0.9]
+          draws: 1
+        """
+    (tmp_path / "conf" / "callbacks" / "mine.yaml").write_text(dedent(yaml), encoding="utf-8")
+    left_out = {
+        f"callbacks__{study}__{setting}": None for study in ("ablation", "retraining") for setting in ("sizes", "draws")
+    }
+    own = {"callbacks": "mine", "probe__epochs": 1, "allow_targets": "[halves_study.]", **left_out}
+
+    def outside(**overrides: object) -> int:
+        return run("--config-dir", str(tmp_path / "conf"), **{**own, **overrides})
+
+    return outside
+
+
+def one_line(capsys: pytest.CaptureFixture[str]) -> str:
+    (said,) = [line for line in capsys.readouterr().err.strip().splitlines() if "optimizer steps" not in line]
+    return said
+
+
+def test_a_study_from_outside_runs_in_a_job_behind_what_it_needs(outside: Run, tmp_path: Path) -> None:
+    (tmp_path / "job").mkdir()
+    (tmp_path / "job" / "ranking_ridge.csv").write_text("of an earlier job", encoding="utf-8")
+    assert outside() == 0
+    found = results(tmp_path / "job")
+    assert not list((tmp_path / "job").glob("ranking*"))
+    assert (tmp_path / "job" / "halves.txt").read_bytes() == b"halves of 96"
+    (row,) = [row for row in found["rows"] if row["study"] == "halves"]
+    (minimum,) = [row for row in found["rows"] if (row["study"], row["metric"]) == ("minimal_set", "neurons")]
+    assert (row["metric"], row["k"], row["tolerance"]) == ("low_neurons", minimum["k"], 0.9)
+    assert 0 <= row["value"] <= row["k"] and row["l1"] == minimum["l1"] and row["found"] == ["minimal_set"]
+    assert list(found["config"]["callbacks"])[:2] == ["halves", "minimal_set"]
+    assert {"halves", "minimal_set"} <= set(found["seconds"])
+    order = [row["study"] for row in found["rows"]]
+    assert order.index("minimal_set") < order.index("halves")
+
+
+@pytest.mark.parametrize(
+    "name", ["../halves.txt", "sub/halves.txt", "/tmp/halves.txt", "..", "''", "results.json", "predictions.npz",
+             "probe.safetensors", "report.md"]
+)  # fmt: skip
+def test_a_file_that_is_a_path_or_the_jobs_own_is_refused(name: str, tmp_path: Path) -> None:
+    folder = tmp_path / "job"
+    folder.mkdir()
+    with pytest.raises(InputError, match="a study's file must have a name of its own in the job's folder, got"):
+        write_files(folder, [{"" if name == "''" else name: b"1"}])
+    assert list(folder.iterdir()) == [] and list(tmp_path.iterdir()) == [folder]
+
+
+def test_two_studies_must_not_leave_the_same_file(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"a name of its own in the job's folder, got 'ranking\.csv'"):
+        write_files(tmp_path, [{"ranking.csv": b"1"}, {"halves.txt": b"2", "ranking.csv": b"3"}])
+    assert list(tmp_path.iterdir()) == []
+    write_files(tmp_path, [{"ranking.csv": b"1"}, {"halves.txt": b"2"}])
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"ranking.csv": b"1", "halves.txt": b"2"}
+
+
+@pytest.mark.parametrize("name", ["../halves.txt", "results.json"])
+def test_a_job_with_such_a_file_ends_in_one_line(
+    name: str, outside: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    assert outside(**{"+callbacks__halves__file": name}) == 1
+    said = f"a study's file must have a name of its own in the job's folder, got '{name}'."
+    assert one_line(capsys) == f"error: {said}"
+    assert not (tmp_path / "halves.txt").exists()
+    found = json.loads((tmp_path / "job" / "results.json").read_text())
+    assert (found["status"], found["error"]) == ("failed", f"InputError: {said}")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        ({"allow_targets": "[]"}, "_target_ in callbacks must begin with neuronprobe. or pytorch_lightning., "
+                                  "got 'halves_study.Halves'"),
+        ({"callbacks__minimal_set": "null"}, "callbacks must hold minimal_set for halves, got none; add it."),
+        ({"+callbacks__halves__needs": "[halves]"}, "callbacks must not need each other in a circle"),
+    ],
+)  # fmt: skip
+def test_what_a_study_from_outside_lacks_is_said_before_the_work(
+    overrides: dict[str, str], said: str, outside: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert outside(**overrides) == 1
+    assert one_line(capsys).startswith(f"error: {said}")
+    assert not (tmp_path / "store").exists()
