@@ -20,7 +20,7 @@ from sklearn.linear_model import LogisticRegression
 
 from neuronprobe.activations import Split
 from neuronprobe.probes import ExactFit, Member, Probe
-from neuronprobe.probes.walk import Walk
+from neuronprobe.probes.solvers.regularisation_path import RegularisationPaths
 from neuronprobe.train import quiet
 
 L1 = L2 = 1e-3
@@ -54,22 +54,22 @@ class Watch:
 
     def __init__(self) -> None:
         self.seen: list[tuple[float, float, float]] = []  # seconds, CPU seconds, objective
-        self._step = Walk.step
+        self._step = RegularisationPaths.step
 
     def __enter__(self) -> Watch:
         start, cpu, step, seen = time.perf_counter(), time.process_time(), self._step, self.seen
 
-        def watched(walk: Walk, losses: Any, gradients: Any, is_whole: bool) -> Any:
+        def watched(walk: RegularisationPaths, losses: Any, gradients: Any, is_whole: bool) -> Any:
             for m in gradients:
                 objective = losses[m] + walk.descents[m].penalty()
                 seen.append((time.perf_counter() - start, time.process_time() - cpu, objective))
             return step(walk, losses, gradients, is_whole)
 
-        Walk.step = watched  # type: ignore[method-assign]
+        RegularisationPaths.step = watched  # type: ignore[method-assign]
         return self
 
     def __exit__(self, *_: object) -> None:
-        Walk.step = self._step  # type: ignore[method-assign]
+        RegularisationPaths.step = self._step  # type: ignore[method-assign]
 
 
 def timed(fit: ExactFit, members: list[Member], train: Split) -> tuple[float, list[Probe], int]:

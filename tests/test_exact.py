@@ -15,11 +15,11 @@ from sklearn.linear_model import LogisticRegression
 from neuronprobe.activations import BatchStream, Split
 from neuronprobe.errors import InputError
 from neuronprobe.probes import ExactFit, Fit, Member, Probe
-from neuronprobe.probes.descent import Descent
 from neuronprobe.probes.exact_bank import ExactBank
 from neuronprobe.probes.fit import _TrainOnly, quiet_trainer
 from neuronprobe.probes.optimality import optimality
-from neuronprobe.probes.walk import Walk, paths
+from neuronprobe.probes.solvers.fista import Fista
+from neuronprobe.probes.solvers.regularisation_path import RegularisationPaths, paths
 from neuronprobe.rankings.lca import by_mass
 from neuronprobe.resume import checkpoint_callback
 from tests.conftest import MakeSplit
@@ -191,7 +191,7 @@ def _passes(settings: ExactFit, members: list[Member], train: Split) -> int:
     bank = settings.bank(members, train)
     trainer = quiet_trainer(settings.epochs, precision="64-true")
     trainer.fit(bank, datamodule=_TrainOnly(train, 1000, None))
-    assert len(bank.walk.reached) == len(members)
+    assert len(bank.paths.reached) == len(members)
     return trainer.current_epoch
 
 
@@ -250,7 +250,7 @@ def test_an_interrupted_path_goes_on_where_it_was(correlated: Split, tmp_path: P
     options = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
     first = pl.Trainer(max_epochs=60, callbacks=[checkpoint_callback(tmp_path)], **options)  # type: ignore[arg-type]
     first.fit(bank, datamodule=data)
-    assert 0 < len(bank.walk.reached) < 3
+    assert 0 < len(bank.paths.reached) < 3
     again = settings.bank(members, correlated)
     second = pl.Trainer(max_epochs=3000, enable_checkpointing=False, **options)  # type: ignore[arg-type]
     second.fit(again, datamodule=data, ckpt_path=tmp_path / "checkpoints" / "last.ckpt", weights_only=True)
@@ -262,14 +262,14 @@ def test_an_interrupted_path_goes_on_where_it_was(correlated: Split, tmp_path: P
 def test_a_step_that_was_too_long_is_taken_again() -> None:
     """A quadratic whose curvature, 1,000, is far above the assumed one, 1."""
     target = torch.tensor([[1.0, -2.0, 0.5]]).double()
-    descent = Descent(torch.zeros(1, 3).double(), 0.0, 0.0)
+    descent = Fista(torch.zeros(1, 3).double(), 0.0, 0.0)
     for _ in range(200):
         descent.move(torch.tensor([1000.0, 10.0, 100.0]) * (descent.point - target))
     torch.testing.assert_close(descent.point, target, rtol=0, atol=1e-6)
 
 
 def test_the_residual_is_the_largest_violation_over_weights_and_bias() -> None:
-    descent = Descent(torch.tensor([[0.0, 2.0, -1.0, 7.0]]).double(), l1=0.1, l2=0.01)
+    descent = Fista(torch.tensor([[0.0, 2.0, -1.0, 7.0]]).double(), l1=0.1, l2=0.01)
     at_rest = torch.tensor([[0.1, -0.14, 0.12, 0.0]], dtype=torch.float64)
     assert descent.residual(at_rest) == pytest.approx(0, abs=1e-12)
     for column, (change, violation) in enumerate([(0.2, 0.2), (0.3, 0.3), (-0.4, 0.4), (0.5, 0.5)]):
@@ -278,9 +278,9 @@ def test_the_residual_is_the_largest_violation_over_weights_and_bias() -> None:
         assert descent.residual(moved) == pytest.approx(violation)
 
 
-def walk(passes: int = 10) -> Walk:
+def walk(passes: int = 10) -> RegularisationPaths:
     """Two members of one path, at zero; a gradient of 0 is optimal, one of 5 is not."""
-    return Walk([Member(1e-2, 1e-3), Member(1e-1, 1e-3)], [torch.zeros(1, 3)] * 2, 1e-5, passes)
+    return RegularisationPaths([Member(1e-2, 1e-3), Member(1e-1, 1e-3)], [torch.zeros(1, 3)] * 2, 1e-5, passes)
 
 
 NEAR, FAR = torch.zeros(1, 3), torch.full((1, 3), 5.0)

@@ -13,10 +13,10 @@ from torch import Tensor
 from neuronprobe.activations.split import Standardisation
 from neuronprobe.errors import InputError
 from neuronprobe.probes.bank import Member, ProbeBank, Steps
-from neuronprobe.probes.descent import Point
 from neuronprobe.probes.group import Group, outputs
 from neuronprobe.probes.probe import Probe
-from neuronprobe.probes.walk import Walk
+from neuronprobe.probes.solvers.fista import Point
+from neuronprobe.probes.solvers.regularisation_path import RegularisationPaths
 from neuronprobe.types import Batch
 
 FEW = 0.8
@@ -28,7 +28,7 @@ VALIDATE_EVERY = 50
 
 
 class ExactBank(ProbeBank):
-    """A bank whose members walk their λ paths; `weights` and `bias` hold the points of those that are over."""
+    """A bank whose members go along their λ paths; `weights` and `bias` hold the points of those that are over."""
 
     automatic_optimization = False
 
@@ -52,18 +52,18 @@ class ExactBank(ProbeBank):
                 weights.zero_()
         self._n_units, self._n_neurons, self._tolerance, self._passes = n_units, n_neurons, tolerance, passes
         self._place = {m: (g, place) for g, places in enumerate(self.places) for place, m in enumerate(places)}
-        self._walk: Walk | None = None
+        self._paths: RegularisationPaths | None = None
         self._columns: Int[Tensor, " column"] | None = None
         self._held: dict[int, Tensor] = {}
         self._residual = float("inf")
 
     @property
-    def walk(self) -> Walk:
+    def paths(self) -> RegularisationPaths:
         """Where the members are; begun when it is first asked for, on the device of the bank."""
-        if self._walk is None:
+        if self._paths is None:
             starts = [torch.cat([self.weights[g][p], self.bias[g][p][:, None]], dim=1) for g, p in self._by_member()]
-            self._walk = Walk(self.members, starts, self._tolerance, self._passes)
-        return self._walk
+            self._paths = RegularisationPaths(self.members, starts, self._tolerance, self._passes)
+        return self._paths
 
     def start_at(self, biases: Sequence[Float[Tensor, " label"]]) -> None:
         """Where the biases of the members begin."""
@@ -77,12 +77,12 @@ class ExactBank(ProbeBank):
                 f"trainer.devices must be 1 for solver exact, got {self.trainer.world_size}; "
                 "set it to 1 or choose probe=proximal."
             )
-        self.walk.to(self.device)
+        self.paths.to(self.device)
         self.trainer.check_val_every_n_epoch = VALIDATE_EVERY
 
     def on_train_epoch_start(self) -> None:
         """Lay out the points of the members in play."""
-        self._in_play, is_whole = self.walk.in_play()
+        self._in_play, is_whole = self.paths.in_play()
         self._choose_columns(is_whole)
         self._together = [[m for m in places if m in self._in_play] for places in self.places]
         self._together = [places for places in self._together if places]
@@ -111,17 +111,17 @@ class ExactBank(ProbeBank):
         losses = dict(zip(self._in_play, self._losses.tolist(), strict=True))
         with torch.no_grad():
             gradients = self._gradients()
-            self._residual = max(self.walk.descents[m].residual(gradients[m]) for m in self._in_play)
-            for m, point in self.walk.step(losses, gradients, self._columns is None).items():
+            self._residual = max(self.paths.descents[m].residual(gradients[m]) for m in self._in_play)
+            for m, point in self.paths.step(losses, gradients, self._columns is None).items():
                 g, place = self._place[m]
                 self.weights[g][place], self.bias[g][place] = point[:, :-1], point[:, -1]
-        if self.walk.is_over:
+        if self.paths.is_over:
             self.trainer.should_stop, self.trainer.check_val_every_n_epoch = True, 1
 
     def on_train_epoch_end(self) -> None:
         """Log how many members are still in play, and how far the farthest was."""
         if self.trainer.loggers:
-            self.log("train/unsolved", float(len(self.members) - len(self.walk.reached)))
+            self.log("train/unsolved", float(len(self.members) - len(self.paths.reached)))
             self.log("train/kkt_residual", self._residual)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
@@ -130,16 +130,16 @@ class ExactBank(ProbeBank):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Where the members are."""
-        checkpoint["walk"], checkpoint["columns"] = self.walk.state_dict(), self._columns
+        checkpoint["paths"], checkpoint["columns"] = self.paths.state_dict(), self._columns
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on from there."""
-        self.walk.load_state_dict(checkpoint["walk"])
+        self.paths.load_state_dict(checkpoint["paths"])
         self._columns = checkpoint["columns"]
 
     def probes(self) -> list[Probe]:
         """The members as they are now, with how far each came."""
-        reached = self.walk.reached
+        reached = self.paths.reached
         return [replace(probe, optimality=reached.get(m)) for m, probe in enumerate(super().probes())]
 
     def _by_member(self) -> list[tuple[int, int]]:
@@ -150,7 +150,7 @@ class ExactBank(ProbeBank):
         if is_whole or self.places != [list(range(len(self.members)))] or self.neurons_0 is not None:
             self._columns, self._held = None, {}
             return
-        used = self.walk.columns().nonzero().flatten()
+        used = self.paths.columns().nonzero().flatten()
         if len(used) <= FEW * (self._n_neurons if self._columns is None else len(self._columns)):
             self._columns, self._held = used, {}
 
@@ -169,7 +169,7 @@ class ExactBank(ProbeBank):
 
         Inputs need not be standardised again in every pass.
         """
-        points = torch.stack([self.walk.descents[m].point for m in places])
+        points = torch.stack([self.paths.descents[m].point for m in places])
         weights, bias, neurons = points[:, :, :-1], points[:, :, -1], self._neurons(places)
         mean, deviation = self._scale(neurons)
         weights = weights / deviation

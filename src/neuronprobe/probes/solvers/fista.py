@@ -24,7 +24,7 @@ GROWTH at least and MOST_GROWTH at most; after each good step it decays, so that
 
 
 @dataclass
-class Descent:
+class Fista:
     """Where one member is: the gradient of its mean loss is wanted at `point`.
 
     `curvature` is 1 / step size. `base` and `slope` are the last accepted point and the gradient there, `last` and

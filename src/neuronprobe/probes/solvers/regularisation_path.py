@@ -15,11 +15,11 @@ import torch
 from torch import Tensor
 
 from neuronprobe.probes.bank import Member
-from neuronprobe.probes.descent import Descent, Point
 from neuronprobe.probes.probe import Optimality
+from neuronprobe.probes.solvers.fista import Fista, Point
 
 
-class Walk:
+class RegularisationPaths:
     """Where all members of a bank are on their paths; all paths are walked together, a pass over the units a step.
 
     `reached[m]` is there once member m was solved, or given up when its share of the passes was used.
@@ -29,7 +29,7 @@ class Walk:
         """`starts` are the points of all members; `passes` are there for each path."""
         self._members, self._tolerance, self._passes = members, tolerance, passes
         self._next = {before: after for path in paths(members) for before, after in pairwise(path)}
-        self.descents: dict[int, Descent] = {}
+        self.descents: dict[int, Fista] = {}
         self.reached: dict[int, Optimality] = {}
         self._done = 0
         self._settled: set[int] = set()
@@ -90,7 +90,7 @@ class Walk:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Inverse of `state_dict`."""
-        self.descents = {m: Descent(**descent) for m, descent in state["descents"].items()}
+        self.descents = {m: Fista(**descent) for m, descent in state["descents"].items()}
         self.reached = {m: Optimality(**reached) for m, reached in state["reached"].items()}
         self._settled, self._last_pass, self._done = set(state["settled"]), dict(state["last_pass"]), state["done"]
 
@@ -113,7 +113,7 @@ class Walk:
 
     def _begin(self, m: int, point: Point, curvature: float) -> None:
         """The passes that are left are shared evenly among the rest of the path."""
-        self.descents[m] = Descent(point, self._members[m].l1, self._members[m].l2, curvature)
+        self.descents[m] = Fista(point, self._members[m].l1, self._members[m].l2, curvature)
         left, after = 1, m
         while after in self._next:
             left, after = left + 1, self._next[after]
@@ -133,6 +133,6 @@ def _content(tensor: Tensor | None) -> bytes | None:
     return None if tensor is None else tensor.cpu().numpy().tobytes()
 
 
-def _reached(descent: Descent, loss: float, residual: float, is_solved: bool) -> Optimality:
+def _reached(descent: Fista, loss: float, residual: float, is_solved: bool) -> Optimality:
     zeros = float((descent.point[:, :-1] == 0).double().mean())
     return Optimality(loss + descent.penalty(), residual, zeros, descent.l2 > 0, is_solved)
