@@ -341,6 +341,7 @@ def test_shares_become_absolute_once_train_is_seen(planted: Split) -> None:
     ({"l1": None}, "must be given"), ({"l1_shares": 0.1}, "and not both"), ({"tolerance": 0.0}, "tolerance"),
     ({"start": "ones"}, "start"), ({"precision": "bf16-true"}, "precision must be 32-true or 64-true"),
     ({"l1": -1.0}, "l1"), ({"epochs": 0}, "epochs"),
+    ({"block_size": "auto"}, r"probe\.block_size must be a whole number"),
 ])  # fmt: skip
 def test_settings_that_can_not_be_used_are_refused(wrong: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from neuronprobe.activations import Split
-from neuronprobe.errors import InputError, choice, number
+from neuronprobe.errors import InputError, choice, number, whole_number
 from neuronprobe.probes.bank import Member, ProbeBank
 from neuronprobe.probes.exact_bank import ExactBank
 from neuronprobe.probes.fit import Fit
@@ -59,6 +59,7 @@ class ExactFit(Fit):
                 "set the other to null."
             )
         self._is_relative = l1 is None
+        block_size = whole_number("probe.block_size", block_size, 1)
         super().__init__(
             l1_shares if l1 is None else l1, l2, epochs, block_size, seed=seed, shuffle=False,  # type: ignore[arg-type]
             standardise=standardise, class_weights=class_weights, accelerator=accelerator, precision=_plain(precision),
