@@ -18,7 +18,7 @@ folders: list[Path] = []
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
 def job(config: DictConfig) -> None:
     """One job; what it raises is kept, so that the other jobs of a multirun go on."""
-    from neuronprobe.train import run
+    from neuronprobe.run import run
 
     folders.append(Path(hydra.core.hydra_config.HydraConfig.get().runtime.output_dir))
     try:
@@ -30,9 +30,9 @@ def job(config: DictConfig) -> None:
 
 def say(error: BaseException) -> None:
     """One line for bad input, with the traceback on request; anything else is a defect and keeps its traceback."""
-    from neuronprobe.errors import InputError, one_line
-
     import traceback
+
+    from neuronprobe.errors import InputError, one_line
 
     raised_in = [frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__)][-1:]
     modules = [type(error).__module__, *raised_in]

@@ -24,7 +24,7 @@ from neuronprobe.rankings import lca
 from neuronprobe.studies import Grid, Trained, ablation, lambda_search, named
 from neuronprobe.studies.overlap import overlap, top_sets
 from neuronprobe.studies.stability import by_resample
-from neuronprobe.train import quiet
+from neuronprobe.training import quiet
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "20 % of all": {},

@@ -27,7 +27,7 @@ from neuronprobe.probes import Fit, Member
 from neuronprobe.rankings.lca import by_mass
 from neuronprobe.studies.ranking import neurons_at
 from neuronprobe.studies.resamples import resampled, resamples
-from neuronprobe.train import quiet
+from neuronprobe.training import quiet
 
 L1, L2 = 1e-3, 1e-4
 RESAMPLES = 50

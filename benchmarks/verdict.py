@@ -34,7 +34,7 @@ from neuronprobe.studies import Trained, ablation
 from neuronprobe.studies.comparison import compare
 from neuronprobe.studies.selectivity import _Reading
 from neuronprobe.studies.sets import NeuronSet
-from neuronprobe.train import quiet
+from neuronprobe.training import quiet
 from neuronprobe.types import Ranking, Row
 
 SIZES = (10, 20)

@@ -205,7 +205,7 @@ def test_random_sets_of_one_size_do_not_lie_in_those_of_another() -> None:
 
 def test_random_sets_of_different_kinds_are_not_the_same_draws() -> None:
     one_layer = NeuronTable((Segment("residual", 0, 100),))  # here both kinds draw from all neurons
-    found = neuron_sets(permutation(100, 5), one_layer, {20: 30}, ("random", "layer_matched"), 0)
+    found = neuron_sets({"drawn": permutation(100, 5)}, one_layer, {20: 30}, ("random", "layer_matched"), 0)
     drawn = [frozenset(chosen.neurons.tolist()) for chosen in found]
     assert len(drawn) == len(set(drawn)) == 60
 

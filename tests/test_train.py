@@ -281,7 +281,7 @@ def test_the_same_seed_gives_the_same_rows_and_a_second_run_extracts_nothing(
     [
         "neuronprobe.probes.bank.ProbeBank.on_train_epoch_end",
         "neuronprobe.callbacks.lambda_search.lambda_search",
-        "neuronprobe.train.write_report",
+        "neuronprobe.run.write_report",
     ],
 )
 def test_an_interrupted_job_goes_on_and_ends_with_the_same_rows(

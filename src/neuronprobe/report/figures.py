@@ -61,7 +61,8 @@ def draw_accuracy(rows: Sequence[PlainRow], path: Path, metric: str = "accuracy"
     kept: list[tuple[str, dict[str, str]]] = [(f"kept, {how}", {"fill": fill}) for fill, how in FILLS.items()]
     for axes, (title, more) in zip(panels, [*kept, ("retrained", {})], strict=True):
         study = "ablation" if more else "retraining"
-        for name, style in STYLE.items():
+        for name, (color, marker, label) in STYLE.items():
+            style = (color, marker, f"top by {rankings(rows)[0]}" if name == "top" and rankings(rows) else label)
             _line(axes, of_primary(rows), study, name, metric, more, style, n_all)
         for name, (color, marker) in zip(rankings(rows)[1:], OTHERS, strict=False):
             _line(axes, find(rows, ranking=name), study, "top", metric, more, (color, marker, f"top by {name}"), n_all)

@@ -37,15 +37,15 @@ def first(rows: Iterable[PlainRow], **wanted: Any) -> PlainRow | None:
 def rankings(rows: Iterable[PlainRow]) -> list[str]:
     """The rankings of a job, the primary one first."""
     rows = list(rows)
-    order = [row["ranking"] for row in rows if row["study"] in ("ranking", "ablation") and row["ranking"]]
-    return list(dict.fromkeys([*order, *(row["ranking"] for row in rows if row["ranking"])]))
+    order = [row["ranking"] for row in rows if row["study"] in ("ranking", "ablation") and row.get("ranking")]
+    return list(dict.fromkeys([*order, *(row["ranking"] for row in rows if row.get("ranking"))]))
 
 
 def of_primary(rows: Iterable[PlainRow]) -> list[PlainRow]:
     """The rows that are about the primary ranking, or about none."""
     rows = list(rows)
     primary = next(iter(rankings(rows)), None)
-    return [row for row in rows if row["ranking"] in (None, primary)]
+    return [row for row in rows if row.get("ranking") in (None, primary)]
 
 
 def n_neurons(rows: Iterable[PlainRow]) -> int | None:

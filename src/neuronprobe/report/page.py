@@ -27,6 +27,8 @@ from neuronprobe.report.lookup import (
 from neuronprobe.report.sections import sections
 from neuronprobe.report.summary import SETS, lambda_text, search_text, skew_text
 
+FEWEST_DRAWS = 39
+"""With fewer the least possible p says nothing."""
 REACHED = ("objective", "kkt_residual", "exact_zeros")
 """How far training came: objective on train, largest violation of the optimum's conditions, share of zero weights."""
 
@@ -149,7 +151,8 @@ def _subsets(every: Sequence[PlainRow], metric: str) -> Iterator[str]:
             cells = [percent(row) + (draws_text(row) if row else "") for row in found]
             gain = {"metric": f"{metric}_difference", "against": "random", "k": k, "split": "test"}
             row = first(rows, study=study, **gain, **more)
-            odds = f", p = {row['p']:.3g}" if row and row.get("p") is not None else ""
+            tells = row and row.get("p") is not None and row["n_draws"] >= FEWEST_DRAWS
+            odds = f", p = {row['p']:.3g}" if row and tells else ""
             body.append([f"{how}, {100 * k / total:.3g} % ({k:,})", *cells, percent(row) + odds])
     what = "area" if metric == "accuracy" else f"{metric}_area"
     for _, how, more in kept:
