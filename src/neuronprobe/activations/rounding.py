@@ -128,7 +128,7 @@ class Rounding:
         values, here = values.float(), self._neurons_of(which)
         if self._is_exact:
             return values
-        if is_first and not self.anew:
+        if is_first and not self.anew and len(values):
             self._pilot[here] = values.mean(0)
             sums = sums_over_words(values, self._pilot[here], self.shift.of(here))
             self._set(here, Moments.of(sums, len(values), self._pilot[here], self.shift.of(here)).shift())
@@ -196,9 +196,9 @@ class Rounding:
         """Inverse of `state`. Raises KeyError or ValueError where it is none of these neurons'."""
         if not self._is_exact:
             n, self.anew = len(self._neurons), tuple(state["anew"])
-            self._sums = _tensor(state["sums"], torch.float64).view(3, n)
-            self._pilot = _tensor(state["pilot"], torch.float32).view(n)
-            self.shift = Shift(*_tensor(state["shift"], torch.float32).view(2, n))
+            self._sums = _tensor(state["sums"], np.float64, 3, n)
+            self._pilot = _tensor(state["pilot"], np.float32, n)
+            self.shift = Shift(*_tensor(state["shift"], np.float32, 2, n))
 
     def _neurons_of(self, which: int) -> slice:
         return slice(*self._neurons.starts[which : which + 2])
@@ -232,5 +232,5 @@ def _text(values: Tensor) -> str:
     return base64.b64encode(values.numpy().tobytes()).decode()
 
 
-def _tensor(text: str, dtype: torch.dtype) -> Tensor:
-    return torch.from_numpy(np.frombuffer(bytearray(base64.b64decode(text)), str(dtype).removeprefix("torch."))).clone()
+def _tensor(text: str, dtype: type[np.floating[Any]], *shape: int) -> Tensor:
+    return torch.from_numpy(np.frombuffer(base64.b64decode(text), dtype).reshape(shape).copy())
