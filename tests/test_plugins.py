@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import sys
 from pathlib import Path
 from textwrap import dedent
 
@@ -10,13 +12,14 @@ import pytest
 
 from neuronprobe.errors import InputError
 from neuronprobe.jobs.files import write_files
+from neuronprobe.report.__main__ import main as report
 from tests.test_train import Run, results, run  # noqa: F401 (a fixture)
 
 STUDY = '''
 """How many of a minimal set's neurons lie in each half of the table."""
 
 from neuronprobe.callbacks import StudyCallback
-from neuronprobe.types import Result, Row
+from neuronprobe.types import Result, Row, Table
 
 
 class Halves(StudyCallback):
@@ -34,7 +37,10 @@ class Halves(StudyCallback):
             low = float((minimum.probe.neurons < half).sum())
             flags = {"tolerance": minimum.tolerance, "found": [row.study for row in results["minimal_set"].rows][:1]}
             rows.append(Row("halves", "low_neurons", low, k=minimum.k, flags=flags, **trained.about()))
-        return Result(tuple(rows), files={self.file: b"halves of " + str(len(trained.table)).encode()})
+        shown = Table("How low the minimal sets lie", ("tolerance", "in the low half"), tuple(
+            (f"{row.flags['tolerance']:g}", f"{row.value:.0f}") for row in rows))
+        left = {self.file: b"halves of " + str(len(trained.table)).encode()}
+        return Result(tuple(rows), tables=(shown,), files=left)
 '''
 
 
@@ -84,6 +90,26 @@ def test_a_study_from_outside_runs_in_a_job_behind_what_it_needs(outside: Run, t
     assert {"halves", "minimal_set"} <= set(found["seconds"])
     order = [row["study"] for row in found["rows"]]
     assert order.index("minimal_set") < order.index("halves")
+
+
+def test_what_a_study_from_outside_shows_is_on_page_and_screen_and_in_the_joined_rows(
+    outside: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert outside() == 0
+    (row,) = [row for row in results(tmp_path / "job")["rows"] if row["study"] == "halves"]
+    page = (tmp_path / "job" / "report.md").read_text(encoding="utf-8")
+    table = (
+        f"## How low the minimal sets lie\n\n| tolerance | in the low half |\n|---|---|\n| 0.9 | {row['value']:.0f} |"
+    )
+    assert table in page and "How low the minimal sets lie" in capsys.readouterr().out
+    for name in ("report.md", "accuracy_by_neurons_kept.png", "lambda_grid.png"):
+        (tmp_path / "job" / name).unlink()
+    monkeypatch.setattr(sys, "argv", ["report", str(tmp_path / "job")])
+    assert report() == 0
+    assert (tmp_path / "job" / "report.md").read_text(encoding="utf-8") == page
+    assert (tmp_path / "job" / "lambda_grid.png").is_file()
+    joined = list(csv.DictReader((tmp_path / "job" / "jobs.csv").open(encoding="utf-8")))
+    assert [line["value"] for line in joined if line["study"] == "halves"] == [str(row["value"])]
 
 
 @pytest.mark.parametrize(

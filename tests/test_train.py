@@ -20,7 +20,9 @@ import numpy as np
 import pytest
 import torch
 from hydra.core.global_hydra import GlobalHydra
+from omegaconf import OmegaConf
 
+from neuronprobe.build import build
 from neuronprobe.probes import load_probe
 from neuronprobe.rankings.lca import by_mass
 from neuronprobe.report.lookup import neuron_name
@@ -621,3 +623,24 @@ def test_help_is_fast_because_nothing_heavy_is_imported() -> None:
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.stdout.strip().endswith("[]"), done.stderr
     assert "property: ccg, chunk, deprel, question, sem, upos, xpos" in done.stdout
+
+
+def test_a_job_is_built_again_from_the_configuration_that_it_left(run: Run, tmp_path: Path) -> None:
+    assert run(probe__epochs=1) == 0
+    job = build(OmegaConf.load(tmp_path / "job" / ".hydra" / "config.yaml"))
+    assert (job.fit.l1, job.fit.batch_size, list(job.ranks)) == ([0.0, 0.001], 32, ["lca", "magnitude"])
+    assert isinstance(job.trainer.loggers[0].log_dir, str)
+
+
+def test_settings_of_the_trainer_reach_the_probes_of_the_studies(run: Run, tmp_path: Path) -> None:
+    small = {"callbacks__ablation": "null", "callbacks__stability": "null", "callbacks__ranking": "null"}
+    small |= {"callbacks__ablation__sizes": None, "callbacks__ablation__draws": None}
+    values = {}
+    for name, batches in (("whole", "1.0"), ("one batch", "1")):
+        own = {"hydra__run__dir": tmp_path / name, "+trainer__limit_train_batches": batches}
+        assert run(callbacks__retraining__sizes="[0.5]", **small, **own) == 0
+        rows = results(tmp_path / name)["rows"]
+        values[name] = next(
+            r["value"] for r in rows if (r["study"], r["set"], r["split"]) == ("retraining", "top", "test")
+        )
+    assert values["whole"] > values["one batch"] + 0.1

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -132,17 +133,19 @@ def _write(job: Job, folder: Path, plain: Any, rows: list[Row], seconds: dict[st
     write_files(folder, [study.result.files for study in job.studies])
     judged = judge([row.as_dict() for row in rows], plain["metric"])
     about = {
+        "title": f"{data.prop.name} in {data.corpus.name}: {data.model.title}",
         "fingerprint": _fingerprint(job), "seconds": seconds, "verdict": judged.text, "beaten": list(judged.beaten),
+        "tables": [asdict(table) for study in job.studies for table in study.result.tables],
     }  # fmt: skip
     results = assemble("ok", plain, rows, **about)
-    write_report(folder, results, f"{data.prop.name} in {data.corpus.name}: {data.model.title}")
+    write_report(folder, results)
     write_results(folder, results)
     clear_checkpoints(folder)
     where = [
         f"results, ranking, probe and report: {folder}",
         f"activations: {'live' if data.live else data.folder.resolve()}",
     ]
-    print_summary(console, results["rows"], judged.text, where, plain["metric"])
+    print_summary(console, results["rows"], judged.text, where, plain["metric"], results["tables"])
 
 
 @contextmanager

@@ -154,14 +154,24 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Table:
+    """What a study shows of itself on the page and on the screen: a heading, column names, lines of text."""
+
+    heading: str
+    header: tuple[str, ...]
+    body: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
 class Result:
     """What a study found: its rows, and for each reported probe how many units of each test sentence are correct.
 
-    Probes of a set that is drawn are `[draw, sentence]`. `files` are left in the job's folder, by name; `handed` is for
-    the studies that build on this one.
+    Probes of a set that is drawn are `[draw, sentence]`. `tables` stand on the page; `files` are left in the job's
+    folder, by name; `handed` is for the studies that build on this one.
     """
 
     rows: tuple[Row, ...]
     correct: Mapping[str, Int[Tensor, "*draw sentence"]] = field(default_factory=dict)
+    tables: tuple[Table, ...] = ()
     files: Mapping[str, bytes] = field(default_factory=dict)
     handed: Any = None

@@ -1,6 +1,7 @@
 """Reports over jobs.
 
-`python -m neuronprobe.report DIR` joins the jobs below a folder into one table (jobs.csv) and prints it;
+`python -m neuronprobe.report DIR` joins the jobs below a folder into one table (jobs.csv) and prints it; where DIR is a
+job's own folder, its report.md and figures are made again;
 `python -m neuronprobe.report compare JOB_A JOB_B` compares two jobs on the same test sentences.
 """
 
@@ -14,8 +15,10 @@ from typing import NoReturn
 from rich.console import Console
 
 from neuronprobe.errors import InputError
+from neuronprobe.jobs import open_job
 from neuronprobe.report.compare import compare
 from neuronprobe.report.join import join
+from neuronprobe.report.page import write_report
 
 
 class _Parser(argparse.ArgumentParser):
@@ -45,7 +48,10 @@ def _run(words: list[str], console: Console) -> None:
     raw = argparse.RawDescriptionHelpFormatter
     parser = _Parser(prog=name, description=__doc__, formatter_class=raw)
     parser.add_argument("folder", type=Path, metavar="DIR", help="a job's folder, or any folder above several")
-    join(parser.parse_args(words).folder, console)
+    folder = parser.parse_args(words).folder
+    join(folder, console)
+    if (folder / "results.json").is_file() and (results := open_job(folder).results)["status"] == "ok":
+        console.print(f"report: {write_report(folder, results)}", soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ def draw_layers(rows: Sequence[PlainRow], path: Path) -> None:
     crowded = len(labels) > 16 or any(" " in label for label in labels)
     axes.set_xticks(range(len(labels)), labels, rotation=90 if crowded else 0, fontsize=7 if crowded else None)
     axes.bar_label(bars, fmt="{:.0f}", fontsize=8)
-    share, k, earned = (found[0]["share"], found[0]["k"], found[0]["earned"]) if found else (0, 0, 0)
+    share, k, earned = (found[0]["share"], found[0]["k"], found[0].get("earned", found[0]["k"])) if found else (0, 0, 0)
     title = f"Where the top {share:.0%} of the neurons lie"
     title += f" ({earned:,} of {k:,} earned)" if earned < k else ""
     axes.set(xlabel="layer (0 = embeddings)", ylabel="salient neurons", title=title)
@@ -126,7 +126,7 @@ def _line(
     color, marker, label = style
     values = [row["value"] for row in found]
     axes.plot(shares, values, color=color, marker=marker, markersize=4, linewidth=1.6, label=label)
-    if name == "random":
+    if name == "random" and all("least" in row for row in found):
         low, high = ([row[end] for row in found] for end in ("least", "most"))
         axes.fill_between(shares, low, high, color=color, alpha=0.2, linewidth=0)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,20 +33,20 @@ REACHED = ("objective", "kkt_residual", "exact_zeros")
 """How far training came: objective on train, largest violation of the optimum's conditions, share of zero weights."""
 
 
-def write_report(folder: Path, results: dict[str, Any], title: str) -> Path:
-    """Write report.md with its two figures into a job's folder."""
+def write_report(folder: Path, results: Mapping[str, Any]) -> Path:
+    """Write report.md with its figures into a job's folder, from what its results.json holds."""
     rows = results["rows"]
     draw_layers(of_primary(rows), folder / "salient_neurons_per_layer.png")
     draw_accuracy(rows, folder / "accuracy_by_neurons_kept.png", metric_of(results["config"]))
     draw_grid(rows, folder / "lambda_grid.png")
     path = folder / "report.md"
-    path.write_text("\n".join(_page(results, rows, title)) + "\n", encoding="utf-8")
+    path.write_text("\n".join(_page(results, rows)) + "\n", encoding="utf-8")
     return path
 
 
-def _page(results: dict[str, Any], every: Sequence[PlainRow], title: str) -> Iterator[str]:
+def _page(results: Mapping[str, Any], every: Sequence[PlainRow]) -> Iterator[str]:
     names, rows = rankings(every), of_primary(every)
-    yield f"# {title}\n"
+    yield f"# {results.get('title') or 'A job'}\n"
     yield f"{results['verdict']}\n"
     if skewed := skew_text(rows, metric_of(results["config"])):
         yield f"{skewed[0].upper()}{skewed[1:]}\n"
@@ -67,6 +67,9 @@ def _page(results: dict[str, Any], every: Sequence[PlainRow], title: str) -> Ite
     for heading, header, body in sections(every, results["config"]):
         yield f"\n## {heading}\n"
         yield from _table(header, body)
+    for table in results.get("tables") or ():
+        yield f"\n## {table['heading']}\n"
+        yield from _table(table["header"], table["body"])
     for name in names:
         yield f"\n## Most salient neurons by {name}\n"
         yield from _neurons(find(every, ranking=name))

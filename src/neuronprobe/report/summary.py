@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -29,6 +30,8 @@ SHOWN: tuple[tuple[str, float, dict[str, str]], ...] = (
     ("retraining", 0.05, {}),
 )
 """The sets on the screen; the report has all."""
+MOST_LINES = 10
+"""Of a study's own table; the report has all."""
 CHOSEN_BY = {
     "score": "S",
     "retrained_score": "S of retrained probes",
@@ -57,9 +60,10 @@ def print_corpus(console: Console, rows: Sequence[PlainRow], title: str) -> None
 
 
 def print_summary(
-    console: Console, rows: Sequence[PlainRow], verdict: str, where: Sequence[str], metric: str = "accuracy"
-) -> None:
-    """Baselines, oracle, chosen λ, top/random/bottom, the first neurons, the verdict, and where things lie."""
+    console: Console, rows: Sequence[PlainRow], verdict: str, where: Sequence[str], metric: str = "accuracy",
+    tables: Sequence[Mapping[str, Any]] = (),
+) -> None:  # fmt: skip
+    """Baselines, oracle, chosen λ, top/random/bottom, what studies show, the verdict, and where things lie."""
     names, rows = rankings(rows), of_primary(rows)
     table = Table(f"{METRIC_NAMES[metric]} on test, % [95 %]", "", title="Linguistic Correlation Analysis")
     for name, label in (("majority", "most frequent label"), ("word_majority", "most frequent label per word type")):
@@ -71,6 +75,11 @@ def print_summary(
     console.print(table)
     subsets, remarks = _subset_table(rows, metric)
     console.print(subsets, *remarks, sep="\n")
+    for own in tables:
+        shown = Table(*own["header"], title=own["heading"])
+        for line in own["body"][:MOST_LINES]:
+            shown.add_row(*line)
+        console.print(shown)
     console.print(f"most salient by {names[0] if names else 'none'}: {neurons_text(rows)}")
     for line in (stability_text(rows), skew_text(rows, metric), search_text(rows), verdict):
         if line:

@@ -98,14 +98,16 @@ class _Reading:
         return rows
 
     def confidence(self, k: int, confidence: Float[Tensor, " neuron"]) -> list[Row]:
-        """Of the first neurons one by one; the mean of the top k, and how many of them are certain."""
-        chosen = confidence[top(self.trained.ranking.order, k)]
+        """Of the first neurons one by one; mean of the top k, and how many of them are certain; earned ones only."""
+        chosen = confidence[top(self.trained.ranking.order, min(k, self.trained.ranking.earned))]
         place: dict[str, Any] = {"set": "top", "k": k, "share": k / self._n_neurons}
         rows = [
-            self._row("mean_confidence", float(chosen.mean()), **place),
+            self._row("mean_confidence", float(chosen.mean()) if len(chosen) else 0.0, **place),
             self._row("certain_neurons", int((chosen >= CERTAIN).sum()), flags={"confidence": CERTAIN}, **place),
         ]
-        for rank, flat in enumerate(self.trained.ranking.order[: min(k, SHOWN)].tolist(), 1):
+        for rank, flat in enumerate(
+            self.trained.ranking.order[: min(k, SHOWN, self.trained.ranking.earned)].tolist(), 1
+        ):
             neuron = self.trained.table.neuron(flat)
             where = {"site": neuron.site, "layer": neuron.layer, "neuron": neuron.index}
             flags = {"rank": rank, "role": neuron.role}
