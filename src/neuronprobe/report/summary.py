@@ -30,6 +30,7 @@ SHOWN: tuple[tuple[str, float, dict[str, str]], ...] = (
     ("retraining", 0.05, {}),
 )
 """The sets on the screen; the report has all."""
+KEPT = {"zero": "rest zero", "mean": "rest mean", "": "retrained"}
 MOST_LINES = 10
 """Of a study's own table; the report has all."""
 CHOSEN_BY = {
@@ -148,7 +149,7 @@ def neurons_text(rows: Sequence[PlainRow]) -> str:
 
 
 def _subset_table(rows: Sequence[PlainRow], metric: str) -> tuple[Table, list[str]]:
-    title = f"{METRIC_NAMES[metric]} on test, % ± half the 95 % interval (random sets: deviation of a draw, draws)"
+    title = f"{METRIC_NAMES[metric]} on test, % ± half the 95 % interval (random: ± deviation, draws)"
     table = Table("neurons", "top", "random", "same layers", "bottom", title=title)
     shown: list[PlainRow] = []
     for study, share, more in SHOWN:
@@ -156,6 +157,5 @@ def _subset_table(rows: Sequence[PlainRow], metric: str) -> tuple[Table, list[st
         found = [subset_row(rows, study, name, k, metric, **more) for name in SETS]
         if any(found):
             shown += [row for row in found if row]
-            how = FILLS[more["fill"]] if more else "retrained"
-            table.add_row(f"{share:.0%} ({k:,}), {how}", *map(short, found))
+            table.add_row(f"{share:.0%}, {KEPT[more.get('fill', '')]}", *map(short, found))
     return table, notes(shown)
