@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from neuronprobe.errors import InputError
-from neuronprobe.properties import LabelSet, WordProperty, collect
+from neuronprobe.properties import DependencyPair, LabelSet, WordProperty, collect
 from neuronprobe.types import UNKNOWN, Sentence
 
 SENTENCES = [
@@ -39,3 +39,29 @@ def test_labels_that_train_lacks_are_counted_and_never_remapped() -> None:
 def test_one_label_is_not_enough() -> None:
     with pytest.raises(InputError, match="property upos must have at least 2 labels in train, got 1: DET"):
         LabelSet.of([next(WordProperty("upos").units(SENTENCES)).label], "upos")
+
+
+def dependent(words: str, heads: str, labels: str, identifier: str = "s") -> Sentence:
+    columns = {"head": tuple(heads.split()), "deprel": tuple(None if r == "_" else r for r in labels.split())}
+    return Sentence(identifier, tuple(words.split()), columns)
+
+
+def test_a_dependency_pair_is_the_rows_of_head_and_modifier() -> None:
+    sentences = [dependent("She sleeps well", "2 0 2", "nsubj root advmod"), dependent("Go home", "0 1", "root obl")]
+    units = list(DependencyPair().units(sentences))
+    assert [unit.rows for unit in units] == [(1, 0), (1, 2), (3, 4)]
+    assert [unit.label for unit in units] == ["nsubj", "advmod", "obl"]
+    assert [unit.type for unit in units] == ["sleeps She", "sleeps well", "Go home"]
+    assert [unit.sentence for unit in units] == [0, 0, 1]
+    assert collect(units).rows.shape == (3, 2)
+
+
+@pytest.mark.parametrize("heads", ["4 0 2", "2 0 x", "1 0 2", "2 0 -1"])
+def test_a_head_that_is_no_other_word_is_refused_by_name(heads: str) -> None:
+    with pytest.raises(InputError, match=r"the head of word \d in sentence 'odd' must be another word of 1 to 3, or 0"):
+        list(DependencyPair().units([dependent("She sleeps well", heads, "nsubj root advmod", "odd")]))
+
+
+def test_a_corpus_without_heads_is_refused() -> None:
+    with pytest.raises(InputError, match=r"property must read columns upos .*, got 'deprel'"):
+        list(DependencyPair().units(SENTENCES))

@@ -644,3 +644,33 @@ def test_settings_of_the_trainer_reach_the_probes_of_the_studies(run: Run, tmp_p
             r["value"] for r in rows if (r["study"], r["set"], r["split"]) == ("retraining", "top", "test")
         )
     assert values["whole"] > values["one batch"] + 0.1
+
+
+def test_neurons_of_dependency_pairs_are_named_by_their_role(
+    run: Run, tmp_path: Path, small_treebank: dict[str, str]
+) -> None:
+    paths = {}
+    for split, path in small_treebank.items():  # every word hangs on the one before it, by its part of speech
+        lines = [line.split("\t") for line in Path(path).read_text(encoding="utf-8").splitlines()]
+        for columns in lines:
+            if len(columns) == 10 and columns[0].isdecimal():
+                columns[6:8] = str(int(columns[0]) - 1), columns[3]
+        paths[f"corpus__{split}"] = tmp_path / f"{split}.conllu"
+        paths[f"corpus__{split}"].write_text("\n".join(map("\t".join, lines)) + "\n", encoding="utf-8")
+    assert run(property="dependency_pair", probe__epochs=1, **paths) == 0
+    ranked = list(csv.DictReader((tmp_path / "job" / "ranking.csv").open(encoding="utf-8")))
+    assert len(ranked) == 2 * 96 and {row["role"] for row in ranked} == {"head", "modifier"}
+    assert "| modifier (" in (tmp_path / "job" / "report.md").read_text(encoding="utf-8")
+    again = results(tmp_path / "job")["rows"]
+    units = {row["split"]: row["value"] for row in again if (row["study"], row["metric"]) == ("corpus", "units")}
+    words = {row["split"]: row["value"] for row in again if (row["study"], row["metric"]) == ("corpus", "words")}
+    assert all(units[split] == words[split] - 30 for split in ("dev", "test"))  # each of 30 sentences has a root
+
+
+def test_a_property_of_ones_own_is_told_all_that_it_lacks(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    own = {"property___target_": "fractions.Fraction", "allow_targets": "[fractions.]"}
+    assert run("~property.name", **own) != 0
+    said = capsys.readouterr().err.strip().splitlines()[-1]
+    assert said.startswith(
+        "error: property must have name, level, roles, units, got Fraction without name, level, roles"
+    )

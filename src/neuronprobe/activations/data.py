@@ -23,7 +23,7 @@ from neuronprobe.activations.store import DTYPES, Store, StoreWriter, store_name
 from neuronprobe.corpora import SPLITS, Corpus, Forms
 from neuronprobe.errors import InputError, choice, number, whole_number
 from neuronprobe.models import Source
-from neuronprobe.properties import LabelSet, SentenceProperty, WordProperty, collect
+from neuronprobe.properties import LabelSet, Property, collect
 from neuronprobe.properties.labels import Collected, without_rows
 from neuronprobe.types import Batch, Units
 
@@ -49,7 +49,7 @@ class ActivationsDataModule(pl.LightningDataModule):
     def __init__(
         self,
         corpus: Corpus,
-        prop: WordProperty | SentenceProperty,
+        prop: Property,
         model: Source,
         folder: str = "store",
         dtype: str = "float16",
@@ -64,6 +64,8 @@ class ActivationsDataModule(pl.LightningDataModule):
         of the property.
         """
         super().__init__()
+        _must_have("corpus", corpus, "name", "sentences")
+        _must_have("property", prop, "name", "level", "roles", "units")
         self.corpus, self.prop, self.model = corpus, prop, model
         self.folder, self._dtype = Path(folder).expanduser(), choice("activations.dtype", dtype, DTYPES)
         if self.folder.exists() and not self.folder.is_dir():
@@ -213,3 +215,11 @@ class ActivationsDataModule(pl.LightningDataModule):
             pass
         self.extracted.append(split)
         log.info("%s: %s extracted into %s.", split, self._rows(split), self._store(split))
+
+
+def _must_have(group: str, made: Any, *names: str) -> None:
+    """All at once. Raises InputError that names what a plug-in lacks."""
+    if missing := [name for name in names if not hasattr(made, name)]:
+        raise InputError(
+            f"{group} must have {', '.join(names)}, got {type(made).__name__} without {', '.join(missing)}; add them."
+        )

@@ -13,7 +13,7 @@ from neuronprobe.types import Sentence
 
 NO_WORD = re.compile(r"\d+-\d+|\d+\.\d+")
 """Ids of ranges and of empty nodes."""
-COLUMNS = {"lemma": 2, "upos": 3, "xpos": 4, "feats": 5, "deprel": 7}
+COLUMNS = {"lemma": 2, "upos": 3, "xpos": 4, "feats": 5, "head": 6, "deprel": 7}
 """Annotation columns that a property can read, and their place in a line."""
 
 
