@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import replace
 from itertools import combinations
 
@@ -12,12 +13,12 @@ import torch
 from neuronprobe.activations import Split
 from neuronprobe.errors import InputError
 from neuronprobe.probes import Fit, Member, Probe
-from neuronprobe.rankings import Evidence, lca, magnitude, probeless, ridge
+from neuronprobe.rankings import Evidence, checked, lca, magnitude, probeless, ridge
 from neuronprobe.rankings.lca import by_mass
 from neuronprobe.studies.ranking import neurons_at
 from neuronprobe.studies.resamples import resamples
 from neuronprobe.types import Ranking
-from tests.conftest import MakeSplit
+from tests.conftest import MakeSplit, make_trained
 
 
 def papers_loop(weights: np.ndarray, percents: range) -> list[set[int]]:
@@ -217,3 +218,35 @@ def test_what_reads_weights_needs_a_probe_and_the_others_do_not(planted: Split) 
         with pytest.raises(InputError, match="needs no probe"):
             rank(evidence(planted))
     assert [rank(evidence(planted)).earned for rank in (probeless, ridge)] == [40, 40]
+
+
+GOOD = Ranking("mine", torch.arange(40), torch.arange(40.0), 40, torch.zeros(4, 40))
+
+
+def odd(**changes: object) -> Ranking:
+    """The good one with something wrong in it, as it comes where shapes are not checked."""
+    found = copy(GOOD)
+    for name, value in changes.items():
+        object.__setattr__(found, name, value)
+    return found
+
+
+NONSENSE = {
+    "a list": ([3, 1, 2], r"must give a neuronprobe\.types\.Ranking"),
+    "a path": (odd(name="../mine"), r"must have a name that can be a file's"),
+    "too few": (odd(order=torch.arange(39)), r"'mine' must order each of 40 neurons once"),
+    "one twice": (odd(order=torch.arange(40).clamp_max(38)), r"must order each of 40 neurons once"),
+    "nan": (odd(score=torch.full((40,), float("nan"))), r"must have a finite score for each of 40 neurons"),
+    "earned": (odd(earned=41), r"must have earned 0 to 40 neurons"),
+    "labels": (odd(by_label=torch.zeros(3, 40)), r"must have a depth from 0 to 1 for each of 4 labels"),
+    "depth": (odd(by_label=torch.full((4, 40), 1.5)), r"must have a depth from 0 to 1"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", NONSENSE)
+def test_a_ranking_that_gives_nonsense_is_refused_in_one_line(kind: str, planted: Split) -> None:
+    found, message = NONSENSE[kind]
+    evidence = make_trained(Probe(torch.zeros(4, 40), torch.zeros(4)), planted).evidence(None)
+    with pytest.raises(InputError, match=message):
+        checked(lambda _: found)(evidence)
+    assert checked(lambda _: GOOD)(evidence) is GOOD

@@ -17,7 +17,7 @@ from neuronprobe.activations import ActivationsDataModule
 from neuronprobe.callbacks import SearchCallback, StudyCallback, in_order
 from neuronprobe.errors import InputError, one_line
 from neuronprobe.probes import Fit
-from neuronprobe.rankings import Rank
+from neuronprobe.rankings import Rank, checked
 
 TARGETS = ("neuronprobe.", "pytorch_lightning.")
 """What a configuration may construct; `allow_targets` adds more."""
@@ -80,7 +80,7 @@ def _ranks(config: DictConfig) -> dict[str, Rank]:
             f"ranking must be one or more rankings, got {', '.join(found) or 'none'}; choose ranking=lca, and begin a "
             "YAML of your own with `# @package ranking.NAME`."
         )
-    return found
+    return {name: checked(rank) for name, rank in found.items()}
 
 
 def construct(config: DictConfig, group: str, **arguments: Any) -> Any:

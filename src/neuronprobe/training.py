@@ -11,7 +11,7 @@ import torch
 from neuronprobe.activations import ActivationsDataModule
 from neuronprobe.errors import choice
 from neuronprobe.probes import METRICS, Fit
-from neuronprobe.rankings import Rank, lca, magnitude
+from neuronprobe.rankings import Rank, checked, lca, magnitude
 from neuronprobe.studies import Grid, Trained, lambda_search, named
 from neuronprobe.studies.lambda_search import BY
 
@@ -38,6 +38,7 @@ def train(
     """
     quiet()
     choice("by", by, BY)
+    ranks = [checked(rank) for rank in ranks]
     data.prepare_data()
     data.setup()
     splits = {name: data.split(name) for name in ("train", "dev", "test")}

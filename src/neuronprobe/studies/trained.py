@@ -77,7 +77,7 @@ class Trained:
         """The primary ranking of another probe, or of a resample."""
         return self.ranks[self.primary](self.evidence(probe, weights))
 
-    def evidence(self, probe: Probe, weights: Float[Tensor, " unit"] | None = None) -> Evidence:
+    def evidence(self, probe: Probe | None, weights: Float[Tensor, " unit"] | None = None) -> Evidence:
         """What rankings may look at."""
         return Evidence(self.train, self.splits["dev"], self.fit, self.seed, probe, weights)
 
