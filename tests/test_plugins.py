@@ -102,7 +102,7 @@ def test_what_a_study_from_outside_shows_is_on_page_and_screen_and_in_the_joined
         f"## How low the minimal sets lie\n\n| tolerance | in the low half |\n|---|---|\n| 0.9 | {row['value']:.0f} |"
     )
     assert table in page and "How low the minimal sets lie" in capsys.readouterr().out
-    for name in ("report.md", "accuracy_by_neurons_kept.png", "lambda_grid.png"):
+    for name in ("report.md", "lambda_grid.png"):
         (tmp_path / "job" / name).unlink()
     monkeypatch.setattr(sys, "argv", ["report", str(tmp_path / "job")])
     assert report() == 0
@@ -160,3 +160,39 @@ def test_what_a_study_from_outside_lacks_is_said_before_the_work(
     assert outside(**overrides) == 1
     assert one_line(capsys).startswith(f"error: {said}")
     assert not (tmp_path / "store").exists()
+
+
+RANKING = """
+import torch
+
+from neuronprobe.types import Ranking
+
+
+def largest(evidence, power=1.0):
+    score = evidence.probe_weights().abs().amax(0) ** power
+    depth = torch.ones(evidence.train.n_labels, len(evidence.table))
+    return Ranking("largest", score.argsort(descending=True), score, len(score), depth)
+"""
+
+
+def test_a_ranking_from_outside_stands_beside_lca(
+    run: Run,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "largest_ranking.py").write_text(RANKING, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "conf" / "ranking").mkdir(parents=True)
+    body = "_target_: largest_ranking.largest\n_partial_: true\n"
+    (tmp_path / "conf" / "ranking" / "largest.yaml").write_text(f"# @package ranking.largest\n{body}", encoding="utf-8")
+    (tmp_path / "conf" / "ranking" / "forgot.yaml").write_text(body, encoding="utf-8")
+    own = {"probe__epochs": 1, "allow_targets": "[largest_ranking.]"}
+    assert run("--config-dir", str(tmp_path / "conf"), ranking="[lca,largest]", **own) == 0
+    rows = results(tmp_path / "job")["rows"]
+    assert {row["ranking"] for row in rows if row["study"] == "ablation"} == {"lca", "largest"}
+    assert "top by largest" in (tmp_path / "job" / "report.md").read_text(encoding="utf-8")
+    assert (tmp_path / "job" / "ranking_largest.csv").is_file()
+    capsys.readouterr()
+    assert run("--config-dir", str(tmp_path / "conf"), ranking="[lca,forgot]", **own) != 0
+    assert "begin it with `# @package ranking.NAME`" in capsys.readouterr().err

@@ -210,3 +210,20 @@ def assert_one_line(capsys: pytest.CaptureFixture[str], message: str) -> None:
     said = capsys.readouterr().err.strip().splitlines()
     assert len(said) == 1 and said[0].startswith("error: "), said
     assert re.search(message, said[0]), said[0]
+
+
+def test_jobs_of_other_primary_rankings_are_compared_by_their_tops(
+    job: Job, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arrays = {f"ablation/zero/{name}/top-9": correct(rate, 3) for name, rate in (("lca", 0.8), ("mine", 0.6))}
+    one, two = (job(name, units=UNITS, oracle=correct(0.9, 1), **arrays) for name in ("one", "two"))
+    for folder, primary, metric in ((one, "lca", "accuracy"), (two, "mine", "macro_f1")):
+        rows = [Row("oracle", "accuracy", 0.5, k=96), Row("ablation", "accuracy", 0.5, ranking=primary, set="top", k=9)]
+        write_results(folder, assemble("ok", {"seed": 0, "metric": metric}, rows))
+    found = compare(one, two, Console(width=200))
+    assert found[0].probe == "ablation/zero/lca/top-9 − mine's" and found[0].value > 0.1
+    assert {row.value for row in found[1:]} == {0.0}
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "The primary rankings differ (lca, mine)" in shown and "A job goes by macro-F1" in shown
+    assert report(two.parent) == 0
+    assert "macro-F1" in capsys.readouterr().out

@@ -73,4 +73,4 @@ def test_the_primary_ranking_is_the_one_that_is_shown() -> None:
     console = Console(record=True, width=200)
     print_summary(console, rows, "verdict", [])
     shown = console.export_text()
-    assert "50.0" in shown and "70.0" not in shown and "most salient by probeless" in shown
+    assert "50.0" in shown and "70.0" not in shown and "Neurons by probeless" in shown and "most salient" not in shown

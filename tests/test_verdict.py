@@ -59,16 +59,16 @@ def test_what_the_top_beats_is_named_in_one_sentence() -> None:
     text, beaten = judge(rows())
     assert beaten == RIVALS
     assert text == (
-        "Top beats random sets, random sets of the same layers and the most frequent label with 10% and 20% of the "
-        "neurons kept: +10.0 [+9.0, +11.0] (zero fill, p = 0.005 of 199 draws) and +10.0 [+9.0, +11.0] (zero fill, "
-        "p = 0.005 of 199 draws) points."
+        "Top beats random sets, random sets of the same layers and the most frequent label: +10.0 points [+9.0, +11.0] "
+        "with 10% kept (zero fill; 0 of 199 random sets reach it, p = 0.005) and +10.0 points [+9.0, +11.0] with 20% "
+        "kept (zero fill; 0 of 199 random sets reach it, p = 0.005)."
     )
 
 
 def test_random_sets_are_beaten_by_draws_and_not_by_an_interval() -> None:
     assert judge(rows(random=(0.1, 0.025), layer_matched=(0.1, 0.025))).beaten == RIVALS
     text, beaten = judge(rows(random=(0.1, 0.03)))  # the mean of the draws lies far below the top, many draws do not
-    assert beaten == () and text.startswith("Top does not beat random sets: +10.0 [+9.0, +11.0]")
+    assert beaten == () and text.startswith("Top does not beat random sets: +10.0 points [+9.0, +11.0]")
     assert "must not be read as saliency" in text
 
 
@@ -77,18 +77,22 @@ def test_random_sets_must_be_beaten_at_both_sizes_with_both_fills(place: str) ->
     text, beaten = judge(rows(**{place: (0.02, 0.03)}))
     fill = place.split("_")[1]
     assert beaten == () and text.startswith(f"Top does not beat random sets with {fill} fill: ")
-    assert f"+2.0 [+1.0, +3.0] ({fill} fill, p = 0.03 of 199 draws)" in text  # the weaker fill is the one that is told
+    share = {"100": "10%", "200": "20%"}[place.split("_")[2]]
+    assert f"+2.0 points [+1.0, +3.0] with {share} kept ({fill} fill; 5 of 199 random sets reach it, p = 0.03)" in text
 
 
 def test_what_both_fills_fail_is_said_of_none() -> None:
-    assert judge(rows(random=(-0.02, 0.8))).text.startswith("Top does not beat random sets: -2.0 [-3.0, -1.0]")
+    assert judge(rows(random=(-0.02, 0.8))).text.startswith("Top does not beat random sets: -2.0 points [-3.0, -1.0]")
 
 
 def test_a_top_below_the_most_frequent_label_beats_random_sets_alone() -> None:
     text, beaten = judge(rows(majority=0.914 - 0.926))
     assert beaten == ("random", "layer_matched")
-    assert text.startswith("Top beats random sets and random sets of the same layers with 10% and 20%")
-    assert "; it does not beat the most frequent label: -1.2 [-2.2, -0.2] (zero fill) and -1.2" in text
+    assert text.startswith("Top beats random sets and random sets of the same layers: +10.0 points")
+    assert (
+        "; it does not beat the most frequent label: -1.2 points [-2.2, -0.2] with 10% kept (zero fill) and -1.2"
+        in text
+    )
 
 
 def test_the_most_frequent_label_is_beaten_where_the_interval_leaves_zero_out() -> None:
@@ -101,18 +105,23 @@ def test_the_most_frequent_label_is_beaten_where_the_interval_leaves_zero_out() 
 def test_sets_of_the_same_layers_that_are_better_are_named() -> None:
     text, beaten = judge(rows(layer_matched=(-0.03, 0.9)))
     assert beaten == ("random", "majority")
-    assert text.startswith("Top beats random sets and the most frequent label with")
-    assert "; it does not beat random sets of the same layers: -3.0 [-4.0, -2.0] (zero fill, p = 0.9 of" in text
+    assert text.startswith("Top beats random sets and the most frequent label: ")
+    assert (
+        "; it does not beat random sets of the same layers: -3.0 points [-4.0, -2.0] with 10% kept (zero fill; 179"
+        in text
+    )
     text, beaten = judge(rows(layer_matched_zero=(0.03, 0.2)))
     assert "random sets of the same layers with zero fill: +3.0" in text and beaten == ("random", "majority")
 
 
 def test_the_weaker_fill_is_the_one_that_is_told() -> None:
     text = judge(rows(random_mean=(0.04, 0.005), random_zero=(0.3, 0.005))).text
-    assert "+4.0 [+3.0, +5.0] (mean fill, p" in text and "zero fill" not in text
+    assert "+4.0 points [+3.0, +5.0] with 10% kept (mean fill; 0" in text and "zero fill" not in text
     text = judge(rows(random_mean=(0.2, 0.04))).text  # the larger difference can be the less certain one
     assert text.startswith("Top does not beat random sets with mean fill: +20.0") and "(zero fill" not in text
     assert "mean fill" in judge(rows(random_mean=(0.2, 0.02))).text
+    text = judge(rows(random_zero=(-0.05, 0.7), random_mean=(0.0, 1.0))).text  # of two that fail the larger loss
+    assert text.startswith("Top does not beat random sets: -5.0 points") and "0.0 points [" not in text[40:46]
 
 
 def test_39_draws_are_enough_for_two_sizes_and_79_for_one() -> None:
@@ -121,7 +130,7 @@ def test_39_draws_are_enough_for_two_sizes_and_79_for_one() -> None:
     assert beaten == () and text.startswith("Whether top beats random sets was not tested: it takes 39 draws, there")
     for size, share in zip(SIZES, ("10%", "20%"), strict=True):
         text, beaten = judge(rows(sizes=(size,), n_draws=79))
-        assert beaten == RIVALS and f"with {share} of the neurons" in text
+        assert beaten == RIVALS and f"with {share} kept" in text
         text, beaten = judge(rows(sizes=(size,), n_draws=39))
         assert beaten == () and "not tested: it takes 79 draws, there are 39; raise callbacks.ablation" in text
 

@@ -22,6 +22,10 @@ _HOMES = {
 __all__ = list(_HOMES)
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 def __getattr__(name: str) -> Any:
     """The public names come when they are asked for: `import neuronprobe` alone loads no torch."""
     if name not in _HOMES:

@@ -65,6 +65,10 @@ def build(config: DictConfig, callbacks: Sequence[pl.Callback] = ()) -> Job:
     return Job(data, fit, _ranks(config), search, studies, trainer)
 
 
+def _nodes(node: DictConfig) -> list[DictConfig]:
+    return [one for one in node.values() if isinstance(one, DictConfig)]
+
+
 def _trainer_options(config: DictConfig) -> dict[str, Any]:
     """The Trainer settings that the studies' banks share with the job's own."""
     plain: Any = OmegaConf.to_container(config.trainer, resolve=True)
@@ -73,6 +77,12 @@ def _trainer_options(config: DictConfig) -> dict[str, Any]:
 
 def _ranks(config: DictConfig) -> dict[str, Rank]:
     """The rankings by the names of their YAMLs; one that is not in a package of its own stands alone or last."""
+    node = config.get("ranking")
+    if isinstance(node, DictConfig) and "_target_" in node and any("_target_" in (one or {}) for one in _nodes(node)):
+        raise InputError(
+            "ranking must be several YAMLs with a package each, got one without; begin it with "
+            "`# @package ranking.NAME`."
+        )
     made = construct(config, "ranking")
     found = {"ranking": made} if callable(made) else dict(made or {})
     if not found or not all(callable(rank) for rank in found.values()):

@@ -31,6 +31,8 @@ def _demands(found: Any, n: int, n_labels: int) -> Any:
     yield "give a neuronprobe.types.Ranking", isinstance(found, Ranking)
     yield "have a name that can be a file's", str(found.name).isidentifier() and found.name != "by_label"
     order, score, depth = found.order, found.score, found.by_label
+    tensors = all(isinstance(one, torch.Tensor) for one in (order, score, depth))
+    yield "have order (whole numbers), score and by_label as tensors", tensors and order.dtype == torch.long
     yield f"order each of {n:,} neurons once", order.shape == (n,) and torch.equal(order.sort().values, torch.arange(n))
     yield f"have a finite score for each of {n:,} neurons", score.shape == (n,) and bool(score.isfinite().all())
     yield f"have earned 0 to {n:,} neurons", isinstance(found.earned, int) and 0 <= found.earned <= n

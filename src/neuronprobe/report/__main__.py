@@ -20,6 +20,9 @@ from neuronprobe.report.compare import compare
 from neuronprobe.report.join import join
 from neuronprobe.report.page import write_report
 
+WIDTH = 160
+"""Columns of what is not shown on a screen."""
+
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
@@ -29,7 +32,7 @@ class _Parser(argparse.ArgumentParser):
 def main() -> int:
     """Join or compare, and print; 2 on bad input, with one line that begins with `error: `."""
     try:
-        _run(sys.argv[1:], Console())
+        _run(sys.argv[1:], Console(width=None if sys.stdout.isatty() else WIDTH))
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -8,11 +8,12 @@ from typing import Any
 
 import torch
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from torch import Tensor
 
 from neuronprobe.errors import InputError
 from neuronprobe.jobs import Job
+from neuronprobe.report.lookup import metric_of, rankings
 from neuronprobe.studies.intervals import Bootstrap, difference_spreads, over_draws
 
 CONTROL = "selectivity/control-"
@@ -50,7 +51,19 @@ def compare(first: Path, second: Path, console: Console) -> list[Difference]:
     if not shared:
         raise InputError(f"the jobs must have a probe in common, got none in {str(first)!r} and {str(second)!r}.")
     found = [_difference(name, one[name], other[name], one["units"], bootstrap) for name in shared]
+    primary = [next(iter(rankings(_rows(job))), None) for job in (first, second)]
+    if primary[0] != primary[1] and None not in primary:
+        pairs = [
+            (name, name.replace(f"/{primary[0]}/", f"/{primary[1]}/")) for name in one if f"/{primary[0]}/" in name
+        ]
+        found = [
+            _difference(f"{name} − {primary[1]}'s", one[name], other[twin], one["units"], bootstrap)
+            for name, twin in pairs if twin in other and one[name].ndim == other[twin].ndim
+        ] + found  # fmt: skip
+        console.print(f"The primary rankings differ ({primary[0]}, {primary[1]}): their sets stand first.")
     _show(found, first, second, console)
+    if any(metric_of(_setting(job, "config")) != "accuracy" for job in (first, second)):
+        console.print("A job goes by macro-F1; compared is accuracy alone, which predictions.npz holds.")
     alone = len((set(one) ^ set(other)) - {"units"})
     if alone:
         console.print(f"{alone} probes are in one job only and left out.")
@@ -83,6 +96,10 @@ def _forms(job: Path) -> Any:
     return test.get("forms") if isinstance(test, dict) else None
 
 
+def _rows(job: Path) -> list[Any]:
+    return Job(job).rows if (job / "results.json").is_file() else []
+
+
 def _setting(job: Path, name: str) -> dict[str, Any]:
     """One part of a job's results; empty where it has none."""
     found = Job(job).results.get(name) if (job / "results.json").is_file() else None
@@ -102,7 +119,14 @@ def _difference(name: str, ours: Tensor, theirs: Tensor, units: Tensor, bootstra
 
 
 def _show(found: list[Difference], first: Path, second: Path, console: Console) -> None:
-    table = Table("probe", "first", "second", "first − second, points [95 %]", "", title="accuracy on test, %")
+    table = Table(
+        Column("probe", overflow="fold"),
+        "first",
+        "second",
+        "first − second, points [95 %]",
+        "",
+        title="accuracy on test, %",
+    )
     for one in found:
         ends = "" if one.ends is None else f" [{100 * one.ends[0]:+.1f}, {100 * one.ends[1]:+.1f}]"
         apart = "" if one.ends is None or one.ends[0] <= 0 <= one.ends[1] else "apart"

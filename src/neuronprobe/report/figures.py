@@ -57,7 +57,7 @@ def draw_accuracy(rows: Sequence[PlainRow], path: Path, metric: str = "accuracy"
     from matplotlib import pyplot as plt
 
     n_all = n_neurons(rows) or 1
-    figure, panels = plt.subplots(1, 3, figsize=(12, 3.6), sharey=True, layout="constrained")
+    figure, panels = plt.subplots(1, 3, figsize=(13.5, 3.6), sharey=True, layout="constrained")
     kept: list[tuple[str, dict[str, str]]] = [(f"kept, {how}", {"fill": fill}) for fill, how in FILLS.items()]
     for axes, (title, more) in zip(panels, [*kept, ("retrained", {})], strict=True):
         study = "ablation" if more else "retraining"
@@ -73,7 +73,7 @@ def draw_accuracy(rows: Sequence[PlainRow], path: Path, metric: str = "accuracy"
         axes.minorticks_off()
         _plain(axes)
     panels[0].set_ylabel(f"{METRIC_NAMES[metric]} on test")
-    panels[2].legend(*panels[0].get_legend_handles_labels(), fontsize=7, frameon=False, loc="lower right")
+    figure.legend(*panels[0].get_legend_handles_labels(), fontsize=8, frameon=False, loc="outside right center")
     figure.savefig(path, dpi=150)
     plt.close(figure)
 

@@ -7,11 +7,21 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from neuronprobe.errors import InputError
 from neuronprobe.jobs.files import read_results
-from neuronprobe.report.lookup import count, find, first, of_primary, percent, subset_row
+from neuronprobe.report.lookup import (
+    METRIC_NAMES,
+    count,
+    find,
+    first,
+    metric_of,
+    of_primary,
+    percent,
+    rankings,
+    subset_row,
+)
 
 
 def join(folder: Path, console: Console) -> Path:
@@ -22,24 +32,27 @@ def join(folder: Path, console: Console) -> Path:
             f"DIR must be a folder with results.json somewhere below, got {str(folder)!r}, which has none."
         )
     jobs = [(path.parent.relative_to(folder), read_results(path)) for path in paths]
-    table = Table("job", "corpus", "property", "model", "solver", "oracle", "top 10 %", "random 10 %",
-                  "stable 5 %", "seconds", "status")  # fmt: skip
+    table = Table(Column("job", overflow="fold"), "corpus", "property", "model", "ranking", "seed", "solver", "metric",
+                  "oracle", "top 10 %", "random 10 %", "stable 5 %", "seconds", "status")  # fmt: skip
     for name, results in jobs:
         names = [_name(results["config"], key) for key in ("corpus", "property", "model")]
-        table.add_row(str(name), *names, *_figures(results), results["status"])
+        about = [next(iter(rankings(results["rows"])), "-"), str(results["config"].get("seed", "-"))]
+        table.add_row(str(name), *names, *about, *_figures(results), results["status"])
     console.print(table)
-    console.print("kept in the trained probe: 10 %; stable: what two resamples share of their top 5 %.")
+    console.print("kept in the trained probe, the rest zero: 10 %; stable: what two resamples share of their top 5 %.")
     return _write_rows(folder / "jobs.csv", [(str(name), results) for name, results in jobs], console)
 
 
 def _figures(results: dict[str, Any]) -> list[str]:
     rows = of_primary(results["rows"])
-    oracle, k = first(rows, study="oracle", metric="accuracy", split="test"), count(rows, 0.1)
+    metric = metric_of(results["config"])
+    oracle, k = first(rows, study="oracle", metric=metric, split="test"), count(rows, 0.1)
     overlaps = find(rows, study="stability", metric="overlap", set="top", over="resamples")
     stable = [row for row in overlaps if abs(row["share"] - 0.05) < 0.003]
-    kept = [percent(subset_row(rows, "ablation", which, k)) for which in ("top", "random")]
+    kept = [percent(subset_row(rows, "ablation", which, k, metric)) for which in ("top", "random")]
     seconds = sum((results.get("seconds") or {}).values())
-    return [oracle["solver"] if oracle else "-", percent(oracle), *kept, percent(stable[0] if stable else None),
+    about = [oracle["solver"] if oracle else "-", METRIC_NAMES.get(metric, metric)]
+    return [*about, percent(oracle), *kept, percent(stable[0] if stable else None),
             f"{seconds:.0f}"]  # fmt: skip
 
 

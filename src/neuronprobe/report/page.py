@@ -36,8 +36,10 @@ REACHED = ("objective", "kkt_residual", "exact_zeros")
 def write_report(folder: Path, results: Mapping[str, Any]) -> Path:
     """Write report.md with its figures into a job's folder, from what its results.json holds."""
     rows = results["rows"]
-    draw_layers(of_primary(rows), folder / "salient_neurons_per_layer.png")
-    draw_accuracy(rows, folder / "accuracy_by_neurons_kept.png", metric_of(results["config"]))
+    if find(rows, study="ranking"):
+        draw_layers(of_primary(rows), folder / "salient_neurons_per_layer.png")
+    if _has_sets(rows):
+        draw_accuracy(rows, folder / "accuracy_by_neurons_kept.png", metric_of(results["config"]))
     draw_grid(rows, folder / "lambda_grid.png")
     path = folder / "report.md"
     path.write_text("\n".join(_page(results, rows)) + "\n", encoding="utf-8")
@@ -45,17 +47,19 @@ def write_report(folder: Path, results: Mapping[str, Any]) -> Path:
 
 
 def _page(results: Mapping[str, Any], every: Sequence[PlainRow]) -> Iterator[str]:
-    names, rows = rankings(every), of_primary(every)
+    rows = of_primary(every)
     yield f"# {results.get('title') or 'A job'}\n"
-    yield f"{results['verdict']}\n"
+    yield f"{results.get('verdict') or 'No verdict.'}\n"
     if skewed := skew_text(rows, metric_of(results["config"])):
         yield f"{skewed[0].upper()}{skewed[1:]}\n"
     yield (
         "Accuracies are micro, in percent. [ ] are 95 % intervals over test sentences and, where random sets are in a "
         "number, over their draws; ( ) behind a mean is the number of draws.\n"
     )
-    yield "![accuracy against neurons kept](accuracy_by_neurons_kept.png)\n"
-    yield "![salient neurons per layer](salient_neurons_per_layer.png)\n"
+    if _has_sets(every):
+        yield "![accuracy against neurons kept](accuracy_by_neurons_kept.png)\n"
+    if find(every, study="ranking"):
+        yield "![salient neurons per layer](salient_neurons_per_layer.png)\n"
     yield "## Corpus and baselines\n"
     yield from _corpus(rows)
     yield f"\n## λ search\n\nλ1, λ2 = {lambda_text(rows)}. {_how_searched(rows)} {search_text(rows)}\n"
@@ -70,13 +74,19 @@ def _page(results: Mapping[str, Any], every: Sequence[PlainRow]) -> Iterator[str
     for table in results.get("tables") or ():
         yield f"\n## {table['heading']}\n"
         yield from _table(table["header"], table["body"])
-    for name in names:
+    for name in dict.fromkeys(row["ranking"] for row in find(every, study="ranking")):
         yield f"\n## Most salient neurons by {name}\n"
         yield from _neurons(find(every, ranking=name))
-    yield "\n## Labels\n"
-    yield from _labels(rows)
-    seconds = ", ".join(f"{stage} {s:.1f}" for stage, s in results["seconds"].items())
-    yield f"\nSeconds: {seconds}. Versions: {', '.join(f'{k} {v}' for k, v in results['versions'].items())}."
+    if find(every, study="ranking"):
+        yield "\n## Labels\n"
+        yield from _labels(rows)
+    seconds = ", ".join(f"{stage} {s:.1f}" for stage, s in (results.get("seconds") or {}).items())
+    versions = ", ".join(f"{package} {version}" for package, version in (results.get("versions") or {}).items())
+    yield f"\nSeconds: {seconds}. Versions: {versions}."
+
+
+def _has_sets(rows: Sequence[PlainRow]) -> bool:
+    return any(row["study"] in ("ablation", "retraining") for row in rows)
 
 
 def _table(header: Sequence[str], body: Sequence[Sequence[str]]) -> Iterator[str]:
@@ -109,7 +119,7 @@ def _grid(rows: Sequence[PlainRow]) -> Iterator[str]:
             first(rows, **by, set="all", split="dev"),
             first(rows, **by, set="top"),
             first(rows, **by, set="bottom"),
-            first(rows, **pair, set="all", split="test"),
+            first(rows, **by, set="all", split="test"),
         ]
         mark = " ← chosen" if score["chosen"] else ""
         reached = [first(rows, study="lambda_search", l1=score["l1"], l2=score["l2"], metric=m) for m in REACHED]
@@ -137,7 +147,8 @@ def _how_searched(rows: Sequence[PlainRow]) -> str:
     if score is None:
         return ""
     how = "are retrained" if score["mode"] == "retrained" else "are kept in the trained probe, the rest zero"
-    return f"In S, top and bottom {how}; on dev."
+    metric = METRIC_NAMES[score.get("of_metric", "accuracy")]
+    return f"In S, top and bottom {how}; on dev. Columns are {metric}, %."
 
 
 def _subsets(every: Sequence[PlainRow], metric: str) -> Iterator[str]:
@@ -145,6 +156,8 @@ def _subsets(every: Sequence[PlainRow], metric: str) -> Iterator[str]:
     total = n_neurons(rows) or 1
     oracle = first(rows, study="oracle", metric=metric, split="test")
     yield f"Oracle {percent(oracle)}, {total:,} neurons.\n"
+    if not _has_sets(every):
+        return
     body = []
     kept = [("ablation", f"kept, {how}", {"fill": fill}) for fill, how in FILLS.items()]
     for study, how, more in (*kept, ("retraining", "retrained", {})):

@@ -31,6 +31,8 @@ SHOWN: tuple[tuple[str, float, dict[str, str]], ...] = (
 )
 """The sets on the screen; the report has all."""
 KEPT = {"zero": "rest zero", "mean": "rest mean", "": "retrained"}
+RARE = 20
+"""With fewer units in train a label's neurons say little."""
 MOST_LINES = 10
 """Of a study's own table; the report has all."""
 CHOSEN_BY = {
@@ -66,7 +68,7 @@ def print_summary(
 ) -> None:  # fmt: skip
     """Baselines, oracle, chosen λ, top/random/bottom, what studies show, the verdict, and where things lie."""
     names, rows = rankings(rows), of_primary(rows)
-    table = Table(f"{METRIC_NAMES[metric]} on test, % [95 %]", "", title="Linguistic Correlation Analysis")
+    table = Table(f"{METRIC_NAMES[metric]} on test, % [95 %]", "", title=_title(names))
     for name, label in (("majority", "most frequent label"), ("word_majority", "most frequent label per word type")):
         table.add_row(label, percent(first(rows, study="baseline", set=name, split="test", metric=metric)))
     table.add_row("oracle (all neurons)", percent(first(rows, study="oracle", metric=metric, split="test")))
@@ -75,18 +77,24 @@ def print_summary(
         table.add_row("trained in", trained)
     console.print(table)
     subsets, remarks = _subset_table(rows, metric)
-    console.print(subsets, *remarks, sep="\n")
+    if subsets.row_count:
+        console.print(subsets, *remarks, sep="\n")
     for own in tables:
         shown = Table(*own["header"], title=own["heading"])
         for line in own["body"][:MOST_LINES]:
             shown.add_row(*line)
         console.print(shown)
-    console.print(f"most salient by {names[0] if names else 'none'}: {neurons_text(rows)}")
-    for line in (stability_text(rows), skew_text(rows, metric), search_text(rows), verdict):
+    if find(rows, study="ranking"):
+        console.print(f"most salient by {names[0]}: {neurons_text(rows)}")
+    for line in (rare_text(rows), stability_text(rows), skew_text(rows, metric), search_text(rows), verdict):
         if line:
             console.print(line)
     for line in where:
         console.print(line, soft_wrap=True)
+
+
+def _title(names: Sequence[str]) -> str:
+    return "Linguistic Correlation Analysis" if names[:1] in ([], ["lca"]) else f"Neurons by {names[0]}"
 
 
 def batch_text(rows: Sequence[PlainRow]) -> str:
@@ -103,6 +111,14 @@ def lambda_text(rows: Sequence[PlainRow]) -> str:
     metric = METRIC_NAMES[row["metric"].removesuffix("_given_up")]
     given_up = f"gave up {100 * row['value']:.1f} points of {metric} on dev"
     return f"{row['l1']:g}, {row['l2']:g} by {CHOSEN_BY.get(row['by'], row['by'])} ({given_up})"
+
+
+def rare_text(rows: Sequence[PlainRow]) -> str:
+    """Labels with few units in train that lead the ranking; empty where there are none."""
+    shown = {name for row in find(rows, study="ranking", metric="mass_of_heavier_neurons") for name in row["labels"]}
+    found = find(rows, study="ranking", metric="label_neurons")
+    rare = [f"{row['label']} ({row['support']})" for row in found if row["label"] in shown and row["support"] < RARE]
+    return f"of these labels few units train, so that their neurons say little: {', '.join(rare)}." if rare else ""
 
 
 def skew_text(rows: Sequence[PlainRow], metric: str) -> str:
@@ -145,7 +161,7 @@ def stability_text(rows: Sequence[PlainRow]) -> str:
 def neurons_text(rows: Sequence[PlainRow]) -> str:
     """The first neurons as (layer, index) with the labels that they serve."""
     found = find(rows, study="ranking", metric="mass_of_heavier_neurons")
-    return " · ".join(f"{neuron_name(row)} {'/'.join(row['labels'])}" for row in found) or "-"
+    return " · ".join(" ".join([neuron_name(row), *(["/".join(row["labels"])] * bool(row["labels"]))]) for row in found)
 
 
 def _subset_table(rows: Sequence[PlainRow], metric: str) -> tuple[Table, list[str]]:

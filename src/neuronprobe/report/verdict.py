@@ -46,8 +46,7 @@ def judge(rows: Sequence[PlainRow], metric: str = "accuracy") -> Verdict:
     if n_draws < least:
         wanted = f"it takes {least} draws, there are {n_draws}; raise callbacks.ablation.tested_draws"
         return Verdict(f"Whether top beats random sets was not tested: {wanted}.", ())
-    sizes = " and ".join(f"{share:.0%}" for share in SHARES if count(rows, share) in ks)
-    gains = _gains(rows, metric, ks)
+    gains = _gains(rows, metric, ks, "random", failed["random"])
     if failed["random"]:
         return Verdict(
             f"Top does not beat random sets{_where(failed['random'])}: {gains}. This ranking must not be read as "
@@ -55,9 +54,10 @@ def judge(rows: Sequence[PlainRow], metric: str = "accuracy") -> Verdict:
             (),
         )
     beaten = tuple(rival for rival, fills in failed.items() if not fills)
-    text = f"Top beats {_listed([RIVALS[rival] for rival in beaten])} with {sizes} of the neurons kept: {gains}"
-    for rival in [rival for rival, fills in failed.items() if fills]:
-        text += f"; it does not beat {RIVALS[rival]}{_where(failed[rival])}: {_gains(rows, metric, ks, rival)}"
+    text = f"Top beats {_listed([RIVALS[rival] for rival in beaten])}: {gains}"
+    for rival, fills in failed.items():
+        if fills:
+            text += f"; it does not beat {RIVALS[rival]}{_where(fills)}: {_gains(rows, metric, ks, rival, fills)}"
     return Verdict(f"{text}.", beaten)
 
 
@@ -111,16 +111,28 @@ def _failing(rows: Sequence[PlainRow], metric: str, rival: str, ks: Sequence[int
     ]
 
 
-def _gains(rows: Sequence[PlainRow], metric: str, ks: Sequence[int], rival: str = "random") -> str:
-    """Top − rival at each size with the weaker fill, its interval and p."""
+def _gains(rows: Sequence[PlainRow], metric: str, ks: Sequence[int], rival: str, failing: Sequence[str]) -> str:
+    """Top − rival at each size, its interval, and how many random sets reach the top: with the fill that fails, of two
+    that with the smaller difference; where none fails, with the weaker one.
+    """
     parts = []
-    for k in ks:
-        row = min(_differences(rows, metric, rival, k), key=_strength)
-        ends = "" if row["low"] is None else f" [{100 * row['low']:+.1f}, {100 * row['high']:+.1f}]"
-        odds = "" if row.get("p") is None else f", p = {row['p']:.3g} of {row['n_draws']} draws"
-        parts.append(f"{100 * row['value']:+.1f}{ends} ({row['fill']} fill{odds})")
     points = "points" if metric == "accuracy" else f"points of {METRIC_NAMES[metric]}"
-    return f"{' and '.join(parts)} {points}"
+    shares = {count(rows, share): share for share in reversed(SHARES)}
+    for k in ks:
+        found = _differences(rows, metric, rival, k)
+        judged = [row for row in found if row["fill"] in failing]
+        row = min(judged, key=lambda row: row["value"]) if judged else min(found, key=_strength)
+        ends = "" if row["low"] is None else f" [{100 * row['low']:+.1f}, {100 * row['high']:+.1f}]"
+        size = f"{100 * row['value']:+.1f} {points}{ends} with {shares[k]:.0%} kept"
+        parts.append(f"{size} ({row['fill']} fill{_odds(row)})")
+    return " and ".join(parts)
+
+
+def _odds(row: PlainRow) -> str:
+    if row.get("p") is None:
+        return ""
+    reached = round(row["p"] * (1 + row["n_draws"])) - 1
+    return f"; {reached} of {row['n_draws']} random sets reach it, p = {row['p']:.3g}"
 
 
 def _strength(row: PlainRow) -> tuple[float, float]:
