@@ -60,6 +60,8 @@ def test_the_chance_of_an_overlap_is_its_rows_own() -> None:
     flags = {"over": "resamples", "chance": 0.013}
     rows = plain(Row("stability", "overlap", 0.4, set="top", k=54, share=0.2, ranking="lca", flags=flags))
     assert stability_text(rows) == "stability: two resamples share 40 % of the top 20% (by chance 1)."
+    (short_of,) = plain(Row("stability", "overlap", 0.4, set="top", k=54, share=0.2, flags={**flags, "not_earned": 42}))
+    assert "of the top 20% (12 earned, by chance 1)" in stability_text([short_of])
 
 
 def test_the_primary_ranking_is_the_one_that_is_shown() -> None:

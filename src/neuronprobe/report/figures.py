@@ -72,6 +72,8 @@ def draw_accuracy(rows: Sequence[PlainRow], path: Path, metric: str = "accuracy"
         axes.set_xticks(ticks, [f"{tick:.2g}" for tick in ticks])
         axes.minorticks_off()
         _plain(axes)
+    if any(row.get("not_earned") and row["study"] in ("ablation", "retraining") for row in rows):
+        figure.supxlabel("hollow: sets that reach into neurons which the ranking did not order", fontsize=8)
     panels[0].set_ylabel(f"{METRIC_NAMES[metric]} on test")
     figure.legend(*panels[0].get_legend_handles_labels(), fontsize=8, frameon=False, loc="outside right center")
     figure.savefig(path, dpi=150)
@@ -126,6 +128,9 @@ def _line(
     color, marker, label = style
     values = [row["value"] for row in found]
     axes.plot(shares, values, color=color, marker=marker, markersize=4, linewidth=1.6, label=label)
+    hollow = [(x, row["value"]) for x, row in zip(shares, found, strict=True) if row.get("not_earned")]
+    if hollow:  # the set reaches into neurons that the ranking did not order
+        axes.plot(*zip(*hollow, strict=True), color=color, marker=marker, markersize=4, linestyle="", mfc="white")
     if name == "random" and all("least" in row for row in found):
         low, high = ([row[end] for row in found] for end in ("least", "most"))
         axes.fill_between(shares, low, high, color=color, alpha=0.2, linewidth=0)

@@ -151,11 +151,17 @@ def stability_text(rows: Sequence[PlainRow]) -> str:
     for over in ("seeds", "resamples"):
         overlaps = find(rows, study="stability", metric="overlap", set="top", over=over)
         shares = ", ".join(
-            f"{100 * row['value']:.0f} % of the top {row['share']:.0%} (by chance {100 * row['chance']:.0f})"
+            f"{100 * row['value']:.0f} % of the top {row['share']:.0%} "
+            f"({_earned(row)}by chance {100 * row['chance']:.0f})"
             for row in overlaps
         )
         found += [f"two {over} share {shares}"] if shares else []
     return f"stability: {'; '.join(found)}." if found else ""
+
+
+def _earned(row: PlainRow) -> str:
+    """`12 earned, ` where the smallest of the tops was not earned whole."""
+    return f"{row['k'] - row['not_earned']:,} earned, " if row.get("not_earned") else ""
 
 
 def neurons_text(rows: Sequence[PlainRow]) -> str:
