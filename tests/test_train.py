@@ -622,7 +622,7 @@ def test_help_is_fast_because_nothing_heavy_is_imported() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.stdout.strip().endswith("[]"), done.stderr
-    assert "property: ccg, chunk, deprel, question, sem, upos, xpos" in done.stdout
+    assert "property: ccg, chunk, dependency_pair, deprel, question, sem, upos, xpos" in done.stdout
 
 
 def test_a_job_is_built_again_from_the_configuration_that_it_left(run: Run, tmp_path: Path) -> None:
