@@ -191,6 +191,7 @@ def test_a_ranking_from_outside_stands_beside_lca(
     assert run("--config-dir", str(tmp_path / "conf"), ranking="[lca,largest]", **own) == 0
     rows = results(tmp_path / "job")["rows"]
     assert {row["ranking"] for row in rows if row["study"] == "ablation"} == {"lca", "largest"}
+    assert {row["metric"] for row in rows if row["ranking"] == "largest" and row.get("rank")} == {"score"}
     assert "top by largest" in (tmp_path / "job" / "report.md").read_text(encoding="utf-8")
     assert (tmp_path / "job" / "ranking_largest.csv").is_file()
     capsys.readouterr()

@@ -674,3 +674,14 @@ def test_a_property_of_ones_own_is_told_all_that_it_lacks(run: Run, capsys: pyte
     assert said.startswith(
         "error: property must have name, level, roles, units, got Fraction without name, level, roles"
     )
+
+
+def test_a_search_without_a_choice_is_refused_before_the_extraction(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(probe__l1=1e-3) != 0
+    assert not list(tmp_path.glob("store/*"))
+    capsys.readouterr()
+    assert run("~search") != 0
+    said = capsys.readouterr().err.strip()
+    assert re.fullmatch(r"error: search must choose a probe .*got NoneType; choose search=dev\.", said)

@@ -47,7 +47,12 @@ def build(config: DictConfig, callbacks: Sequence[pl.Callback] = ()) -> Job:
     fit = construct(config, "probe").with_trainer(**_trainer_options(config))
     parts = {name: construct(config, name) for name in ("corpus", "property", "model")}
     data = construct(config, "activations", corpus=parts["corpus"], prop=parts["property"], model=parts["model"])
-    search = construct(config, "search")
+    search, ranks = construct(config, "search"), _ranks(config)
+    if not isinstance(search, SearchCallback):
+        raise InputError(
+            f"search must choose a probe (a SearchCallback), got {type(search).__name__}; choose search=dev."
+        )
+    search.begin(fit, ranks)  # what it can't work with is said before the extraction
     others = {name: one for name, one in (construct(config, "callbacks") or {}).items() if one is not None}
     studies = in_order({"search": search} | {n: one for n, one in others.items() if isinstance(one, StudyCallback)})
     rest = [one for one in others.values() if not isinstance(one, StudyCallback)]
@@ -62,7 +67,7 @@ def build(config: DictConfig, callbacks: Sequence[pl.Callback] = ()) -> Job:
             f"trainer.max_epochs must be probe.epochs ({fit.epochs}), which the studies' banks train for too, "
             f"got {trainer.max_epochs}; set probe.epochs."
         )
-    return Job(data, fit, _ranks(config), search, studies, trainer)
+    return Job(data, fit, ranks, search, studies, trainer)
 
 
 def _nodes(node: DictConfig) -> list[DictConfig]:

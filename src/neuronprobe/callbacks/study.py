@@ -72,7 +72,7 @@ class SearchCallback(StudyCallback):
     trained: Trained
 
     def begin(self, fit: Fit, ranks: Mapping[str, Rank]) -> None:
-        """What the grid was trained with, and the functions that rank."""
+        """What the grid is trained with, and the functions that rank; again once what depends on train is known."""
         self.fit, self.ranks = fit, ranks
 
 

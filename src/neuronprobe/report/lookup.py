@@ -11,7 +11,7 @@ PlainRow = Mapping[str, Any]
 MARKS = {
     "†": (
         "inside_first_block",
-        "fewer neurons than tie at the front (each label's heaviest): the larger share of its label comes first.",
+        "fewer neurons than tie at the front (of LCA each label's heaviest, the larger share of its label first).",
     ),
     "‡": (
         "not_earned",
@@ -46,6 +46,11 @@ def of_primary(rows: Iterable[PlainRow]) -> list[PlainRow]:
     rows = list(rows)
     primary = next(iter(rankings(rows)), None)
     return [row for row in rows if row.get("ranking") in (None, primary)]
+
+
+def salient(rows: Iterable[PlainRow]) -> list[PlainRow]:
+    """The first neurons of the rankings, one row each."""
+    return [row for row in find(rows, study="ranking", set="top") if row.get("rank")]
 
 
 def n_neurons(rows: Iterable[PlainRow]) -> int | None:

@@ -21,6 +21,7 @@ from neuronprobe.report.lookup import (
     of_primary,
     percent,
     rankings,
+    salient,
     sizes,
     subset_row,
 )
@@ -184,10 +185,11 @@ def _subsets(every: Sequence[PlainRow], metric: str) -> Iterator[str]:
 
 
 def _neurons(rows: Sequence[PlainRow]) -> Iterator[str]:
-    found = find(rows, study="ranking", metric="mass_of_heavier_neurons")
+    found = salient(rows)
     block = first(rows, study="ranking", metric="first_block")
     if block is not None and block["value"] > 1:
-        yield f"The first {block['value']:.0f} neurons tie: each is some label's heaviest.\n"
+        why = ": each is some label's heaviest" if block["ranking"] == "lca" else " with one score"
+        yield f"The first {block['value']:.0f} neurons tie{why}.\n"
     body = [[str(row["rank"]), neuron_name(row), ", ".join(row["labels"])] for row in found]
     yield from _table(("rank", "(layer, index)", "salient for"), body)
 
@@ -199,5 +201,5 @@ def _labels(rows: Sequence[PlainRow]) -> Iterator[str]:
         test = "-" if f1 is None else f"{f1['support']:,}"
         neurons = "none: no weight mass" if row["massless"] else f"{row['value']:.0f}"
         body.append([str(row["label"]), f"{row['support']:,}", test, percent(f1), neurons])
-    header = ("label", "units in train", "in test", "F1 (all neurons)", "neurons that hold 25 % of its weight mass")
+    header = ("label", "units in train", "in test", "F1 (all neurons)", "neurons that hold 25 % of its mass")
     yield from _table(header, body)

@@ -20,6 +20,7 @@ from neuronprobe.report.lookup import (
     of_primary,
     percent,
     rankings,
+    salient,
     short,
     subset_row,
 )
@@ -115,10 +116,10 @@ def lambda_text(rows: Sequence[PlainRow]) -> str:
 
 def rare_text(rows: Sequence[PlainRow]) -> str:
     """Labels with few units in train that lead the ranking; empty where there are none."""
-    shown = {name for row in find(rows, study="ranking", metric="mass_of_heavier_neurons") for name in row["labels"]}
+    shown = {name for row in salient(rows) for name in row["labels"]}
     found = find(rows, study="ranking", metric="label_neurons")
     rare = [f"{row['label']} ({row['support']})" for row in found if row["label"] in shown and row["support"] < RARE]
-    return f"of these labels few units train, so that their neurons say little: {', '.join(rare)}." if rare else ""
+    return f"few units in train have these labels, whose neurons say little: {', '.join(rare)}." if rare else ""
 
 
 def skew_text(rows: Sequence[PlainRow], metric: str) -> str:
@@ -166,7 +167,7 @@ def _earned(row: PlainRow) -> str:
 
 def neurons_text(rows: Sequence[PlainRow]) -> str:
     """The first neurons as (layer, index) with the labels that they serve."""
-    found = find(rows, study="ranking", metric="mass_of_heavier_neurons")
+    found = salient(rows)
     return " · ".join(" ".join([neuron_name(row), *(["/".join(row["labels"])] * bool(row["labels"]))]) for row in found)
 
 

@@ -53,7 +53,7 @@ def _rows(found: Ranking, trained: Trained, k: int) -> Iterator[Row]:
         names = [labels[label] for label in served.nonzero().flatten().tolist()]
         flags = {"rank": i + 1, "labels": names, "role": neuron.role}
         where = {"site": neuron.site, "layer": neuron.layer, "neuron": neuron.index}
-        yield row("mass_of_heavier_neurons", float(found.score[flat]), set="top", **where, flags=flags)
+        yield row(_score_name(found), float(found.score[flat]), set="top", **where, flags=flags)
     earned = min(k, found.earned)
     for segment, count in zip(table.segments, table.counts(top(found.order, earned)).tolist(), strict=True):
         where = {"site": segment.site, "layer": segment.layer, "flags": {"role": segment.role, "earned": earned}}
@@ -67,6 +67,11 @@ def _rows(found: Ranking, trained: Trained, k: int) -> Iterator[Row]:
     yield row("first_block", found.first_block)
     yield row("earned_neurons", found.earned)
     yield row("massless_labels", int(found.massless.sum()))
+
+
+def _score_name(found: Ranking) -> str:
+    """What a score is: of LCA the mass at which a neuron becomes salient."""
+    return "mass_of_heavier_neurons" if found.name == "lca" else "score"
 
 
 def label_neurons(found: Ranking, label: int, mass: float) -> int:
