@@ -1,4 +1,4 @@
-"""A study from outside the package: named in a YAML, run in a job, its file and rows among the job's own."""
+"""What is plugged in from outside the package, by a YAML: each of the seven things, in a folder of its own."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import sys
 from pathlib import Path
 from textwrap import dedent
+from typing import Any
 
 import pytest
 
@@ -197,3 +198,154 @@ def test_a_ranking_from_outside_stands_beside_lca(
     capsys.readouterr()
     assert run("--config-dir", str(tmp_path / "conf"), ranking="[lca,forgot]", **own) != 0
     assert "begin it with `# @package ranking.NAME`" in capsys.readouterr().err
+
+
+PLUGINS = """
+import torch
+from pytorch_lightning import Callback
+
+from neuronprobe.models.source import Chunk
+from neuronprobe.neurons import NeuronTable, Segment
+from neuronprobe.probes import Fit
+from neuronprobe.types import Sentence, Unit
+
+
+class Slashes:
+    # Lines of word/number words.
+    name = "slashes"
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def sentences(self, split):
+        with open(f"{self.folder}/{split}.txt", encoding="utf-8") as lines:
+            for i, line in enumerate(lines):
+                words, marks = zip(*(pair.split("/") for pair in line.split()), strict=True)
+                yield Sentence(f"{split}-{i}", words, {"mark": marks})
+
+
+class Parity:
+    name, level, roles = "parity", "word", (None,)
+
+    def units(self, sentences):
+        row = 0
+        for i, sentence in enumerate(sentences):
+            for word, mark in zip(sentence.words, sentence.annotations["mark"], strict=True):
+                yield Unit((row,), "even" if int(mark) % 2 == 0 else "odd", word, i)
+                row += 1
+
+
+class Letters:
+    # One neuron for each letter of the alphabet: is it in the word?
+    title, level = "letters", "word"
+    neurons = NeuronTable((Segment("letters", 0, 26),))
+    fingerprint = {"letters": 26}
+
+    def tokenise(self, sentences):
+        return None
+
+    def chunk(self, sentences, prepared, budget):
+        words = [word for sentence in sentences for word in sentence.words]
+        return Chunk([torch.tensor([[float(chr(97 + i) in word) for i in range(26)] for word in words])], [], 0)
+
+
+class Patient(Fit):
+    def related(self, train, recommended=None):
+        self.seen = len(train)
+        return super().related(train, 7)
+
+
+class Epochs(Callback):
+    def __init__(self, file):
+        self.file = file
+
+    def on_train_epoch_end(self, trainer, pl_module):
+        with open(self.file, "a", encoding="utf-8") as log:
+            log.write(f"{trainer.current_epoch}\\n")
+"""
+YAMLS = {
+    "corpus": "_target_: mine.Slashes\nfolder: ???\n",
+    "property": "_target_: mine.Parity\n",
+    "model": "_target_: mine.Letters\n",
+    "probe": "_target_: mine.Patient\nl1: [0.0, 1e-3]\nl2: 0.0\nepochs: 2\nlr: 0.05\nbatch_size: auto\n",
+    "callbacks": "ranking: {_target_: neuronprobe.callbacks.NeuronRanking}\nepochs: {_target_: mine.Epochs, file: x}\n",
+}
+
+
+@pytest.fixture
+def plugged(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:  # noqa: F811
+    """Runs a job all of whose parts come from a folder outside: module `mine` and a YAML in each group."""
+    (tmp_path / "mine.py").write_text(PLUGINS, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "mine", raising=False)
+    for group, text in YAMLS.items():
+        (tmp_path / "conf" / group).mkdir(parents=True)
+        (tmp_path / "conf" / group / "mine.yaml").write_text(text, encoding="utf-8")
+    for split, n in (("train", 40), ("dev", 8), ("test", 8)):
+        lines = [" ".join(f"{'ab'[i % 2]}{'xyz'[j]}{'q' * (i % 3)}/{i}" for j in range(3)) for i in range(n)]
+        (tmp_path / f"{split}.txt").write_text("\n".join(lines), encoding="utf-8")
+    unset = [f"corpus__{split}" for split in ("train", "dev", "test")] + ["model__name", "probe__batch_size"]
+    unset += [
+        f"callbacks__{study}__{setting}" for study in ("ablation", "retraining") for setting in ("sizes", "draws")
+    ]
+    unset += ["probe__epochs", "probe__l1", "probe__l2"]
+    own: dict[str, Any] = {**dict.fromkeys(unset), **dict.fromkeys(YAMLS, "mine"), "allow_targets": "[mine.]"}
+    own |= {"corpus__folder": tmp_path, "callbacks__epochs__file": tmp_path / "epochs.txt"}
+    return lambda **overrides: run("--config-dir", str(tmp_path / "conf"), **{**own, **overrides})
+
+
+def test_corpus_property_model_probe_and_callback_from_outside_make_a_job(plugged: Run, tmp_path: Path) -> None:
+    assert plugged() == 0
+    found = results(tmp_path / "job")
+    assert found["title"] == "parity in slashes: letters"
+    counted = {
+        row["metric"]: row["value"] for row in found["rows"] if row["study"] == "corpus" and row["split"] == "train"
+    }
+    assert (counted["sentences"], counted["units"], counted["labels"]) == (40, 120, 2)
+    (steps,) = [row for row in found["rows"] if row["metric"] == "optimizer_steps"]
+    assert (steps["batch_size"], steps["value"]) == (7, 2 * -(-120 // 7)), "the probe's own batch size"
+    with (tmp_path / "job" / "ranking.csv").open(encoding="utf-8") as file:
+        first = [int(row["neuron"]) for row in csv.DictReader(file)][:2]
+    assert set(first) <= {0, 1}, "the letters a and b tell odd from even"
+    assert (tmp_path / "epochs.txt").read_text(encoding="utf-8") == "0\n1\n"
+
+
+def test_a_model_is_two_lines(run: Run, tiny_bert: Path, tmp_path: Path) -> None:  # noqa: F811
+    (tmp_path / "conf" / "model").mkdir(parents=True)
+    (tmp_path / "conf" / "model" / "mine.yaml").write_text(f"defaults: [hf]\nname: {tiny_bert}\n", encoding="utf-8")
+    own = {"model": "mine", "model__name": None, "probe__epochs": 1}
+    assert run("--config-dir", str(tmp_path / "conf"), **own) == 0
+    assert results(tmp_path / "job")["config"]["model"]["name"] == str(tiny_bert)
+
+
+@pytest.mark.parametrize(
+    ("group", "was", "now", "said"),
+    [
+        ("corpus", 'name = "slashes"', "", "corpus must have name, sentences, got Slashes without name; add"),
+        ("property", 'name, level, roles = "parity", "word", (None,)', "",
+         "property must have name, level, roles, units, got Parity without name, level, roles; add"),
+        ("model", 'title, level = "letters", "word"', "",
+         "model must have title, fingerprint, neurons, level, tokenise, chunk, got Letters without title, level; add"),
+        ("probe", "class Patient(Fit):", "class Patient:\n    def __init__(self, **settings):\n        pass\n",
+         "probe must be a Fit, got Patient; choose probe=adam"),
+        ("callbacks", "class Epochs(Callback):", "class Epochs:", "callbacks must be Lightning callbacks, got epochs"),
+    ],
+)  # fmt: skip
+def test_what_a_plugin_lacks_is_said_of_its_group_all_at_once(
+    group: str, was: str, now: str, said: str, plugged: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    module = tmp_path / "mine.py"
+    module.write_text(module.read_text(encoding="utf-8").replace(was, now), encoding="utf-8")
+    capsys.readouterr()
+    assert plugged() == 1
+    assert one_line(capsys).startswith(f"error: {said}")
+    assert not (tmp_path / "store").exists()
+
+
+def test_a_yaml_without_a_target_is_said_of_its_group(
+    plugged: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "conf" / "model" / "mine.yaml").write_text("default: [hf]\nname: somewhere\n", encoding="utf-8")
+    capsys.readouterr()
+    assert plugged() == 1
+    assert one_line(capsys).startswith("error: model must have a _target_, got a YAML of default, name; name the class")
