@@ -10,6 +10,8 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
+from neuronprobe.agent import overrides
+
 WITH_TRACEBACK = os.environ.get("HYDRA_FULL_ERROR") == "1"
 failures: list[BaseException] = []
 folders: list[Path] = []
@@ -46,6 +48,7 @@ def main() -> int:
     """0 when all jobs went well, 1 for a failed job, 2 for an override that does not fit, 130 after Ctrl-C."""
     os.environ["NEURONPROBE_ID"] = secrets.token_hex(3)  # of this run or sweep; other processes of it inherit it
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands its errors on instead of printing them
+    sys.argv[1:] = overrides(sys.argv[1:])
     try:
         job()
     except KeyboardInterrupt:

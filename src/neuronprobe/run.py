@@ -26,6 +26,7 @@ from neuronprobe.report.summary import print_corpus, print_summary
 from neuronprobe.report.verdict import judge
 from neuronprobe.resume import checkpoint_callback, clear_checkpoints, keep_curves, last_checkpoint
 from neuronprobe.studies import baselines, corpus_summary
+from neuronprobe.tracking import about, show, tracked
 from neuronprobe.training import quiet
 from neuronprobe.types import Row
 
@@ -37,10 +38,8 @@ def run(config: DictConfig, folder: Path) -> None:
     seconds: dict[str, float] = {}
     plain = OmegaConf.to_container(config, resolve=False)
     config = OmegaConf.merge(config, {"folder": str(folder)})  # type: ignore[assignment]
-    finished = False
     try:
         _run(config, folder, plain, seconds)
-        finished = True
     except BaseException as error:
         if isinstance(error, InputError):
             clear_checkpoints(folder)
@@ -48,20 +47,21 @@ def run(config: DictConfig, folder: Path) -> None:
             folder, assemble("failed", plain, seconds=seconds, error=f"{type(error).__name__}: {error}")
         )
         raise
-    finally:
-        if "wandb" in sys.modules:  # without it the next job of a multirun would go on in this run
-            sys.modules["wandb"].finish(exit_code=int(not finished))
 
 
 def _run(config: DictConfig, folder: Path, plain: Any, seconds: dict[str, float]) -> None:
-    console = Console()
     quiet()
     keep_pages()
     pl.seed_everything(whole_number("seed", config.seed, 0, 2**32 - 1), verbose=False)
     job = build(config, [checkpoint_callback(folder)])
     rank_zero_only(keep_curves)(folder)
-    for logger in job.trainer.loggers:  # a key or a network that fails is said now, not after the extraction
-        _ = logger.experiment  # type: ignore[attr-defined]
+    who = about(config, job.data.model.title, job.data.prop.name, next(iter(job.ranks)))
+    with tracked(job.trainer.loggers, who):  # a key or a network that fails is said now, not after the extraction
+        _work(job, folder, plain, seconds)
+
+
+def _work(job: Job, folder: Path, plain: Any, seconds: dict[str, float]) -> None:
+    console = Console()
     for path in [path for pattern in OUTPUTS for path in folder.glob(pattern)]:
         path.unlink(missing_ok=True)  # of an earlier run in this folder
     with _clock(seconds, "corpus"):
@@ -132,15 +132,16 @@ def _write(job: Job, folder: Path, plain: Any, rows: list[Row], seconds: dict[st
     save_probe(folder / "probe.safetensors", job.search.trained.probe, data.labels.names, table.as_list())
     write_files(folder, [study.result.files for study in job.studies])
     judged = judge([row.as_dict() for row in rows], plain["metric"])
-    about = {
+    said = {
         "title": f"{data.prop.name} in {data.corpus.name}: {data.model.title}",
         "fingerprint": _fingerprint(job), "seconds": seconds, "verdict": judged.text, "beaten": list(judged.beaten),
         "tables": [asdict(table) for study in job.studies for table in study.result.tables],
     }  # fmt: skip
-    results = assemble("ok", plain, rows, **about)
+    results = assemble("ok", plain, rows, **said)
     write_report(folder, results)
     write_results(folder, results)
     clear_checkpoints(folder)
+    show(job.trainer.loggers, folder, results)
     where = [
         f"results, ranking, probe and report: {folder}",
         f"activations: {'live' if data.live else data.folder.resolve()}",
