@@ -39,6 +39,9 @@ class Job:
     ranks: Mapping[str, Rank]
     search: SearchCallback
     studies: Sequence[StudyCallback]
+    """In the order in which they run."""
+    shown: Sequence[StudyCallback]
+    """In that of the configuration."""
     trainer: pl.Trainer
 
 
@@ -54,7 +57,8 @@ def build(config: DictConfig, callbacks: Sequence[pl.Callback] = ()) -> Job:
         )
     search.begin(fit, ranks)  # what it can't work with is said before the extraction
     others = {name: one for name, one in (construct(config, "callbacks") or {}).items() if one is not None}
-    studies = in_order({"search": search} | {n: one for n, one in others.items() if isinstance(one, StudyCallback)})
+    shown = {"search": search} | {n: one for n, one in others.items() if isinstance(one, StudyCallback)}
+    studies = in_order(shown)
     rest = [one for one in others.values() if not isinstance(one, StudyCallback)]
     loggers = list((construct(config, "logger") or {}).values())
     bars = [pl.callbacks.RichProgressBar()] if sys.stdout.isatty() else []
@@ -67,7 +71,7 @@ def build(config: DictConfig, callbacks: Sequence[pl.Callback] = ()) -> Job:
             f"trainer.max_epochs must be probe.epochs ({fit.epochs}), which the studies' banks train for too, "
             f"got {trainer.max_epochs}; set probe.epochs."
         )
-    return Job(data, fit, ranks, search, studies, trainer)
+    return Job(data, fit, ranks, search, studies, tuple(shown.values()), trainer)
 
 
 def _nodes(node: DictConfig) -> list[DictConfig]:
