@@ -190,10 +190,10 @@ class Series:
     """
 
     name: str
-    x: tuple[float | str, ...]
-    y: tuple[float | None, ...]
-    low: tuple[float | None, ...] = ()
-    high: tuple[float | None, ...] = ()
+    x: tuple[int | float | str, ...]
+    y: tuple[int | float | None, ...]
+    low: tuple[int | float | None, ...] = ()
+    high: tuple[int | float | None, ...] = ()
     flagged: tuple[bool, ...] = ()
     mark: str = "line"
 
@@ -225,7 +225,7 @@ class Figure:
     series: tuple[Series, ...]
     value: str = ""
     log: bool = False
-    limits: tuple[float, float] | None = None
+    limits: tuple[int | float, int | float] | None = None
     note: str = ""
 
     def __post_init__(self) -> None:

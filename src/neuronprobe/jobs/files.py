@@ -17,6 +17,7 @@ from torch import Tensor
 
 from neuronprobe.errors import InputError, one_line
 from neuronprobe.types import Figure, Result, Row, Table
+from neuronprobe.writing import write_bytes, write_json
 
 SCHEMA = 1
 OWN = ("results.json", "predictions.npz", "probe.safetensors", "report.md")
@@ -50,8 +51,7 @@ def assemble(status: str, config: Any, rows: Sequence[Row] = (), **about: Any) -
 
 def write_results(folder: Path, results: Mapping[str, Any]) -> Path:
     """Write results.json in one step."""
-    text = json.dumps(results, indent=1, allow_nan=False, ensure_ascii=False)
-    return _in_one_step(folder / "results.json", text.encode())
+    return write_json(folder / "results.json", results)
 
 
 def write_files(folder: Path, studies: Sequence[Result]) -> None:
@@ -69,7 +69,7 @@ def write_files(folder: Path, studies: Sequence[Result]) -> None:
             taken.add(name)
         found |= own.files
     for name, content in found.items():
-        _in_one_step(folder / name, content)
+        write_bytes(folder / name, content)
 
 
 def write_predictions(folder: Path, correct: Mapping[str, Int[Tensor, " sentence"]]) -> None:
@@ -82,7 +82,7 @@ def write_predictions(folder: Path, correct: Mapping[str, Int[Tensor, " sentence
     buffer = BytesIO()
     arrays: dict[str, Any] = {name: _small(counts.numpy()) for name, counts in correct.items()}
     np.savez_compressed(buffer, **arrays)
-    _in_one_step(folder / "predictions.npz", buffer.getvalue())
+    write_bytes(folder / "predictions.npz", buffer.getvalue())
 
 
 def _small(counts: Any) -> Any:
@@ -156,10 +156,3 @@ def _finite(content: Any) -> Any:
     if isinstance(content, list):
         return [_finite(value) for value in content]
     return None if isinstance(content, float) and not math.isfinite(content) else content
-
-
-def _in_one_step(path: Path, content: bytes) -> Path:
-    aside = path.with_name(path.name + ".new")
-    aside.write_bytes(content)
-    aside.replace(path)
-    return path

@@ -30,6 +30,8 @@ def set_table(rows: Sequence[Row], metric: str, title: str) -> Table:
     if any(areas):
         body.append(("mean over the shares (area)", *map(percent, areas), "-"))
     header = ("neurons", *(_name(one, sets) for one in sets), "top − random")
+    if all(line[-1] == "-" for line in body):
+        header, body = header[:-1], [line[:-1] for line in body]
     heading = f"{title}: {metric_name(metric)} on test, %"
     return Table(heading, header, tuple(body), notes(found), on_screen=False)
 

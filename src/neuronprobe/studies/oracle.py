@@ -43,12 +43,14 @@ def _tables(rows: Sequence[PlainRow]) -> Iterator[Table]:
     whole = [row for row in rows if row["label"] is None]
     splits = list(dict.fromkeys(row["split"] for row in whole))
     metrics = dict.fromkeys(row["metric"] for row in whole)
-    cells = {m: (percent(first(whole, metric=m, split=split)) for split in splits) for m in metrics}
-    body = tuple((metric_name(metric), *found) for metric, found in cells.items())
+    body = []
+    for metric in metrics:
+        own = find(whole, metric=metric)
+        body.append((metric_name(metric), *(percent(first(own, split=split)) for split in splits)))
     heading = f"Oracle: all {whole[0]['k']:,} neurons, %"
-    yield Table(heading, ("", *splits), body, on_screen=False)
-    own = find(rows, metric="f1", split="test")
-    labels = tuple((row["label"], f"{row['support']:,}", percent(row)) for row in own)
+    yield Table(heading, ("", *splits), tuple(body), on_screen=False)
+    by_label = find(rows, metric="f1", split="test")
+    labels = tuple((row["label"], f"{row['support']:,}", percent(row)) for row in by_label)
     yield Table("Labels: F1 with all neurons, on test, %", ("label", "units in test", "F1"), labels, on_screen=False)
 
 

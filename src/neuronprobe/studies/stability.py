@@ -61,11 +61,10 @@ def _table(rows: Sequence[PlainRow]) -> Table:
     body = []
     for row in find(rows, metric="overlap"):
         size = "first block" if row["set"] == "first_block" else f"top {100 * row['share']:.3g} %"
-        inside = " (inside the first block)" if row.get("inside_first_block") else ""
         certain = first(rows, metric="certain_neurons", k=row["k"], set=row["set"])
         n_certain = "-" if certain is None or row["over"] == "seeds" else f"{certain['value']:.0f}"
         by_chance = f"{100 * row['chance']:.1f}"
-        body.append((row["over"], f"{size} ({row['k']:,}){inside}", percent(row), by_chance, n_certain))
+        body.append((row["over"], f"{size} ({row['k']:,})", percent(row), by_chance, n_certain))
     heading = "Stability: how much of the top two trainings share, %, mean [least, most] over pairs"
     header = ("over", "neurons", "overlap", "by chance", "neurons in ≥ 90 % of the resampled tops")
     return Table(heading, header, tuple(body), notes(find(rows, metric="overlap")), on_screen=False)
@@ -73,18 +72,19 @@ def _table(rows: Sequence[PlainRow]) -> Table:
 
 def _figure(rows: Sequence[PlainRow]) -> Figure:
     found = find(rows, metric="overlap", set="top")
-    series = []
-    for over in dict.fromkeys(row["over"] for row in found):
-        own = find(found, over=over)
-        x = tuple(100 * row["share"] for row in own)
-        low, value, high, chance = (
-            tuple(hundred(row[key]) for row in own) for key in ("low", "value", "high", "chance")
-        )
-        flagged = tuple(bool(row.get("not_earned")) for row in own)
-        series += [Series(f"two {over}", x, value, low, high, flagged), Series(f"by chance, {over}", x, chance)]
+    curves = {f"two {over}": find(found, over=over) for over in dict.fromkeys(row["over"] for row in found)}
+    series = [_curve(own, name, "low", "value", "high") for name, own in curves.items()]
+    series.append(_curve(find(found, over="resamples"), "two resamples, by chance", "chance", "chance", "chance"))
     title = "How much of their top two trainings share (bands: least and most over pairs)"
     x_title = "neurons in the top, % (log scale)"
-    return Figure("stability", title, x_title, "shared, %", tuple(series), log=True, limits=(0, 100))
+    note = "Hollow: tops that the ranking did not earn whole." if any(any(one.flagged) for one in series) else ""
+    return Figure("stability", title, x_title, "shared, %", tuple(series), log=True, limits=(0, 100), note=note)
+
+
+def _curve(own: Sequence[PlainRow], name: str, *keys: str) -> Series:
+    low, value, high = (tuple(hundred(row[key]) for row in own) for key in keys)
+    flagged = tuple(bool(row.get("not_earned")) for row in own)
+    return Series(name, tuple(100 * row["share"] for row in own), value, low, high, flagged)
 
 
 def _remark(rows: Sequence[PlainRow]) -> str:
