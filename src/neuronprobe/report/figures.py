@@ -13,6 +13,7 @@ from neuronprobe.report.lookup import (
     FILLS,
     METRIC_NAMES,
     PlainRow,
+    baselines,
     find,
     first,
     layer_name,
@@ -138,8 +139,8 @@ def _line(
 
 def _reference(axes: Any, rows: Sequence[PlainRow], metric: str) -> None:
     oracle = first(rows, study="oracle", metric=metric, split="test")
-    majority = first(rows, study="baseline", set="majority", metric=metric, split="test")
-    for row, style, label in ((oracle, "--", "oracle"), (majority, ":", "most frequent label")):
+    constant = next(iter(baselines(rows, "test", metric).items()), ("", None))
+    for label, row, style in (("oracle", oracle, "--"), (*constant, ":")):
         if row is not None:
             axes.axhline(row["value"], color="black", linestyle=style, linewidth=0.9, label=label)
 

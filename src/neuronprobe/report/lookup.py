@@ -19,7 +19,13 @@ MARKS = {
     ),
 }
 """Marks behind a number, the flag that asks for them, and what they mean."""
-METRIC_NAMES = {"accuracy": "accuracy", "macro_f1": "macro-F1"}
+METRIC_NAMES = {"accuracy": "accuracy", "macro_f1": "macro-F1", "r2": "R²"}
+BASELINES = {
+    "majority": "most frequent label",
+    "word_majority": "most frequent label per word type",
+    "mean": "mean of train",
+    "word_mean": "mean of train per word type",
+}
 FILLS = {"zero": "rest zero", "mean": "rest at its mean"}
 """What the neurons of an ablated probe that are not kept are set to."""
 
@@ -89,6 +95,17 @@ def subset_row(
 def metric_of(config: Mapping[str, Any]) -> str:
     """What a job goes by."""
     return str(config.get("metric") or "accuracy")
+
+
+def first_metric(rows: Iterable[PlainRow]) -> str:
+    """What probes are customarily compared by: accuracy, or R² where the property has values."""
+    return next((row["metric"] for row in rows if row["study"] == "baseline"), "accuracy")
+
+
+def baselines(rows: Iterable[PlainRow], split: str, metric: str) -> dict[str, PlainRow]:
+    """What is predicted without neurons, by its name in words."""
+    found = find(rows, study="baseline", metric=metric, split=split)
+    return {BASELINES[row["set"]]: row for row in found}
 
 
 def short(row: PlainRow | None) -> str:

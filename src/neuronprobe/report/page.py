@@ -11,9 +11,11 @@ from neuronprobe.report.lookup import (
     FILLS,
     METRIC_NAMES,
     PlainRow,
+    baselines,
     draws_text,
     find,
     first,
+    first_metric,
     metric_of,
     n_neurons,
     neuron_name,
@@ -67,6 +69,8 @@ def _page(results: Mapping[str, Any], every: Sequence[PlainRow]) -> Iterator[str
     yield "![the grid of λ](lambda_grid.png)\n"
     yield from _grid(rows)
     for metric in dict.fromkeys((metric_of(results["config"]), *METRIC_NAMES)):
+        if not first(rows, study="oracle", metric=metric):
+            continue
         yield f"\n## Oracle and subsets, {METRIC_NAMES[metric]} on test\n"
         yield from _subsets(every, metric)
     for heading, header, body in sections(every, results["config"]):
@@ -78,7 +82,7 @@ def _page(results: Mapping[str, Any], every: Sequence[PlainRow]) -> Iterator[str
     for name in dict.fromkeys(row["ranking"] for row in find(every, study="ranking")):
         yield f"\n## Most salient neurons by {name}\n"
         yield from _neurons(find(every, ranking=name))
-    if find(every, study="ranking"):
+    if find(every, study="ranking") and find(every, study="oracle", metric="f1"):
         yield "\n## Labels\n"
         yield from _labels(rows)
     seconds = ", ".join(f"{stage} {s:.1f}" for stage, s in (results.get("seconds") or {}).items())
@@ -98,16 +102,15 @@ def _table(header: Sequence[str], body: Sequence[Sequence[str]]) -> Iterator[str
 
 
 def _corpus(rows: Sequence[PlainRow]) -> Iterator[str]:
-    metrics = ("sentences", "words", "labels", "units_with_a_label_train_lacks")
+    shown = ("sentences", "words", "labels", "units_with_a_label_train_lacks", "value_mean", "value_deviation")
+    metrics = [name for name in shown if first(rows, study="corpus", metric=name)]
     body = []
     for split in ("train", "dev", "test"):
         counts = [first(rows, study="corpus", metric=metric, split=split) for metric in metrics]
-        guesses = [
-            first(rows, study="baseline", metric="accuracy", set=name, split=split)
-            for name in ("majority", "word_majority")
-        ]
-        body.append([split, *(f"{row['value']:,.0f}" for row in counts if row), *map(percent, guesses)])
-    header = ("split", *(m.replace("_", " ") for m in metrics), "most frequent label", "… per word type")
+        guesses = baselines(rows, split, first_metric(rows))
+        cells = [f"{row['value']:,.{2 * row['metric'].startswith('value')}f}" for row in counts if row]
+        body.append([split, *cells, *map(percent, guesses.values())])
+    header = ("split", *(m.replace("_", " ") for m in metrics), next(iter(guesses), ""), "… per word type")
     yield from _table(header, body)
 
 

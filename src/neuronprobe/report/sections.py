@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from neuronprobe.report.lookup import PlainRow, find, first, layer_name, of_primary, percent
+from neuronprobe.report.lookup import METRIC_NAMES, PlainRow, find, first, first_metric, layer_name, of_primary, percent
 from neuronprobe.report.papers import beside_paper, labels_remark, properties_of, settings_line
 
 MOST_PAIRS = 10
@@ -43,8 +43,9 @@ def _stability(rows: Sequence[PlainRow]) -> Section:
 
 def _layers(rows: Sequence[PlainRow]) -> Section:
     body = []
-    for row in find(rows, study="layers", metric="accuracy", set="one_layer", split="test"):
-        up_to = first(rows, study="layers", metric="accuracy", set="layers_up_to", split="test", layer=row["layer"])
+    about = {"study": "layers", "metric": first_metric(rows), "split": "test"}
+    for row in find(rows, **about, set="one_layer"):
+        up_to = first(rows, **about, set="layers_up_to", layer=row["layer"])
         body.append([str(row["layer"]), percent(row), percent(up_to)])
     return Section("Layers: probes on one layer, and on all layers up to it, on test", ("layer", "alone", "0..i"), body)
 
@@ -80,7 +81,7 @@ def _sharing(rows: Sequence[PlainRow]) -> Section:
 
 
 def _minimal_set(rows: Sequence[PlainRow]) -> Section:
-    body = []
+    body, metric = [], first_metric(rows)
     for row in find(rows, study="minimal_set", metric="neurons"):
         tolerance = {"tolerance": row["tolerance"], "split": "test"}
         if row["value"] is None:
@@ -88,9 +89,9 @@ def _minimal_set(rows: Sequence[PlainRow]) -> Section:
             body.append([f"{row['tolerance']:g}", lost, "-", "-", "-"])
             continue
         cells = [
-            first(rows, study="minimal_set", set="top", metric="accuracy", **tolerance),
-            first(rows, study="redundancy", set="random", metric="mean_accuracy", **tolerance),
-            first(rows, study="redundancy", set="bottom", metric="accuracy", **tolerance),
+            first(rows, study="minimal_set", set="top", metric=metric, **tolerance),
+            first(rows, study="redundancy", set="random", metric=f"mean_{metric}", **tolerance),
+            first(rows, study="redundancy", set="bottom", metric=metric, **tolerance),
         ]
         size = f"{row['value']:,.0f} ({100 * row['share']:.3g} %){_untried(row)}"
         body.append([f"{row['tolerance']:g}", size, *map(percent, cells)])
@@ -108,10 +109,11 @@ def _selectivity(rows: Sequence[PlainRow]) -> Section:
     body = []
     for row in find(rows, study="selectivity", metric="selectivity", split="test"):
         place = {"study": "selectivity", "split": "test", "set": row["set"], "tolerance": row.get("tolerance")}
-        control = first(rows, metric="mean_accuracy", **place)
+        control = first(rows, metric=f"mean_{first_metric(rows)}", **place)
         size = "all" if row["set"] == "all" else f"minimal set, tolerance {row['tolerance']:g}"
         body.append([size, f"{row['k']:,}" if row["k"] else "-", percent(control), percent(row)])
-    heading = "Selectivity: accuracy − accuracy on a control task that only memory solves, on test"
+    name = METRIC_NAMES[first_metric(rows)]
+    heading = f"Selectivity: {name} − {name} on a control task that only memory solves, on test"
     return Section(heading, ("neurons", "count", "control task", "selectivity"), body)
 
 

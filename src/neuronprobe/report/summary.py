@@ -12,9 +12,11 @@ from neuronprobe.report.lookup import (
     FILLS,
     METRIC_NAMES,
     PlainRow,
+    baselines,
     count,
     find,
     first,
+    first_metric,
     neuron_name,
     notes,
     of_primary,
@@ -46,15 +48,16 @@ CHOSEN_BY = {
 
 def print_corpus(console: Console, rows: Sequence[PlainRow], title: str) -> None:
     """Sentences, words, labels and baselines of each split."""
-    table = Table("split", "sentences", "words", "labels", "majority %", "word majority %", title=title)
+    metric, shown = first_metric(rows), ("sentences", "words", "labels", "value_mean", "value_deviation")
+    counts = [name for name in shown if first(rows, study="corpus", metric=name)]
+    guesses = find(rows, study="baseline", metric=metric, split="train")
+    sets = [f"{row['set'].replace('_', ' ')} {'%' if metric == 'accuracy' else 'R² %'}" for row in guesses]
+    table = Table("split", *(name.replace("_", " ") for name in counts), *sets, title=title)
     for split in ("train", "dev", "test"):
-        numbers = [first(rows, study="corpus", metric=m, split=split) for m in ("sentences", "words", "labels")]
-        guesses = [
-            first(rows, study="baseline", metric="accuracy", set=s, split=split) for s in ("majority", "word_majority")
-        ]
-        table.add_row(
-            split, *(f"{n['value']:,.0f}" for n in numbers if n), *(percent(g).split(" [")[0] for g in guesses)
-        )
+        numbers = [first(rows, study="corpus", metric=name, split=split) for name in counts]
+        guessed = baselines(rows, split, metric).values()
+        cells = [f"{n['value']:,.{2 * n['metric'].startswith('value')}f}" for n in numbers if n]
+        table.add_row(split, *cells, *(percent(guess).split(" [")[0] for guess in guessed))
     console.print(table)
     for row in find(rows, study="corpus", metric="units_with_a_label_train_lacks"):
         if row["value"]:
@@ -70,8 +73,8 @@ def print_summary(
     """Baselines, oracle, chosen λ, top/random/bottom, what studies show, the verdict, and where things lie."""
     names, rows = rankings(rows), of_primary(rows)
     table = Table(f"{METRIC_NAMES[metric]} on test, % [95 %]", "", title=_title(names))
-    for name, label in (("majority", "most frequent label"), ("word_majority", "most frequent label per word type")):
-        table.add_row(label, percent(first(rows, study="baseline", set=name, split="test", metric=metric)))
+    for label, row in baselines(rows, "test", metric).items():
+        table.add_row(label, percent(row))
     table.add_row("oracle (all neurons)", percent(first(rows, study="oracle", metric=metric, split="test")))
     table.add_row("λ1, λ2 chosen on dev", lambda_text(rows))
     if trained := batch_text(rows):

@@ -14,7 +14,7 @@ from torch import Tensor
 from neuronprobe.activations import Split
 from neuronprobe.neurons import size
 from neuronprobe.probes import Probe, scores
-from neuronprobe.studies.baselines import majority_probe
+from neuronprobe.studies.baselines import constant_probe
 from neuronprobe.studies.comparison import compare
 from neuronprobe.studies.sets import NeuronSet, neuron_sets, sizes
 from neuronprobe.studies.trained import Trained
@@ -49,13 +49,13 @@ def ablation(
 
 def _ablated(trained: Trained, sets: Sequence[NeuronSet], name: str) -> Iterator[Result]:
     """What the sets give on one split, with each fill."""
-    majority = majority_probe(trained.train)
+    constant = constant_probe(trained.train)
     kept = [trained.probe.keep(chosen.neurons) for chosen in sets]
     filled = _biases(trained.probe, kept, trained.train)
-    biases = [torch.stack([*own, majority.bias]) for own in filled.values()]
-    found = scores([*kept, majority], biases, trained.splits[name], trained.keeps(name))
+    biases = [torch.stack([*own, constant.bias]) for own in filled.values()]
+    found = scores([*kept, constant], biases, trained.splits[name], trained.keeps(name))
     for fill, counts in zip(filled, found, strict=True):
-        about: dict[str, Any] = {"majority": len(sets), "curve": True, "fill": fill}
+        about: dict[str, Any] = {"constant": len(sets), "curve": True, "fill": fill}
         yield compare("ablation", "ablated", trained, sets, kept, {name: counts}, **about)
 
 

@@ -1,4 +1,4 @@
-"""Selectivity (Hewitt & Liang 2019; EMNLP 2020 table 2): accuracy − that of a task which only memory solves."""
+"""Selectivity (Hewitt & Liang 2019; EMNLP 2020 table 2): the score − that of a task which only memory solves."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from neuronprobe.activations import Split
-from neuronprobe.probes import Counts, Probe, score
-from neuronprobe.properties import control_labels
-from neuronprobe.studies.intervals import Bootstrap, over_draws
+from neuronprobe.probes import Probe, score
+from neuronprobe.studies.intervals import over_draws, paired_ends
 from neuronprobe.studies.minimal_set import Minimum
 from neuronprobe.studies.trained import Trained
+from neuronprobe.targets import Score
 from neuronprobe.types import Result, Row
 
 
@@ -32,10 +32,13 @@ def selectivity(trained: Trained, minima: Sequence[Minimum], draws: int) -> Resu
     controls = _control_probes(list(probes.values()), trained, seeds)
     rows: list[Row] = []
     correct: dict[str, Tensor] = {}
+    metric = trained.target.metrics[0]
     for name, split in trained.held_out.items():
-        memorised = [score(drawn, _control(split, train, s)) for drawn, s in zip(controls, seeds, strict=True)]
+        memorised = [
+            score(drawn, _control(split, train, s)).score(metric) for drawn, s in zip(controls, seeds, strict=True)
+        ]
         about = trained.about(split=name, task="control")
-        reading = _Reading(score(list(probes.values()), split), memorised, trained.seed, about)
+        reading = _Reading(score(list(probes.values()), split).score(metric), memorised, trained.seed, about)
         rows += reading.rows(0, {"set": "all", "k": len(train.neurons), "share": 1.0, "mode": "trained"})
         for minimum in minima:
             place: dict[str, Any] = {"set": "top", "k": minimum.k, "mode": "retrained", "ranking": trained.primary}
@@ -47,7 +50,7 @@ def selectivity(trained: Trained, minima: Sequence[Minimum], draws: int) -> Resu
             rows += reading.rows(list(probes).index(f"top-{minimum.k}"), {**place, "share": share}, flags)
         rows.append(_known_types(split, train, name))
         if name == "test":
-            correct = {f"selectivity/control-{probe}": torch.stack([found.correct[i] for found in memorised])
+            correct = {f"selectivity/control-{probe}": torch.stack([found.numerator[i] for found in memorised])
                        for i, probe in enumerate(probes)}  # fmt: skip
     return Result(tuple(rows), correct)
 
@@ -62,7 +65,7 @@ def _control_probes(probes: Sequence[Probe], trained: Trained, seeds: Sequence[i
 
 def _control(split: Split, train: Split, seed: int) -> Split:
     """The split with the labels of one draw of the control task."""
-    return split.relabelled(control_labels(split.units, train.units, train.n_labels, seed))
+    return split.relabelled(train.target.control(split.units, train.units, seed))
 
 
 def _known_types(split: Split, train: Split, name: str) -> Row:
@@ -76,32 +79,30 @@ def _known_types(split: Split, train: Split, name: str) -> Row:
 class _Reading:
     """Scores of the same probes on one split: `found` for the property, `memorised` for each draw of its control."""
 
-    found: Counts
-    memorised: Sequence[Counts]
+    found: Score
+    memorised: Sequence[Score]
     seed: int
     about: dict[str, Any]
 
     def rows(self, i: int, place: dict[str, Any], flags: Mapping[str, Any] | None = None) -> list[Row]:
-        """What the i-th probe's control accuracy is in each draw and in the mean, and its selectivity."""
-        drawn = torch.stack([found.accuracy[i] for found in self.memorised])
+        """What the i-th probe's control reaches in each draw and in the mean, and its selectivity."""
+        drawn, metric = torch.stack([found.value[i] for found in self.memorised]), self.found.metric
         deviation = float(drawn.std()) if len(drawn) > 1 else None
         flags = dict(flags or {})
         summary = {**flags, "n_draws": len(drawn), "deviation": deviation}
         place = {**place, **self.about}
         low, high = self._interval(i)
-        rows = [Row("selectivity", "accuracy", float(accuracy), draw=draw, flags=flags, **place)
-                for draw, accuracy in enumerate(drawn)]  # fmt: skip
-        rows.append(Row("selectivity", "mean_accuracy", float(drawn.mean()), flags=summary, **place))
-        gain = float(self.found.accuracy[i] - drawn.mean())
+        rows = [Row("selectivity", metric, float(value), draw=draw, flags=flags, **place)
+                for draw, value in enumerate(drawn)]  # fmt: skip
+        rows.append(Row("selectivity", f"mean_{metric}", float(drawn.mean()), flags=summary, **place))
+        gain = float(self.found.value[i] - drawn.mean())
         return [*rows, Row("selectivity", "selectivity", gain, low=low, high=high, flags=summary, **place)]
 
     def _interval(self, i: int) -> tuple[float | None, float | None]:
         """Over test sentences, paired (both tasks have the same units), and over draws of the control task."""
         if self.about["split"] != "test":
             return None, None
-        drawn = torch.stack([found.correct[i] for found in self.memorised])
-        gain = self.found.correct[i] - drawn.double().mean(0)
-        low, high = Bootstrap(self.found.units, self.seed).ends(gain[None])[0].tolist()
-        accuracies = torch.stack([found.accuracy[i] for found in self.memorised])
-        value = float(self.found.accuracy[i] - accuracies.mean())
-        return over_draws((low, high), value, [(-1.0, accuracies)]) or (None, None)
+        low, high = paired_ends(self.found, self.memorised, i, self.seed)
+        values = torch.stack([found.value[i] for found in self.memorised])
+        value = float(self.found.value[i] - values.mean())
+        return over_draws((low, high), value, [(-1.0, values)]) or (None, None)
