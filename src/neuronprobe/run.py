@@ -67,6 +67,7 @@ def _run(config: DictConfig, folder: Path, plain: Any, seconds: dict[str, float]
     for path in [path for pattern in OUTPUTS for path in folder.glob(pattern)]:
         path.unlink(missing_ok=True)  # of an earlier run in this folder
     with _clock(seconds, "corpus"):
+        plain["metric"] = job.data.target.metric(str(plain["metric"]))
         rows = _corpus_rows(job)
     rank_zero_only(print_table)(console, _corpus_table(job, rows))
     with _clock(seconds, "activations"):
@@ -98,7 +99,7 @@ def _train(job: Job, fit: Fit, bank: ProbeBank, folder: Path) -> None:
     description = {
         "probe": fit.settings,
         "fingerprint": _fingerprint(job),
-        "labels": list(job.data.labels),
+        "labels": list(job.data.target.names),
         "units": {split: job.data.split(split).units.digest for split in ("train", "dev")},
     }
     left = last_checkpoint(folder, description)
@@ -115,12 +116,11 @@ def _fingerprint(job: Job) -> dict[str, Any]:
 def _corpus_rows(job: Job) -> list[Row]:
     data = job.data
     words = {name: reading.n_words for name, reading in data.readings.items()}
-    unknown = {name: len(data.unknown(name)) for name in data.readings}
-    return corpus_summary(data.units, words, unknown) + baselines(data.units, job.fit.seed)
+    return corpus_summary(data.target, data.units, words) + baselines(data.target, data.units, job.fit.seed)
 
 
 def _corpus_table(job: Job, rows: Sequence[Row]) -> Table:
-    return corpus_table(rows, f"{job.data.corpus.name}, {job.data.prop.name}")
+    return corpus_table(job.data.target, rows, f"{job.data.corpus.name}, {job.data.prop.name}")
 
 
 def _dropped_rows(job: Job) -> list[Row]:
@@ -133,7 +133,7 @@ def _write(job: Job, folder: Path, plain: Any, rows: list[Row], seconds: dict[st
     table = data.split("train").neurons
     correct = {name: counts for study in job.studies for name, counts in study.result.correct.items()}
     write_predictions(folder, correct)
-    save_probe(folder / "probe.safetensors", job.search.trained.probe, data.labels.names, table.as_list())
+    save_probe(folder / "probe.safetensors", job.search.trained.probe, data.target, table.as_list())
     write_files(folder, [study.result for study in job.studies])
     judged = judge([row.as_dict() for row in rows], plain["metric"])
     shown = sum((study.result for study in job.shown), Result(()))
