@@ -11,9 +11,9 @@ from typing import Any
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from neuronprobe.activations.files import StoreError, read_json, write_json
 from neuronprobe.errors import InputError
 from neuronprobe.jobs.files import git_commit, read_results, versions
+from neuronprobe.writing import write_json
 
 PLAN = "sweep.json"
 FINISHED = ("ok", "debug")
@@ -73,6 +73,6 @@ class SweepFolder:
 def planned(folder: Path) -> dict[str, list[str]]:
     """Overrides of the jobs that a sweep planned, by their folders; empty where it is no sweep's folder."""
     try:
-        return read_json(folder / PLAN)
-    except StoreError:
+        return dict(json.loads((folder / PLAN).read_text(encoding="utf-8")))
+    except (OSError, ValueError):
         return {}

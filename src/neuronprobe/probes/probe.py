@@ -11,11 +11,12 @@ from typing import Any
 import torch
 from jaxtyping import Float, Int
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from neuronprobe.errors import InputError
 from neuronprobe.neurons import Neurons
+from neuronprobe.writing import write_bytes
 
 
 @dataclass(frozen=True)
@@ -72,10 +73,9 @@ def save_probe(path: Path, probe: Probe, labels: Sequence[str], segments: list[d
     if probe.deviation is not None:
         tensors["deviation"] = probe.deviation
     about = {"labels": list(labels), "segments": segments, "l1": probe.l1, "l2": probe.l2, "seed": probe.seed}
-    aside = path.with_name(path.name + ".new")
-    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, aside, {"probe": json.dumps(about)})
-    aside.chmod(0o644)
-    aside.replace(path)
+    write_bytes(
+        path, save({name: tensor.contiguous() for name, tensor in tensors.items()}, {"probe": json.dumps(about)})
+    )
 
 
 def load_probe(path: Path) -> tuple[Probe, list[str], list[dict[str, Any]]]:

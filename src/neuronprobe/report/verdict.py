@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from neuronprobe.report.lookup import METRIC_NAMES, PlainRow, count, find, first, of_primary
+from neuronprobe.report.lookup import count, of_primary
+from neuronprobe.studies.cells import METRIC_NAMES, PlainRow, find, first
 
 SHARES = (0.1, 0.2)
 FILLS = ("zero", "mean")

@@ -14,9 +14,12 @@ import torch
 
 from neuronprobe.neurons import Neurons, NeuronTable
 from neuronprobe.probes import Counts
+from neuronprobe.studies.cells import PlainRow, find, hundred, percent, plain
 from neuronprobe.studies.intervals import Bootstrap
 from neuronprobe.studies.trained import Trained
-from neuronprobe.types import Result, Row
+from neuronprobe.types import Figure, Result, Row, Series, Table
+
+KINDS = {"one_layer": "this layer alone", "layers_up_to": "all layers up to it"}
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,25 @@ def layers(trained: Trained) -> Result:
         rows += _rows(sets, found, Bootstrap(found.units, trained.seed), len(trained.table), about)
         if name == "test":
             correct = {f"layers/{chosen}": found.correct[i] for i, chosen in enumerate(sets)}
-    return Result(tuple(rows), correct)
+    shown = find(plain(rows), metric="accuracy", split="test")
+    return Result(tuple(rows), correct, (_table(shown),), (_figure(shown),))
+
+
+def _table(rows: Sequence[PlainRow]) -> Table:
+    alone, together = (find(rows, set=name) for name in KINDS)
+    body = tuple((str(one["layer"]), percent(one), percent(up_to)) for one, up_to in zip(alone, together, strict=True))
+    heading = "Layers: probes on one layer, and on all layers up to it, on test, %"
+    return Table(heading, ("layer", "alone", "0..i"), body, on_screen=False)
+
+
+def _figure(rows: Sequence[PlainRow]) -> Figure:
+    series = []
+    for name, title in KINDS.items():
+        own = find(rows, set=name)
+        low, value, high = (tuple(hundred(row[key]) for row in own) for key in ("low", "value", "high"))
+        series.append(Series(title, tuple(row["layer"] for row in own), value, low, high))
+    title = "Probes on layers, retrained (bands: 95 % intervals)"
+    return Figure("layers", title, "layer (0 = embeddings)", "accuracy on test, %", tuple(series))
 
 
 def _rows(
@@ -65,10 +86,10 @@ def _rows(
     whole = len(sets) - 1
     for i, (chosen, ends) in enumerate(zip(sets, bootstrap.ends(found.correct).tolist(), strict=True)):
         k = len(chosen.neurons)
-        place: dict[str, Any] = {**about, "set": chosen.name, "layer": chosen.layer, "k": k, "share": k / n_neurons}
-        rows.append(Row("layers", "accuracy", float(found.accuracy[i]), low=ends[0], high=ends[1], **place))
+        own: dict[str, Any] = {**about, "set": chosen.name, "layer": chosen.layer, "k": k, "share": k / n_neurons}
+        rows.append(Row("layers", "accuracy", float(found.accuracy[i]), low=ends[0], high=ends[1], **own))
         if i != whole:
             low, high = bootstrap.ends(found.correct[i : i + 1] - found.correct[whole:])[0].tolist()
             gain, flags = float(found.accuracy[i] - found.accuracy[whole]), {"against": "all layers"}
-            rows.append(Row("layers", "accuracy_difference", gain, low=low, high=high, flags=flags, **place))
+            rows.append(Row("layers", "accuracy_difference", gain, low=low, high=high, flags=flags, **own))
     return rows

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from neuronprobe.studies.baselines import majority_probe
 from neuronprobe.studies.comparison import compare
 from neuronprobe.studies.sets import neuron_sets, sizes
 from neuronprobe.studies.trained import Trained
@@ -15,4 +16,7 @@ def retraining(trained: Trained, values: Sequence[int | float], draws: int, rank
     n_draws = dict.fromkeys(sizes(values, len(trained.table)), draws)
     sets = neuron_sets(trained.of(rankings), trained.table, n_draws, ("top", "random", "bottom"), trained.seed)
     probes = trained.retrain([chosen.neurons for chosen in sets])
-    return compare("retraining", "retrained", trained, sets, probes, trained.scored(probes))
+    scored = trained.scored([*probes, majority_probe(trained.train), trained.probe])
+    levels = {"most frequent label": len(sets), "all neurons": len(sets) + 1}
+    title = "Retrained on the set alone"
+    return compare("retraining", "retrained", trained, sets, probes, scored, title=title, levels=levels)
