@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -18,16 +18,18 @@ from rich.console import Console
 
 from neuronprobe.build import Job, build
 from neuronprobe.errors import InputError, whole_number
+from neuronprobe.jobs import open_job
 from neuronprobe.jobs.files import assemble, write_files, write_predictions, write_results
 from neuronprobe.probes import Fit, ProbeBank, save_probe
 from neuronprobe.probes.fit import FEWEST_STEPS
 from neuronprobe.report.page import write_report
-from neuronprobe.report.summary import print_corpus, print_summary
+from neuronprobe.report.summary import print_summary, print_table
 from neuronprobe.report.verdict import judge
 from neuronprobe.resume import checkpoint_callback, clear_checkpoints, keep_curves, last_checkpoint
 from neuronprobe.studies import baselines, corpus_summary
+from neuronprobe.studies.baselines import corpus_table
 from neuronprobe.training import quiet
-from neuronprobe.types import Row
+from neuronprobe.types import Result, Row, Table
 
 OUTPUTS = ("results.json", "ranking*.csv", "predictions.npz", "probe.safetensors", "report.md")
 
@@ -67,9 +69,7 @@ def _run(config: DictConfig, folder: Path, plain: Any, seconds: dict[str, float]
     with _clock(seconds, "corpus"):
         plain["metric"] = job.data.target.metric(str(plain["metric"]))
         rows = _corpus_rows(job)
-    rank_zero_only(print_corpus)(
-        console, [row.as_dict() for row in rows], f"{job.data.corpus.name}, {job.data.prop.name}"
-    )
+    rank_zero_only(print_table)(console, _corpus_table(job, rows))
     with _clock(seconds, "activations"):
         job.data.prepare_data()
         job.data.setup()
@@ -119,6 +119,10 @@ def _corpus_rows(job: Job) -> list[Row]:
     return corpus_summary(data.target, data.units, words) + baselines(data.target, data.units, job.fit.seed)
 
 
+def _corpus_table(job: Job, rows: Sequence[Row]) -> Table:
+    return corpus_table(job.data.target, rows, f"{job.data.corpus.name}, {job.data.prop.name}")
+
+
 def _dropped_rows(job: Job) -> list[Row]:
     counts = job.data.counts
     return [Row("corpus", what, float(n), split=s) for s, found in counts.items() for what, n in found.items()]
@@ -130,22 +134,25 @@ def _write(job: Job, folder: Path, plain: Any, rows: list[Row], seconds: dict[st
     correct = {name: counts for study in job.studies for name, counts in study.result.correct.items()}
     write_predictions(folder, correct)
     save_probe(folder / "probe.safetensors", job.search.trained.probe, data.target, table.as_list())
-    write_files(folder, [study.result.files for study in job.studies])
+    write_files(folder, [study.result for study in job.studies])
     judged = judge([row.as_dict() for row in rows], plain["metric"])
+    shown = sum((study.result for study in job.shown), Result(()))
+    tables = (_corpus_table(job, rows), *shown.tables)
     about = {
         "title": f"{data.prop.name} in {data.corpus.name}: {data.model.title}",
         "fingerprint": _fingerprint(job), "seconds": seconds, "verdict": judged.text, "beaten": list(judged.beaten),
-        "tables": [asdict(table) for study in job.studies for table in study.result.tables],
+        "remarks": list(shown.remarks), "tables": [asdict(table) for table in tables],
+        "figures": [asdict(figure) for figure in shown.figures],
     }  # fmt: skip
     results = assemble("ok", plain, rows, **about)
-    write_report(folder, results)
     write_results(folder, results)
+    write_report(open_job(folder))
     clear_checkpoints(folder)
     where = [
         f"results, ranking, probe and report: {folder}",
         f"activations: {'live' if data.live else data.folder.resolve()}",
     ]
-    print_summary(console, results["rows"], judged.text, where, plain["metric"], results["tables"])
+    print_summary(console, results["rows"], judged.text, where, plain["metric"], shown.tables, shown.remarks)
 
 
 @contextmanager

@@ -66,6 +66,7 @@ class ActivationsDataModule(pl.LightningDataModule):
         super().__init__()
         _must_have("corpus", corpus, "name", "sentences")
         _must_have("property", prop, "name", "level", "roles", "units")
+        _must_have("model", model, "title", "fingerprint", "neurons", "level", "tokenise", "chunk")
         self.corpus, self.prop, self.model = corpus, prop, model
         self.folder, self._dtype = Path(folder).expanduser(), choice("activations.dtype", dtype, DTYPES)
         if self.folder.exists() and not self.folder.is_dir():

@@ -12,6 +12,7 @@ from neuronprobe.errors import InputError, choice, number
 from neuronprobe.probes import Fit, ProbeBank
 from neuronprobe.rankings import Rank
 from neuronprobe.studies import Grid, Trained, lambda_search, named, oracle
+from neuronprobe.studies.grid import grid_result
 from neuronprobe.studies.lambda_search import BY, LambdaChoice
 from neuronprobe.targets import METRICS
 from neuronprobe.types import Result
@@ -64,8 +65,7 @@ class LambdaSearch(SearchCallback):
         rankings = named(self.ranks, grid.evidence(fit, probe))
         ranks = dict(zip(rankings, self.ranks.values(), strict=True))
         self.trained = Trained(grid.splits, data.target.names, fit, probes, probe, ranks, rankings, metric)
-        all_neurons = oracle(self.trained)
-        return Result((*found.rows, *all_neurons.rows), all_neurons.correct)
+        return grid_result(found.rows) + oracle(self.trained)
 
     def search(self, grid: Grid) -> LambdaChoice:
         """Which probe of the grid, and the rows of all."""

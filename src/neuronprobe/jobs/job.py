@@ -16,10 +16,11 @@ import torch
 from torch import Tensor
 
 from neuronprobe.errors import InputError, one_line
-from neuronprobe.jobs.files import read_results
+from neuronprobe.jobs.files import read_results, read_shown
 from neuronprobe.neurons import Neuron, NeuronTable
 from neuronprobe.probes import Probe, load_probe
 from neuronprobe.targets import FIRST, Target
+from neuronprobe.types import Figure, Table
 
 BROKEN = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError)
 """What numpy and zipfile raise where a file is no archive of arrays."""
@@ -50,6 +51,25 @@ class Job:
     def verdict(self) -> str:
         """What the top neurons beat, in a sentence; empty for a job that failed."""
         return str(self.results.get("verdict") or "")
+
+    @property
+    def tables(self) -> list[Table]:
+        """What its studies show of themselves."""
+        return self._shown[0]
+
+    @property
+    def figures(self) -> list[Figure]:
+        """The pictures of its studies, as data."""
+        return self._shown[1]
+
+    @property
+    def remarks(self) -> list[str]:
+        """What its studies say of themselves, in sentences."""
+        return [str(remark) for remark in self.results.get("remarks") or ()]
+
+    @cached_property
+    def _shown(self) -> tuple[list[Table], list[Figure]]:
+        return read_shown(self.folder / "results.json", self.results)
 
     def frame(self) -> Any:
         """The rows as a pandas data frame. Raises InputError where pandas is not installed."""

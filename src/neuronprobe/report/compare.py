@@ -13,7 +13,8 @@ from torch import Tensor
 
 from neuronprobe.errors import InputError
 from neuronprobe.jobs import Job
-from neuronprobe.report.lookup import METRIC_NAMES, metric_of, rankings
+from neuronprobe.report.lookup import metric_of, rankings
+from neuronprobe.studies.cells import metric_name
 from neuronprobe.studies.intervals import Bootstrap, difference_spreads, over_draws
 from neuronprobe.targets import FIRST
 
@@ -63,7 +64,7 @@ def compare(first: Path, second: Path, console: Console) -> list[Difference]:
             for name, twin in pairs if twin in other and one[name].ndim == other[twin].ndim
         ] + found  # fmt: skip
         console.print(f"The primary rankings differ ({primary[0]}, {primary[1]}): their sets stand first.")
-    _show(found, METRIC_NAMES[FIRST[what]], first, second, console)
+    _show(found, metric_name(FIRST[what]), first, second, console)
     if any(metric_of(_setting(job, "config")) == "macro_f1" for job in (first, second)):
         console.print("A job goes by macro-F1; compared is accuracy alone, which predictions.npz holds.")
     alone = len((set(one) ^ set(other)) - {what})

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from neuronprobe.report.lookup import METRIC_NAMES, PlainRow, count, find, first, of_primary
+from neuronprobe.report.lookup import count, of_primary
+from neuronprobe.studies.cells import PlainRow, find, first, metric_name
 
 SHARES = (0.1, 0.2)
 FILLS = ("zero", "mean")
@@ -117,7 +118,7 @@ def _gains(rows: Sequence[PlainRow], metric: str, ks: Sequence[int], rival: str,
     that with the smaller difference; where none fails, with the weaker one.
     """
     parts = []
-    points = "points" if metric == "accuracy" else f"points of {METRIC_NAMES[metric]}"
+    points = "points" if metric == "accuracy" else f"points of {metric_name(metric)}"
     shares = {count(rows, share): share for share in reversed(SHARES)}
     for k in ks:
         found = _differences(rows, metric, rival, k)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -11,9 +11,13 @@ from torch import Tensor
 
 from neuronprobe.activations import Split
 from neuronprobe.probes import Probe
+from neuronprobe.studies.cells import find, metric_name, percent, plain
 from neuronprobe.studies.intervals import Bootstrap
 from neuronprobe.targets import Target
-from neuronprobe.types import Row, Units
+from neuronprobe.types import Row, Table, Units
+
+SHOWN = ("sentences", "words", "labels", "value_mean", "value_deviation")
+"""What the table says of each split, where it is known."""
 
 
 def corpus_summary(target: Target, units: Mapping[str, Units], words: Mapping[str, int]) -> list[Row]:
@@ -36,6 +40,26 @@ def baselines(target: Target, units: Mapping[str, Units], seed: int) -> list[Row
     return rows
 
 
+def corpus_table(target: Target, rows: Sequence[Row], name: str) -> Table:
+    """Each split's size and baselines; a note where units have a label that train lacks."""
+    found = plain(rows)
+    body, notes = [], []
+    for split in dict.fromkeys(row["split"] for row in find(found, study="corpus")):
+        own = find(found, split=split)
+        counts = [row for metric in SHOWN for row in find(own, study="corpus", metric=metric)]
+        guesses = find(own, study="baseline", metric=target.metrics[0])
+        numbers = (f"{row['value']:,.{2 * row['metric'].startswith('value')}f}" for row in counts)
+        body.append((split, *numbers, *(percent({**row, "low": None}) for row in guesses)))
+        notes += [
+            f"{split}: {row['value']:.0f} units have a label that train lacks; they are scored as wrong."
+            for row in find(own, metric="units_with_a_label_train_lacks") if row["value"]
+        ]  # fmt: skip
+    names = (row["metric"].replace("_", " ") for row in counts)
+    of = "" if target.metrics[0] == "accuracy" else f" {metric_name(target.metrics[0])}"
+    header = ("split", *names, *(f"{row['set'].replace('_', ' ')}{of} %" for row in guesses))
+    return Table(name, header, tuple(body), tuple(notes))
+
+
 def constant_probe(train: Split) -> Probe:
     """What predicts the same for all units, whatever the activations are: the target's constant baseline."""
     weights, neurons = torch.zeros(train.n_labels, 0), torch.zeros(0, dtype=torch.long)
@@ -53,7 +77,7 @@ def _rows(
         score = scored.score(first)
         ends = Bootstrap(score.denominator, seed).ends(score.numerator).tolist()
     for i, name in enumerate(predicted):
-        place: dict[str, Any] = {"set": name, "split": split}
+        where: dict[str, Any] = {"set": name, "split": split}
         for metric in target.metrics:
             low, high = ends[i] if metric == first else (None, None)
-            yield Row("baseline", metric, float(scored.values(metric)[i]), low=low, high=high, **place)
+            yield Row("baseline", metric, float(scored.values(metric)[i]), low=low, high=high, **where)

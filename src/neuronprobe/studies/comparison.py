@@ -1,4 +1,4 @@
-"""How sets of neurons compare: the rows of ablation, retraining and the minimal set, read from the scores of probes."""
+"""How sets of neurons compare: the rows of ablation, retraining and the minimal set, from the scores of probes."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from torch import Tensor
 
 from neuronprobe import neurons
 from neuronprobe.probes import Probe
+from neuronprobe.studies.curves import set_figure, set_table
 from neuronprobe.studies.intervals import Bootstrap, Spread, over_draws
 from neuronprobe.studies.sets import RANDOM_SETS, NeuronSet, not_earned
 from neuronprobe.studies.trained import Trained
 from neuronprobe.targets import Scored, Target
-from neuronprobe.types import Ranking, Result, Row
+from neuronprobe.types import Figure, Ranking, Result, Row, Table
 
 BLOCK = 4096
 """Sentences whose numerators are held as floats at a time."""
@@ -30,17 +31,20 @@ MOST_DRAW_ROWS = 20
 def compare(
     study: str, mode: str, trained: Trained, sets: Sequence[NeuronSet], probes: Sequence[Probe],
     scored: Mapping[str, Scored], oracle: int | None = None, constant: int | None = None, curve: bool = False,
-    **flags: Any,
+    title: str = "", levels: Mapping[str, int] | None = None, **flags: Any,
 ) -> Result:  # fmt: skip
     """Rows for each set and each mean over draws; on test also intervals, and top − mean(rival), paired.
 
     `scored` has for each split what `probes` reach: those of the sets, and behind them what else to compare with.
     `oracle` and `constant` are the positions of such: what each set loses against the oracle, and what the top gains
     over the constant baseline. With `curve` also areas under the metric over shares. Intervals and differences are
-    those of the target's first metric (accuracy), and of the job's. `flags` are put on all rows.
+    those of the target's first metric (accuracy), and of the job's. With a `title` there are tables, and a curve with
+    the `levels` at these positions, by name. `flags` are put on all rows.
     """
     rows: list[Row] = []
     correct: dict[str, Tensor] = {}
+    tables: tuple[Table, ...] = ()
+    figures: tuple[Figure, ...] = ()
     for split, found in scored.items():
         is_test = split == "test"
         about = trained.about(mode=mode, split=split)
@@ -53,8 +57,16 @@ def compare(
             own = compared.with_intervals(own, name, trained.seed) if is_test else own
             own += with_ends(combinations, found, name, trained.seed) if is_test else [one.row for one in combinations]
         rows += own
-        correct |= compared.correct if is_test else {}
-    return Result(tuple(rows), correct)
+        if is_test:
+            correct |= compared.correct
+        if is_test and title:
+            metrics = dict.fromkeys((trained.metric, *trained.target.metrics))
+            tables = tuple(set_table(own, metric, title) for metric in metrics)
+            values = found.values(trained.metric)
+            lines = {name: float(values[position]) for name, position in (levels or {}).items()}
+            stem = "_".join(filter(None, (study, flags.get("fill"))))
+            figures = (set_figure(own, trained.metric, title, stem, lines),)
+    return Result(tuple(rows), correct, tables, figures)
 
 
 @dataclass(frozen=True)

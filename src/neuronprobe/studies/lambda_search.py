@@ -144,18 +144,18 @@ class _Measured:
         n, earned = len(self.rankings[i].order), self.rankings[i].earned
         share = self.shares[0] if len(self.shares) == 1 else None
         k = None if share is None else size("search.share", share, n if self.of == "all" else max(1, earned))
-        place: dict[str, Any] = {"mode": "retrained" if self.by == "retrained_score" else "ablated", "split": "dev"}
-        place |= {"k": k, "share": None if k is None else k / n}
-        yield self._row(i, self.metric, self.tops[i], set="top", **place)
-        yield self._row(i, self.metric, self.bottoms[i], set="bottom", **place)
+        kept: dict[str, Any] = {"mode": "retrained" if self.by == "retrained_score" else "ablated", "split": "dev"}
+        kept |= {"k": k, "share": None if k is None else k / n}
+        yield self._row(i, self.metric, self.tops[i], set="top", **kept)
+        yield self._row(i, self.metric, self.bottoms[i], set="bottom", **kept)
         is_whole = self.of == "all" and earned <= round(min(self.shares) * n)
         about = {"of_metric": self.metric, "earned": earned, **({"top_is_whole_probe": True} if is_whole else {})}
-        yield self._row(i, "score", self.scores[i], about, **place)
+        yield self._row(i, "score", self.scores[i], about, **kept)
 
     def _row(
-        self, i: int, metric: str, value: Tensor | float, also: Mapping[str, Any] | None = None, **place: Any
+        self, i: int, metric: str, value: Tensor | float, also: Mapping[str, Any] | None = None, **where: Any
     ) -> Row:
         probe, flags = self.probes[i], {"chosen": i == self.chosen, "by": self.by, **(also or {})}
         pair: dict[str, Any] = {"l1": probe.l1, "l2": probe.l2, "seed": probe.seed}
         common: dict[str, Any] = {"solver": self.solver, "task": "property", "flags": flags}
-        return Row("lambda_search", metric, float(value), **common, **pair, **place)
+        return Row("lambda_search", metric, float(value), **common, **pair, **where)

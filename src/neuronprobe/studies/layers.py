@@ -13,10 +13,13 @@ from typing import Any
 import torch
 
 from neuronprobe.neurons import Neurons, NeuronTable
+from neuronprobe.studies.cells import PlainRow, find, hundred, metric_name, percent, plain
 from neuronprobe.studies.intervals import Bootstrap
 from neuronprobe.studies.trained import Trained
 from neuronprobe.targets import Score
-from neuronprobe.types import Result, Row
+from neuronprobe.types import Figure, Result, Row, Series, Table
+
+KINDS = {"one_layer": "this layer alone", "layers_up_to": "all layers up to it"}
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,26 @@ def layers(trained: Trained) -> Result:
         rows += _rows(sets, found, Bootstrap(found.denominator, trained.seed), len(trained.table), about)
         if name == "test":
             correct = {f"layers/{chosen}": found.numerator[i] for i, chosen in enumerate(sets)}
-    return Result(tuple(rows), correct)
+    shown = find(plain(rows), metric=trained.target.metrics[0], split="test")
+    return Result(tuple(rows), correct, (_table(shown),), (_figure(shown),))
+
+
+def _table(rows: Sequence[PlainRow]) -> Table:
+    alone, together = (find(rows, set=name) for name in KINDS)
+    body = tuple((str(one["layer"]), percent(one), percent(up_to)) for one, up_to in zip(alone, together, strict=True))
+    heading = "Layers: probes on one layer, and on all layers up to it, on test, %"
+    return Table(heading, ("layer", "alone", "0..i"), body, on_screen=False)
+
+
+def _figure(rows: Sequence[PlainRow]) -> Figure:
+    series = []
+    for name, title in KINDS.items():
+        own = find(rows, set=name)
+        low, value, high = (tuple(hundred(row[key]) for row in own) for key in ("low", "value", "high"))
+        series.append(Series(title, tuple(row["layer"] for row in own), value, low, high))
+    title = "Probes on layers, retrained (bands: 95 % intervals)"
+    y = f"{metric_name(rows[0]['metric'])} on test, %"
+    return Figure("layers", title, "layer (0 = embeddings)", y, tuple(series))
 
 
 def _rows(
@@ -66,10 +88,10 @@ def _rows(
     whole = len(sets) - 1
     for i, (chosen, ends) in enumerate(zip(sets, bootstrap.ends(found.numerator).tolist(), strict=True)):
         k = len(chosen.neurons)
-        place: dict[str, Any] = {**about, "set": chosen.name, "layer": chosen.layer, "k": k, "share": k / n_neurons}
-        rows.append(Row("layers", found.metric, float(values[i]), low=ends[0], high=ends[1], **place))
+        own: dict[str, Any] = {**about, "set": chosen.name, "layer": chosen.layer, "k": k, "share": k / n_neurons}
+        rows.append(Row("layers", found.metric, float(values[i]), low=ends[0], high=ends[1], **own))
         if i != whole:
             low, high = bootstrap.ends(found.numerator[i : i + 1] - found.numerator[whole:])[0].tolist()
             gain, flags = float(values[i] - values[whole]), {"against": "all layers"}
-            rows.append(Row("layers", f"{found.metric}_difference", gain, low=low, high=high, flags=flags, **place))
+            rows.append(Row("layers", f"{found.metric}_difference", gain, low=low, high=high, flags=flags, **own))
     return rows

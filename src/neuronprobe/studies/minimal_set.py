@@ -15,10 +15,11 @@ from torch import Tensor
 
 from neuronprobe.neurons import size, top
 from neuronprobe.probes import Probe, score
+from neuronprobe.studies.cells import PlainRow, find, first, metric_name, notes, percent, plain
 from neuronprobe.studies.comparison import compare
 from neuronprobe.studies.sets import neuron_sets
 from neuronprobe.studies.trained import Trained
-from neuronprobe.types import Result, Row
+from neuronprobe.types import Figure, Result, Row, Series, Table
 
 FIRST_SHARE = 0.2
 """All sizes up to this share are trained in the first bank; the papers' minimal sets hold 4 to 15 % of BERT."""
@@ -51,9 +52,7 @@ def minimal_set(
     Hands on the minima of the primary ranking, one for each tolerance.
     """
     found = [_minima(trained, name, tolerances, draws, search) for name in trained.of(rankings)]
-    rows = tuple(row for _, result in found for row in result.rows)
-    correct = {name: counts for _, result in found for name, counts in result.correct.items()}
-    return Result(rows, correct, handed=found[0][0])
+    return replace(sum((result for _, result in found), Result(())), handed=found[0][0])
 
 
 def _minima(
@@ -67,7 +66,48 @@ def _minima(
             for k, v in sorted(tops.values.items())]  # fmt: skip
     rows += [_size_row(minimum, tops, search, about) for minimum in minima]
     beside = _beside(minima, tops, trained, ranking, draws)
-    return minima, replace(beside, rows=(*rows, *beside.rows))
+    rows += beside.rows
+    tables = (_table(plain(rows), ranking, tops.metric),)
+    figures = (_figure(plain(rows), ranking, tops.metric),)
+    return minima, replace(beside, rows=tuple(rows), tables=tables, figures=figures)
+
+
+def _table(rows: Sequence[PlainRow], ranking: str, metric: str) -> Table:
+    """The sets and, of as many neurons, what random and bottom ones give."""
+    body: list[tuple[str, ...]] = []
+    for row in find(rows, metric="neurons"):
+        if row["value"] is None:
+            lost = f"none: the best set loses {100 * row['least_lost']:.1f} points on dev{_untried(row)}"
+            body.append((f"{row['tolerance']:g}", lost, "-", "-", "-"))
+            continue
+        own = find(rows, tolerance=row["tolerance"], split="test")
+        cells = [
+            first(own, study="minimal_set", set="top", metric=metric),
+            first(own, set="random", metric=f"mean_{metric}"),
+            first(own, set="bottom", metric=metric),
+        ]
+        size = f"{row['value']:,.0f} ({100 * row['share']:.3g} %){_untried(row)}"
+        body.append((f"{row['tolerance']:g}", size, *map(percent, cells)))
+    every_step = all(row.get("every_step_tried") for row in find(rows, metric="neurons"))
+    which = ", in steps of 1 %," if every_step else " that was tried,"
+    heading = f"Minimal neuron sets by {ranking}: the smallest top set{which} within the tolerance of the oracle on dev"
+    return Table(f"{heading}, retrained", ("tolerance", "neurons", "top (test)", "random (test)", "bottom (test)"),
+                 tuple(body), notes(find(rows, study="minimal_set", split="test")))  # fmt: skip
+
+
+def _untried(row: PlainRow) -> str:
+    return f"; {row['steps_untried']} smaller sizes were not tried" if row.get("steps_untried") else ""
+
+
+def _figure(rows: Sequence[PlainRow], ranking: str, metric: str) -> Figure:
+    """What each size that was tried gives on dev; the minimal sets are hollow."""
+    found, minima = find(rows, metric=f"searched_{metric}"), {row["k"] for row in find(rows, metric="neurons")}
+    shares, values = (tuple(100 * row[key] for row in found) for key in ("share", "value"))
+    curve = Series(f"top by {ranking}, retrained", shares, values, flagged=tuple(row["k"] in minima for row in found))
+    title = f"Retrained tops by {ranking}, and the minimal sets"
+    note = "Hollow: the smallest set within a tolerance of the oracle."
+    y = f"{metric_name(metric)} on dev, %"
+    return Figure(f"minimal_set_{ranking}", title, "neurons in the top, %", y, (curve,), note=note)
 
 
 class TopSets:

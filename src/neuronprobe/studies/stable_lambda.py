@@ -78,16 +78,16 @@ def _row(
     probe: Probe, found: Overlap | None, chosen: bool, k: int | None, share: float | None, solver: str,
     metric: str = "overlap", value: float = 0.0, flags: dict[str, Any] | None = None,
 ) -> Row:  # fmt: skip
-    place: dict[str, Any] = {"split": "dev", "flags": flags or {}}
+    where: dict[str, Any] = {"split": "dev", "flags": flags or {}}
     if found is not None:
         value = float(found.pairs.mean())
-        place = {"low": float(found.pairs.min()), "high": float(found.pairs.max()), "set": "top", "k": k}
-        place |= {
+        where = {"low": float(found.pairs.min()), "high": float(found.pairs.max()), "set": "top", "k": k}
+        where |= {
             "share": share,
             "split": "train",
             "flags": {"chosen": chosen, "by": "stability", "over": "resamples", **found.about()},
         }
     return Row(
         "lambda_search", metric, value, solver=solver, task="property",
-        seed=probe.seed, l1=probe.l1, l2=probe.l2, **place,
+        seed=probe.seed, l1=probe.l1, l2=probe.l2, **where,
     )  # fmt: skip
