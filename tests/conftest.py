@@ -5,7 +5,7 @@ from __future__ import annotations
 from jaxtyping import install_import_hook
 
 TENSORS = (  # not where settings of any type come in, which are checked by hand
-    "types", "activations.rounding", "activations.split", "activations.store", "models.network.aggregation",
+    "types", "ordering", "activations.rounding", "activations.split", "activations.store", "models.network.aggregation",
     "probes.bank", "probes.group", "probes.losses", "probes.penalty", "probes.probe", "probes.score", "rankings",
     "studies",
 )  # fmt: skip
