@@ -16,7 +16,7 @@ from neuronprobe.activations.extraction import extract
 from neuronprobe.activations.store import StoreWriter
 from neuronprobe.corpora.conllu import read_conllu
 from neuronprobe.models import from_package
-from neuronprobe.training import quiet
+from neuronprobe.quiet import quiet
 
 SIZES = (2_000, 12_000)
 

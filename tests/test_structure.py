@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "neuronprobe"
 FLOORS = {
-    "errors": 0, "types": 0, "neurons": 0, "ordering": 0, "writing": 0,
+    "errors": 0, "types": 0, "neurons": 0, "ordering": 0, "progress": 0, "quiet": 0, "writing": 0,
     "corpora": 1, "properties": 1, "models": 1, "activations": 2,
     "probes": 3, "rankings": 4, "studies": 5, "jobs": 5,
     "callbacks": 6, "report": 6, "build": 7, "training": 7, "resume": 7, "store": 7,

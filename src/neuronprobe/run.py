@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 import sys
 import time
 from collections.abc import Iterator
@@ -21,13 +22,16 @@ from neuronprobe.errors import InputError, whole_number
 from neuronprobe.jobs.files import assemble, write_files, write_predictions, write_results
 from neuronprobe.probes import Fit, ProbeBank, save_probe
 from neuronprobe.probes.fit import FEWEST_STEPS
+from neuronprobe.progress import bar, counted
+from neuronprobe.quiet import quiet
 from neuronprobe.report.page import write_report
 from neuronprobe.report.summary import print_corpus, print_summary
 from neuronprobe.report.verdict import judge
 from neuronprobe.resume import checkpoint_callback, clear_checkpoints, keep_curves, last_checkpoint
 from neuronprobe.studies import baselines, corpus_summary
-from neuronprobe.training import quiet
 from neuronprobe.types import Row
+
+log = logging.getLogger(__name__)
 
 OUTPUTS = ("results.json", "ranking*.csv", "predictions.npz", "probe.safetensors", "report.md")
 
@@ -64,7 +68,7 @@ def _run(config: DictConfig, folder: Path, plain: Any, seconds: dict[str, float]
         _ = logger.experiment  # type: ignore[attr-defined]
     for path in [path for pattern in OUTPUTS for path in folder.glob(pattern)]:
         path.unlink(missing_ok=True)  # of an earlier run in this folder
-    with _clock(seconds, "corpus"):
+    with _clock(seconds, "corpus"), bar("reading the corpus"):
         rows = _corpus_rows(job)
     rank_zero_only(print_corpus)(
         console, [row.as_dict() for row in rows], f"{job.data.corpus.name}, {job.data.prop.name}"
@@ -84,6 +88,7 @@ def _run(config: DictConfig, folder: Path, plain: Any, seconds: dict[str, float]
     job.data.train_in(fit.batch_size, fit.order_seed)
     job.search.begin(fit, job.ranks)
     bank = fit.bank(fit.parts(fit.grid(), train)[0], train, dev)
+    log.info("training %s", counted(len(bank.members), "probe"))
     with _clock(seconds, "training"):
         _train(job, fit, bank, folder)
     for study in job.studies:

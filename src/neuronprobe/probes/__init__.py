@@ -5,6 +5,7 @@ from neuronprobe.probes.exact import ExactFit
 from neuronprobe.probes.fit import Fit
 from neuronprobe.probes.probe import Probe, load_probe, save_probe
 from neuronprobe.probes.score import METRICS, BankScore, Counts, Score, score, scores
+from neuronprobe.probes.training_bar import TrainingBar
 
 __all__ = [
     "METRICS",
@@ -16,6 +17,7 @@ __all__ = [
     "Probe",
     "ProbeBank",
     "Score",
+    "TrainingBar",
     "load_probe",
     "save_probe",
     "score",

@@ -15,6 +15,7 @@ from neuronprobe.activations import Split
 from neuronprobe.errors import choice
 from neuronprobe.probes.group import Group, group, stack_neurons
 from neuronprobe.probes.probe import Probe
+from neuronprobe.progress import counted
 from neuronprobe.types import UNKNOWN
 
 BLOCK = 4096
@@ -201,7 +202,7 @@ def scores(
     metrics = [BankScore(len(probes), n_labels, split.units.n_sentences).to(device) for _ in biases]
     kept: list[list[Tensor]] = [[] for _ in biases]
     small = torch.int16 if n_labels < 1 << 15 else torch.int32
-    for batch in split.blocks(BLOCK):
+    for batch in split.blocks(BLOCK, f"scoring {counted(len(probes), 'probe')}"):
         columns = batch.activations.T.contiguous()
         predicted = [torch.empty(len(probes), len(batch.labels), dtype=torch.long, device=device) for _ in biases]
         for g, (own, chosen) in enumerate(zip(together, groups, strict=True)):
