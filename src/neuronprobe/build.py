@@ -39,6 +39,9 @@ class Job:
     ranks: Mapping[str, Rank]
     search: SearchCallback
     studies: Sequence[StudyCallback]
+    """In the order in which they run."""
+    shown: Sequence[StudyCallback]
+    """In that of the configuration."""
     trainer: pl.Trainer
 
 
@@ -62,7 +65,8 @@ def build(config: DictConfig, callbacks: Sequence[pl.Callback] = ()) -> Job:
             f"callbacks must be Lightning callbacks, got {', '.join(wrong)}, which is none; derive it from "
             "neuronprobe.callbacks.StudyCallback or pytorch_lightning.Callback."
         )
-    studies = in_order({"search": search} | {n: one for n, one in others.items() if isinstance(one, StudyCallback)})
+    shown = {"search": search} | {n: one for n, one in others.items() if isinstance(one, StudyCallback)}
+    studies = in_order(shown)
     rest = [one for one in others.values() if not isinstance(one, StudyCallback)]
     loggers = list((construct(config, "logger") or {}).values())
     trainer = construct(
@@ -74,7 +78,7 @@ def build(config: DictConfig, callbacks: Sequence[pl.Callback] = ()) -> Job:
             f"trainer.max_epochs must be probe.epochs ({fit.epochs}), which the studies' banks train for too, "
             f"got {trainer.max_epochs}; set probe.epochs."
         )
-    return Job(data, fit, ranks, search, studies, trainer)
+    return Job(data, fit, ranks, search, studies, tuple(shown.values()), trainer)
 
 
 def _nodes(node: DictConfig) -> list[DictConfig]:
