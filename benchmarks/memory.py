@@ -21,7 +21,7 @@ from neuronprobe.corpora import Forms
 from neuronprobe.corpora.conllu import read_conllu
 from neuronprobe.models import from_package
 from neuronprobe.properties import LabelSet, WordProperty, collect
-from neuronprobe.training import quiet
+from neuronprobe.quiet import quiet
 
 SIZES = (2_000, 12_000)
 TIMES = (1, 10)

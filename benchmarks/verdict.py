@@ -26,6 +26,7 @@ from neuronprobe.corpora import starter
 from neuronprobe.models import from_package
 from neuronprobe.probes import Counts, Fit, Member, Probe
 from neuronprobe.properties import WordProperty
+from neuronprobe.quiet import quiet
 from neuronprobe.rankings.lca import by_mass
 from neuronprobe.report.compare import Difference
 from neuronprobe.report.compare import compare as compare_jobs
@@ -34,7 +35,6 @@ from neuronprobe.studies import Trained, ablation
 from neuronprobe.studies.comparison import compare
 from neuronprobe.studies.selectivity import _Memory
 from neuronprobe.studies.sets import NeuronSet
-from neuronprobe.training import quiet
 from neuronprobe.types import Ranking, Row
 
 SIZES = (10, 20)

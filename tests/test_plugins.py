@@ -223,15 +223,11 @@ def test_what_a_study_from_outside_lacks_is_said_before_the_work(
 
 
 RANKING = """
-import torch
-
 from neuronprobe.types import Ranking
 
 
 def largest(evidence, power=1.0):
-    score = evidence.probe_weights().abs().amax(0) ** power
-    depth = torch.ones(evidence.train.n_labels, len(evidence.table))
-    return Ranking("largest", score.argsort(descending=True), score, len(score), depth)
+    return Ranking.from_scores("largest", evidence.probe_weights().abs().amax(0) ** power, evidence.seed)
 """
 
 

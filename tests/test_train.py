@@ -401,6 +401,8 @@ def test_two_processes_extract_the_same_and_train_the_same(
         )
         assert done.returncode == 0, done.stderr[-3000:]
         assert done.stdout.count("Linguistic Correlation Analysis") == done.stdout.count("┃ majority %") == 1
+        assert [path.name for path in (tmp_path / name / "job").glob("*.log")] == ["job.log"]
+        assert done.stdout.count("lambda search (study 1 of 1)") == 1
     one, two = (load_probe(tmp_path / name / "job" / "probe.safetensors")[0] for name in ("one", "two"))
     torch.testing.assert_close(one.weights, two.weights, rtol=0, atol=1e-4)
     stores = [sorted((tmp_path / name / "store").glob("*/*.npy")) for name in ("one", "two")]
@@ -561,7 +563,7 @@ def test_bad_input_ends_in_one_line(
     assert len(said) == 1, said
     assert re.search(message, said[0]) and said[0].startswith("error: ")
     left = sorted(path.name for path in (tmp_path / "job").glob("*")) if (tmp_path / "job").exists() else []
-    assert set(left) <= {"results.json", ".hydra", "train.log", "job.log", "curves"}
+    assert set(left) <= {"results.json", ".hydra", "job.log", "curves"}
     if "results.json" in left:
         assert results(tmp_path / "job")["status"] == "failed"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -23,6 +24,8 @@ from neuronprobe.jobs import open_job
 from neuronprobe.jobs.files import assemble, write_files, write_predictions, write_results
 from neuronprobe.probes import Fit, ProbeBank, save_probe
 from neuronprobe.probes.fit import FEWEST_STEPS
+from neuronprobe.progress import bar, counted
+from neuronprobe.quiet import quiet
 from neuronprobe.report.page import write_report
 from neuronprobe.report.summary import print_summary, print_table
 from neuronprobe.report.verdict import judge
@@ -30,8 +33,9 @@ from neuronprobe.resume import checkpoint_callback, clear_checkpoints, keep_curv
 from neuronprobe.studies import baselines, corpus_summary
 from neuronprobe.studies.baselines import corpus_table
 from neuronprobe.targets import Target
-from neuronprobe.training import quiet
 from neuronprobe.types import Result, Row, Table
+
+log = logging.getLogger(__name__)
 
 OUTPUTS = ("results.json", "ranking*.csv", "predictions.npz", "probe.safetensors", "report.md")
 
@@ -69,7 +73,7 @@ def _work(job: Job, folder: Path, plain: Any, seconds: dict[str, float]) -> floa
     console = Console()
     for path in [path for pattern in OUTPUTS for path in folder.glob(pattern)]:
         path.unlink(missing_ok=True)  # of an earlier run in this folder
-    with _clock(seconds, "corpus"):
+    with _clock(seconds, "corpus"), bar("reading the corpus"):
         plain["metric"] = job.data.target.metric(str(plain["metric"]))
         _refuse_objective(plain["objective"], job.data.target)
         rows = _corpus_rows(job)
@@ -89,6 +93,7 @@ def _work(job: Job, folder: Path, plain: Any, seconds: dict[str, float]) -> floa
     job.data.train_in(fit.batch_size, fit.order_seed)
     job.search.begin(fit, job.ranks)
     bank = fit.bank(fit.parts(fit.grid(), train)[0], train, dev)
+    log.info("training %s", counted(len(bank.members), "probe"))
     with _clock(seconds, "training"):
         _train(job, fit, bank, folder)
     for study in job.studies:

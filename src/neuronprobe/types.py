@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Int, Real
 from torch import Tensor
 
 from neuronprobe.errors import InputError, choice
+from neuronprobe.ordering import depth, in_order, shares
 
 UNKNOWN = -1
 """Label index of the first dev or test label that train lacks, the next ones are below it.
@@ -100,6 +101,23 @@ class Ranking:
     earned: int
     by_label: Float[Tensor, "label neuron"]
 
+    @classmethod
+    def from_scores(
+        cls, name: str, scores: Real[Tensor, "*label neuron"], seed: int = 0,
+        own: Real[Tensor, "label neuron"] | None = None,
+    ) -> Ranking:  # fmt: skip
+        """Largest score first; neurons of score 0 are not earned, the seed draws their order.
+
+        Of scores `[label, neuron]` the mean over labels counts, and each label has an order of its own by its row; of
+        scores `[neuron]` the labels' orders are by `own`, and without it no neuron is a label's. Scores are at least 0.
+        Raises InputError where they are not.
+        """
+        scores = _from_zero(name, scores)
+        own = scores if scores.ndim == 2 else own
+        score = scores.mean(0) if scores.ndim == 2 else scores
+        by_label = score.new_zeros(0, len(score)) if own is None else depth(shares(_from_zero(name, own)))
+        return cls(name, in_order((-score,), score > 0, seed), score, int((score > 0).sum()), by_label)
+
     @cached_property
     def first_block(self) -> int:
         """How many neurons tie at the front: those of the first one's score."""
@@ -119,6 +137,18 @@ class Ranking:
     def depth(self, k: int) -> float:
         """How deep the sets of all labels must be to hold the top k."""
         return float(self.by_label[:, self.order[:k]].min(0).values.max()) if k else 0.0
+
+
+def _from_zero(name: str, scores: Tensor) -> Tensor:
+    """In float64, on the CPU."""
+    scores = scores.detach().cpu().double()
+    if not (scores.numel() and bool(scores.isfinite().all()) and float(scores.min()) >= 0):
+        got = scores[~(scores >= 0) | scores.isinf()][:1].tolist() or ["none"]
+        raise InputError(
+            f"scores of ranking {name} must be finite and at least 0, where 0 says nothing of a neuron, got {got[0]}; "
+            "take their absolute value, or their distance from the least."
+        )
+    return scores
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import pytorch_lightning as pl
 from neuronprobe.errors import InputError
 from neuronprobe.neurons import size
 from neuronprobe.probes import Fit
+from neuronprobe.progress import stage
 from neuronprobe.rankings import Rank
 from neuronprobe.studies import Trained
 from neuronprobe.targets import METRICS
@@ -56,7 +57,9 @@ class StudyCallback(pl.Callback):
         """Run the study and log what it found."""
         if trainer.is_global_zero:
             start = time.perf_counter()
-            self.result = self.run(trainer, pl_module)
+            studies = [one for one in trainer.callbacks if isinstance(one, StudyCallback)]  # type: ignore[attr-defined]
+            with stage(f"{self.name.replace('_', ' ')} (study {studies.index(self) + 1} of {len(studies)})"):
+                self.result = self.run(trainer, pl_module)
             self.seconds = time.perf_counter() - start
             for logger in trainer.loggers:
                 logger.log_metrics(_scalars(self.result.rows), step=trainer.global_step)

@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from neuronprobe.neurons import top
+from neuronprobe.progress import bar
 from neuronprobe.studies.cells import PlainRow, find, first, hundred, notes, percent, plain
 from neuronprobe.studies.overlap import Overlap, first_blocks, overlap, top_sets
 from neuronprobe.studies.ranking import SHOWN
@@ -111,9 +112,11 @@ def by_seed(trained: Trained, seeds: int) -> Rankings:
     Solver `exact` then starts at random points: what the rankings share tells whether the optimum was reached.
     """
     found, fit = [trained.ranking], trained.fit
-    for seed in range(fit.seed + 1, fit.seed + 1 + seeds):
-        (other,) = fit.with_seed(seed)([trained.member(seed=seed)], trained.train)
-        found.append(trained.rank(other))
+    with bar("other seeds", seeds) as advance:
+        for seed in range(fit.seed + 1, fit.seed + 1 + seeds):
+            (other,) = fit.with_seed(seed)([trained.member(seed=seed)], trained.train)
+            found.append(trained.rank(other))
+            advance(len(found) - 1)
     differ = "initialisation" if fit.order_seed is None else "initialisation and order"
     return Rankings("seeds", differ, found, torch.ones(len(found), trained.train.n_labels, dtype=torch.bool))
 
