@@ -12,24 +12,26 @@ from typing import Any
 import pytest
 
 from neuronprobe.errors import InputError
+from neuronprobe.jobs import open_job
 from neuronprobe.jobs.files import write_files
 from neuronprobe.report.__main__ import main as report
+from neuronprobe.types import Figure, Result
 from tests.test_train import Run, results, run  # noqa: F401 (a fixture)
 
 STUDY = '''
 """How many of a minimal set's neurons lie in each half of the table."""
 
 from neuronprobe.callbacks import StudyCallback
-from neuronprobe.types import Result, Row, Table
+from neuronprobe.types import Figure, Result, Row, Series, Table
 
 
 class Halves(StudyCallback):
     name = "halves"
     needs = ("minimal_set",)
 
-    def __init__(self, file="halves.txt", needs=("minimal_set",)):
+    def __init__(self, file="halves.txt", needs=("minimal_set",), figure="halves"):
         super().__init__()
-        self.file, self.needs = file, tuple(needs)
+        self.file, self.needs, self.figure = file, tuple(needs), figure
 
     def study(self, trained, **results):
         assert set(results) == set(self.needs)
@@ -41,7 +43,10 @@ class Halves(StudyCallback):
         shown = Table("How low the minimal sets lie", ("tolerance", "in the low half"), tuple(
             (f"{row.flags['tolerance']:g}", f"{row.value:.0f}") for row in rows))
         left = {self.file: b"halves of " + str(len(trained.table)).encode()}
-        return Result(tuple(rows), tables=(shown,), files=left)
+        bars = Series("low", tuple(row.flags["tolerance"] for row in rows), tuple(row.value for row in rows))
+        figure = Figure(self.figure, "How low they lie", "tolerance", "neurons in the low half", (bars,))
+        said = ("half of the table is low.",)
+        return Result(tuple(rows), tables=(shown,), figures=(figure,), remarks=said, files=left)
 '''
 
 
@@ -102,15 +107,52 @@ def test_what_a_study_from_outside_shows_is_on_page_and_screen_and_in_the_joined
     table = (
         f"## How low the minimal sets lie\n\n| tolerance | in the low half |\n|---|---|\n| 0.9 | {row['value']:.0f} |"
     )
-    assert table in page and "How low the minimal sets lie" in capsys.readouterr().out
-    for name in ("report.md", "lambda_grid.png"):
+    shown = capsys.readouterr().out
+    assert table in page and "How low the minimal sets lie" in shown and "half of the table is low." in shown
+    assert "![How low they lie](halves.png)" in page and "Half of the table is low.\n" in page
+    pictures = {path.name for path in (tmp_path / "job").glob("*.png")}
+    assert {"halves.png", "lambda_grid.png", "minimal_set_lca.png"} <= pictures
+    for name in ("report.md", *pictures):
         (tmp_path / "job" / name).unlink()
     monkeypatch.setattr(sys, "argv", ["report", str(tmp_path / "job")])
     assert report() == 0
     assert (tmp_path / "job" / "report.md").read_text(encoding="utf-8") == page
-    assert (tmp_path / "job" / "lambda_grid.png").is_file()
+    assert {path.name for path in (tmp_path / "job").glob("*.png")} == pictures
+    (figure,) = [one for one in open_job(tmp_path / "job").figures if one.name == "halves"]
+    assert (figure.series[0].x, figure.series[0].y) == ((0.9,), (row["value"],))
     joined = list(csv.DictReader((tmp_path / "job" / "jobs.csv").open(encoding="utf-8")))
     assert [line["value"] for line in joined if line["study"] == "halves"] == [str(row["value"])]
+
+
+def test_a_job_from_before_studies_kept_their_tables_is_rendered_with_what_it_has(
+    outside: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert outside() == 0
+    path = tmp_path / "job" / "results.json"
+    found = {k: v for k, v in results(tmp_path / "job").items() if k not in ("figures", "remarks")}
+    found["tables"] = [{"heading": "Own", "header": ["a"], "body": [["1"]]}]
+    path.write_text(json.dumps(found), encoding="utf-8")
+    monkeypatch.setattr(sys, "argv", ["report", str(tmp_path / "job")])
+    assert report() == 0
+    page = (tmp_path / "job" / "report.md").read_text(encoding="utf-8")
+    assert found["verdict"] in page and "written before studies kept their tables" in page
+    assert "## Own\n\n| a |\n|---|\n| 1 |" in page and ".png" not in page
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"figures": [{"name": "../x", "title": "", "x": "", "y": "", "series": []}]},
+        {"figures": [{"name": "x", "title": "", "x": "", "y": "", "series": [{"name": "a", "x": [1], "y": []}]}]},
+        {"figures": ["x"]},
+        {"tables": [{"heading": "x"}]},
+    ],
+)
+def test_tables_and_figures_that_are_none_are_refused(broken: dict[str, object], tmp_path: Path) -> None:
+    about = {"schema": 1, "status": "ok", "config": {}, "rows": []}
+    (tmp_path / "results.json").write_text(json.dumps(about | broken), encoding="utf-8")
+    with pytest.raises(InputError, match=r"results\.json must have tables and figures of studies, got others: "):
+        _ = open_job(tmp_path).tables
 
 
 @pytest.mark.parametrize(
@@ -121,15 +163,24 @@ def test_a_file_that_is_a_path_or_the_jobs_own_is_refused(name: str, tmp_path: P
     folder = tmp_path / "job"
     folder.mkdir()
     with pytest.raises(InputError, match="a study's file must have a name of its own in the job's folder, got"):
-        write_files(folder, [{"" if name == "''" else name: b"1"}])
+        write_files(folder, [Result((), files={"" if name == "''" else name: b"1"})])
     assert list(folder.iterdir()) == [] and list(tmp_path.iterdir()) == [folder]
+
+
+def studies(*files: dict[str, bytes]) -> list[Result]:
+    return [Result((), files=own) for own in files]
 
 
 def test_two_studies_must_not_leave_the_same_file(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"a name of its own in the job's folder, got 'ranking\.csv'"):
-        write_files(tmp_path, [{"ranking.csv": b"1"}, {"halves.txt": b"2", "ranking.csv": b"3"}])
+        write_files(tmp_path, studies({"ranking.csv": b"1"}, {"halves.txt": b"2", "ranking.csv": b"3"}))
+    drawn = Result((), figures=(Figure("halves", "", "", "", ()),))
+    with pytest.raises(InputError, match=r"a name of its own in the job's folder, got 'halves\.png'"):
+        write_files(tmp_path, [*studies({"halves.png": b"1"}), drawn])
+    with pytest.raises(InputError, match=r"a name of its own in the job's folder, got 'halves\.png'"):
+        write_files(tmp_path, [drawn, drawn])
     assert list(tmp_path.iterdir()) == []
-    write_files(tmp_path, [{"ranking.csv": b"1"}, {"halves.txt": b"2"}])
+    write_files(tmp_path, studies({"ranking.csv": b"1"}, {"halves.txt": b"2"}))
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"ranking.csv": b"1", "halves.txt": b"2"}
 
 
@@ -144,6 +195,14 @@ def test_a_job_with_such_a_file_ends_in_one_line(
     assert not (tmp_path / "halves.txt").exists()
     found = json.loads((tmp_path / "job" / "results.json").read_text())
     assert (found["status"], found["error"]) == ("failed", f"InputError: {said}")
+
+
+def test_a_figure_whose_name_is_a_path_ends_the_job_in_one_line(
+    outside: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert outside(**{"+callbacks__halves__figure": "../halves"}) == 1
+    said = "the name of a figure must be that of a file, without folder and ending, got '../halves'."
+    assert one_line(capsys) == f"error: {said}"
 
 
 @pytest.mark.parametrize(
@@ -164,15 +223,11 @@ def test_what_a_study_from_outside_lacks_is_said_before_the_work(
 
 
 RANKING = """
-import torch
-
 from neuronprobe.types import Ranking
 
 
 def largest(evidence, power=1.0):
-    score = evidence.probe_weights().abs().amax(0) ** power
-    depth = torch.ones(evidence.train.n_labels, len(evidence.table))
-    return Ranking("largest", score.argsort(descending=True), score, len(score), depth)
+    return Ranking.from_scores("largest", evidence.probe_weights().abs().amax(0) ** power, evidence.seed)
 """
 
 

@@ -25,7 +25,7 @@ from omegaconf import OmegaConf
 from neuronprobe.build import build
 from neuronprobe.probes import load_probe
 from neuronprobe.rankings.lca import by_mass
-from neuronprobe.report.lookup import neuron_name
+from neuronprobe.studies.cells import neuron_name
 
 ROOT = Path(__file__).parents[1]
 Run = Callable[..., int]
@@ -133,7 +133,7 @@ def test_the_main_job_writes_all_that_it_promises(run: Run, tmp_path: Path, caps
     assert line.split(" | ")[2:6] == [f"{100 * cell:.1f}" for cell in cells]
     for name in re.findall(r"\]\((\S+\.png)\)", page):
         assert (job / name).read_bytes().startswith(b"\x89PNG")
-    assert page.count(".png)") == 3
+    assert page.count(".png)") == 7, "two of the grid, layers, ablation with both fills, retraining, stability"
     assert (job / ".hydra" / "overrides.yaml").is_file()
     curves = list(csv.DictReader((job / "curves" / "metrics.csv").open()))
     assert any("dev/accuracy" in column for column in curves[0])
@@ -155,7 +155,7 @@ def test_all_studies_run_in_one_job(run: Run, tmp_path: Path) -> None:
     assert {"minimal_set", "redundancy", "selectivity", "ablation_curve"} <= {row["study"] for row in rows}
     assert {row["fill"] for row in rows if row["study"] == "ablation"} == {"zero", "mean"}
     page = (tmp_path / "job" / "report.md").read_text()
-    assert "In S, top and bottom are retrained; on dev." in page and "## Oracle and subsets, macro-F1 on test" in page
+    assert "In S, top and bottom are retrained; on dev." in page and "the rest zero: macro-F1 on test, %\n" in page
     gains = {row["metric"] for row in rows if row["study"] == "ablation" and row.get("against") == "random"}
     assert gains == {"accuracy_difference", "macro_f1_difference"}
     oracle = [row for row in rows if row["study"] == "oracle" and row["split"] == "test" and row["metric"] == "f1"]
@@ -401,6 +401,8 @@ def test_two_processes_extract_the_same_and_train_the_same(
         )
         assert done.returncode == 0, done.stderr[-3000:]
         assert done.stdout.count("Linguistic Correlation Analysis") == done.stdout.count("┃ majority %") == 1
+        assert [path.name for path in (tmp_path / name / "job").glob("*.log")] == ["job.log"]
+        assert done.stdout.count("lambda search (study 1 of 1)") == 1
     one, two = (load_probe(tmp_path / name / "job" / "probe.safetensors")[0] for name in ("one", "two"))
     torch.testing.assert_close(one.weights, two.weights, rtol=0, atol=1e-4)
     stores = [sorted((tmp_path / name / "store").glob("*/*.npy")) for name in ("one", "two")]
@@ -548,7 +550,7 @@ def test_bad_input_ends_in_one_line(
     assert len(said) == 1, said
     assert re.search(message, said[0]) and said[0].startswith("error: ")
     left = sorted(path.name for path in (tmp_path / "job").glob("*")) if (tmp_path / "job").exists() else []
-    assert set(left) <= {"results.json", ".hydra", "train.log", "job.log", "curves"}
+    assert set(left) <= {"results.json", ".hydra", "job.log", "curves"}
     if "results.json" in left:
         assert results(tmp_path / "job")["status"] == "failed"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from neuronprobe.activations import ActivationsDataModule
 from neuronprobe.callbacks import SearchCallback, StudyCallback, in_order
 from neuronprobe.errors import InputError, one_line
-from neuronprobe.probes import Fit
+from neuronprobe.probes import Fit, TrainingBar
 from neuronprobe.rankings import Rank, checked
 
 TARGETS = ("neuronprobe.", "pytorch_lightning.")
@@ -40,6 +39,9 @@ class Job:
     ranks: Mapping[str, Rank]
     search: SearchCallback
     studies: Sequence[StudyCallback]
+    """In the order in which they run."""
+    shown: Sequence[StudyCallback]
+    """In that of the configuration."""
     trainer: pl.Trainer
 
 
@@ -63,20 +65,20 @@ def build(config: DictConfig, callbacks: Sequence[pl.Callback] = ()) -> Job:
             f"callbacks must be Lightning callbacks, got {', '.join(wrong)}, which is none; derive it from "
             "neuronprobe.callbacks.StudyCallback or pytorch_lightning.Callback."
         )
-    studies = in_order({"search": search} | {n: one for n, one in others.items() if isinstance(one, StudyCallback)})
+    shown = {"search": search} | {n: one for n, one in others.items() if isinstance(one, StudyCallback)}
+    studies = in_order(shown)
     rest = [one for one in others.values() if not isinstance(one, StudyCallback)]
     loggers = list((construct(config, "logger") or {}).values())
-    bars = [pl.callbacks.RichProgressBar()] if sys.stdout.isatty() else []
     trainer = construct(
-        config, "trainer", logger=loggers, callbacks=[*studies, *rest, *bars, *callbacks],
-        enable_progress_bar=bool(bars),
+        config, "trainer", logger=loggers, callbacks=[*studies, *rest, TrainingBar(), *callbacks],
+        enable_progress_bar=False,
     )  # fmt: skip
     if trainer.max_epochs != fit.epochs and not trainer.fast_dev_run:
         raise InputError(
             f"trainer.max_epochs must be probe.epochs ({fit.epochs}), which the studies' banks train for too, "
             f"got {trainer.max_epochs}; set probe.epochs."
         )
-    return Job(data, fit, ranks, search, studies, trainer)
+    return Job(data, fit, ranks, search, studies, tuple(shown.values()), trainer)
 
 
 def _nodes(node: DictConfig) -> list[DictConfig]:

@@ -12,6 +12,7 @@ from neuronprobe.callbacks.scalars import scalars, shares
 from neuronprobe.errors import InputError
 from neuronprobe.neurons import size
 from neuronprobe.probes import Fit
+from neuronprobe.progress import stage
 from neuronprobe.rankings import Rank
 from neuronprobe.studies import Trained
 from neuronprobe.types import Result
@@ -53,7 +54,9 @@ class StudyCallback(pl.Callback):
         """Run the study and log what it found."""
         if trainer.is_global_zero:
             start = time.perf_counter()
-            self.result = self.run(trainer, pl_module)
+            studies = _studies(trainer)
+            with stage(f"{self.name.replace('_', ' ')} (study {studies.index(self) + 1} of {len(studies)})"):
+                self.result = self.run(trainer, pl_module)
             self.seconds = time.perf_counter() - start
             self._log(trainer)
         trainer.strategy.barrier()

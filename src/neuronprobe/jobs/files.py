@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Real
 from torch import Tensor
 
 from neuronprobe.errors import InputError, one_line
-from neuronprobe.types import Row
+from neuronprobe.types import Figure, Result, Row, Table
 from neuronprobe.writing import write_bytes, write_json
 
 SCHEMA = 1
@@ -54,25 +54,29 @@ def write_results(folder: Path, results: Mapping[str, Any]) -> Path:
     return write_json(folder / "results.json", results)
 
 
-def write_files(folder: Path, files: Sequence[Mapping[str, bytes]]) -> None:
+def write_files(folder: Path, studies: Sequence[Result]) -> None:
     """Write what each study leaves, each file in one step.
 
-    Raises InputError for a name that is a path, a job's own or another study's, before anything is written.
+    Raises InputError for a name that is a path, a job's own or another study's, before anything is written; the names
+    of figures count too.
     """
     found: dict[str, bytes] = {}
-    for own in files:
-        for name in own:
-            if Path(name).name != name or name in ("", "..", *OWN, *found):
+    taken = set(OWN)
+    for own in studies:
+        for name in (*own.files, *(f"{figure.name}.png" for figure in own.figures)):
+            if Path(name).name != name or name in ("", "..") or name in taken:
                 raise InputError(f"a study's file must have a name of its own in the job's folder, got {name!r}.")
-        found |= own
+            taken.add(name)
+        found |= own.files
     for name, content in found.items():
         write_bytes(folder / name, content)
 
 
-def write_predictions(folder: Path, correct: Mapping[str, Int[Tensor, " sentence"]]) -> None:
+def write_predictions(folder: Path, correct: Mapping[str, Real[Tensor, "*draw sentence"]]) -> None:
     """Write predictions.npz: units of each test sentence, and correct ones for each reported probe.
 
-    Sets that were drawn are arrays `[draw, sentence]`.
+    Of values: the total sum of squares (`squares`), and how much of it each probe explains. Sets that were drawn are
+    arrays `[draw, sentence]`.
     """
     from io import BytesIO
 
@@ -83,8 +87,8 @@ def write_predictions(folder: Path, correct: Mapping[str, Int[Tensor, " sentence
 
 
 def _small(counts: Any) -> Any:
-    """The same numbers in as few bytes as they need."""
-    return counts.astype(np.min_scalar_type(int(counts.max(initial=0))))
+    """The same numbers, whole ones in as few bytes as they need."""
+    return counts if counts.dtype.kind == "f" else counts.astype(np.min_scalar_type(int(counts.max(initial=0))))
 
 
 def read_results(path: Path) -> dict[str, Any]:
@@ -101,6 +105,15 @@ def read_results(path: Path) -> dict[str, Any]:
     if not all(_is_row(row) for row in found["rows"]):
         raise InputError(f"{path} must have rows with study, metric, value and the like, got others.")
     return found
+
+
+def read_shown(path: Path, results: Mapping[str, Any]) -> tuple[list[Table], list[Figure]]:
+    """The tables and figures in the results of a job. Raises InputError where they are none."""
+    try:
+        tables = [Table.read(one) for one in results.get("tables") or ()]
+        return tables, [Figure.read(one) for one in results.get("figures") or ()]
+    except (TypeError, KeyError, AttributeError, InputError) as error:
+        raise InputError(f"{path} must have tables and figures of studies, got others: {one_line(error)}") from error
 
 
 def _is_row(row: Any) -> bool:

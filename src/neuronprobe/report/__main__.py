@@ -53,8 +53,8 @@ def _run(words: list[str], console: Console) -> None:
     parser.add_argument("folder", type=Path, metavar="DIR", help="a job's folder, or any folder above several")
     folder = parser.parse_args(words).folder
     join(folder, console)
-    if (folder / "results.json").is_file() and (results := open_job(folder).results)["status"] == "ok":
-        console.print(f"report: {write_report(folder, results)}", soft_wrap=True)
+    if (folder / "results.json").is_file() and (job := open_job(folder)).results["status"] == "ok":
+        console.print(f"report: {write_report(job)}", soft_wrap=True)
 
 
 if __name__ == "__main__":

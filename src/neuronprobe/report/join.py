@@ -11,17 +11,8 @@ from rich.table import Column, Table
 
 from neuronprobe.errors import InputError
 from neuronprobe.jobs.files import read_results
-from neuronprobe.report.lookup import (
-    METRIC_NAMES,
-    count,
-    find,
-    first,
-    metric_of,
-    of_primary,
-    percent,
-    rankings,
-    subset_row,
-)
+from neuronprobe.report.lookup import count, metric_of, of_primary, rankings, subset_row
+from neuronprobe.studies.cells import find, first, metric_name, percent
 
 
 def join(folder: Path, console: Console) -> Path:
@@ -51,7 +42,7 @@ def _figures(results: dict[str, Any]) -> list[str]:
     stable = [row for row in overlaps if abs(row["share"] - 0.05) < 0.003]
     kept = [percent(subset_row(rows, "ablation", which, k, metric)) for which in ("top", "random")]
     seconds = sum((results.get("seconds") or {}).values())
-    about = [oracle["solver"] if oracle else "-", METRIC_NAMES.get(metric, metric)]
+    about = [oracle["solver"] if oracle else "-", metric_name(metric)]
     return [*about, percent(oracle), *kept, percent(stable[0] if stable else None),
             f"{seconds:.0f}"]  # fmt: skip
 
