@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from neuronprobe.neurons import Neurons
 from neuronprobe.types import Ranking
 
 
@@ -19,6 +20,18 @@ def ordered(
     earned = int(is_earned.sum())
     drawn = torch.randperm(len(order) - earned, generator=torch.Generator().manual_seed(seed))
     return Ranking(name, torch.cat([order[:earned], order[earned:][drawn]]), score, earned, by_label)
+
+
+def largest_first(
+    name: str, score: Float[Tensor, " neuron"], own: Float[Tensor, "label neuron"], seed: int
+) -> Ranking:  # fmt: skip
+    """By score, those of score 0 not earned; a label's own order is by its own scores, which are at least 0."""
+    return ordered(name, (-score,), score > 0, score, depth(shares(own)), seed)
+
+
+def mean_over(labels: Bool[Tensor, " label"], own: Float[Tensor, "label neuron"]) -> Float[Tensor, " neuron"]:
+    """The mean of the labels' own scores over the labels that there are: each counts the same, however rare."""
+    return own[labels].mean(0)
 
 
 def shares(scores: Float[Tensor, "label neuron"]) -> Float[Tensor, "label neuron"]:
@@ -40,3 +53,16 @@ def depth(share: Float[Tensor, "label neuron"]) -> Float[Tensor, "label neuron"]
     before = before.gather(1, first).clamp_max(below_one)
     found = torch.empty_like(share).scatter_(1, by_label, before)
     return torch.where(share == 0, 1.0, found)
+
+
+def in_this_order(
+    name: str, order: Neurons, score: Float[Tensor, " chosen"], own: Float[Tensor, "label neuron"], seed: int
+) -> Ranking:
+    """Some neurons that a method put in order, each with its score, before all others, whose score is 0.
+
+    A label's own order is by its own scores, of these neurons alone.
+    """
+    n = own.shape[1]
+    place, scores, is_chosen = torch.full((n,), n), torch.zeros(n, dtype=torch.float64), torch.zeros(n).bool()
+    place[order], scores[order], is_chosen[order] = torch.arange(len(order)), score.double(), True
+    return ordered(name, (place,), is_chosen, scores, depth(shares(torch.where(is_chosen, own.double(), 0.0))), seed)
