@@ -81,8 +81,8 @@ def main(job: Callable[[], Any]) -> int:
     """0 when all jobs went well, 1 for a failed job, 2 for an override that does not fit, 130 after Ctrl-C."""
     os.environ["NEURONPROBE_ID"] = secrets.token_hex(3)  # of this run or sweep; other processes of it inherit it
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands its errors on instead of printing them
-    _terminate_as_interrupt()
     sys.argv[1:] = overrides(sys.argv[1:])
+    _terminate_as_interrupt()
     try:
         job()
     except KeyboardInterrupt as stop:

@@ -32,7 +32,7 @@ from neuronprobe.resume import checkpoint_callback, clear_checkpoints, keep_curv
 from neuronprobe.studies import baselines, corpus_summary
 from neuronprobe.studies.baselines import corpus_table
 from neuronprobe.targets import Target
-from neuronprobe.tracking import about_job, show, tracked
+from neuronprobe.tracking import about, show, tracked
 from neuronprobe.types import Result, Row, Table
 
 log = logging.getLogger(__name__)
@@ -65,7 +65,7 @@ def _run(config: DictConfig, folder: Path, plain: Any, seconds: dict[str, float]
     pl.seed_everything(whole_number("seed", config.seed, 0, 2**32 - 1), verbose=False)
     job = build(config, [checkpoint_callback(folder)])
     rank_zero_only(keep_curves)(folder)
-    who = about_job(config, job.data.model.title, job.data.prop.name, next(iter(job.ranks)))
+    who = about(config, job.data.model.title, job.data.prop.name, next(iter(job.ranks)))
     with tracked(job.trainer.loggers, who):  # a key or a network that fails is said now, not after the extraction
         return _work(job, folder, plain, seconds)
 
@@ -167,14 +167,14 @@ def _write(
     judged = judge([row.as_dict() for row in rows], plain["metric"])
     shown = sum((study.result for study in job.shown), Result(()))
     tables = (_corpus_table(job, rows), *shown.tables)
-    about = {
+    said = {
         "title": f"{data.prop.name} in {data.corpus.name}: {data.model.title}",
         "fingerprint": _fingerprint(job), "seconds": seconds, "verdict": judged.text, "beaten": list(judged.beaten),
         "objective": objective,
         "remarks": list(shown.remarks), "tables": [asdict(table) for table in tables],
         "figures": [asdict(figure) for figure in shown.figures],
     }  # fmt: skip
-    results = assemble("ok", plain, rows, **about)
+    results = assemble("ok", plain, rows, **said)
     write_results(folder, results)
     write_report(open_job(folder))
     clear_checkpoints(folder)

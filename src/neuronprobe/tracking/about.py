@@ -23,7 +23,7 @@ class About:
     config: Mapping[str, Any]
 
 
-def about_job(config: DictConfig, model: str, prop: str, ranking: str) -> About:
+def about(config: DictConfig, model: str, prop: str, ranking: str) -> About:
     """A job by what its sweep varies; where nothing varies by model, property, ranking and seed."""
     found = _varied()
     plain: Any = OmegaConf.to_container(config, resolve=True)
