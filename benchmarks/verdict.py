@@ -224,7 +224,7 @@ def first_sentences(split: Split, n: int) -> Split:
         types=types,
         n_sentences=n,
     )
-    return Split(fewer, split._store, split.neurons, split.n_labels)
+    return Split(fewer, split._store, split.neurons, split.target)
 
 
 def intervals(simulations: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -12,16 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import Logger, WandbLogger
 from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
 
-from neuronprobe.build import Job, build
+from neuronprobe.build import Job, build, debugging
 from neuronprobe.errors import InputError, choice, whole_number
 from neuronprobe.jobs import open_job
 from neuronprobe.jobs.files import assemble, write_files, write_predictions, write_results
-from neuronprobe.probes import METRICS, Fit, ProbeBank, save_probe
+from neuronprobe.probes import Fit, ProbeBank, save_probe
 from neuronprobe.probes.fit import FEWEST_STEPS
 from neuronprobe.report.page import write_report
 from neuronprobe.report.summary import print_summary, print_table
@@ -29,11 +31,12 @@ from neuronprobe.report.verdict import judge
 from neuronprobe.resume import checkpoint_callback, clear_checkpoints, keep_curves, last_checkpoint
 from neuronprobe.studies import baselines, corpus_summary
 from neuronprobe.studies.baselines import corpus_table
+from neuronprobe.targets import Target
 from neuronprobe.training import quiet
 from neuronprobe.types import Result, Row, Table
 
-OBJECTIVES = [f"{split}/{name}" for split in ("dev", "test") for name in ("score", *METRICS)]
-"""What a job can return: `score` is by the job's own metric."""
+OF_PROCESSES = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE")
+"""What Lightning says of a job's processes to those that it starts, and keeps."""
 OUTPUTS = ("results.json", "ranking*.csv", "predictions.npz", "probe.safetensors", "report.md")
 
 
@@ -46,7 +49,7 @@ def run(config: DictConfig, folder: Path) -> float | None:
     plain = OmegaConf.to_container(config, resolve=False)
     config = OmegaConf.merge(config, {"folder": str(folder)})  # type: ignore[assignment]
     try:
-        with _pages_kept():
+        with _pages_kept(), _own_processes():
             return _run(config, folder, plain, seconds)
     except BaseException as error:
         if isinstance(error, InputError):
@@ -59,7 +62,6 @@ def run(config: DictConfig, folder: Path) -> float | None:
 
 def _run(config: DictConfig, folder: Path, plain: Any, seconds: dict[str, float]) -> float | None:
     quiet()
-    choice("objective", config.objective, OBJECTIVES)
     pl.seed_everything(whole_number("seed", config.seed, 0, 2**32 - 1), verbose=False)
     job = build(config, [checkpoint_callback(folder)])
     rank_zero_only(keep_curves)(folder)
@@ -72,6 +74,8 @@ def _work(job: Job, folder: Path, plain: Any, seconds: dict[str, float]) -> floa
     for path in [path for pattern in OUTPUTS for path in folder.glob(pattern)]:
         path.unlink(missing_ok=True)  # of an earlier run in this folder
     with _clock(seconds, "corpus"):
+        plain["metric"] = job.data.target.metric(str(plain["metric"]))
+        _refuse_objective(plain["objective"], job.data.target)
         rows = _corpus_rows(job)
     rank_zero_only(print_table)(console, _corpus_table(job, rows))
     with _clock(seconds, "activations"):
@@ -106,7 +110,7 @@ def _train(job: Job, fit: Fit, bank: ProbeBank, folder: Path) -> None:
     description = {
         "probe": fit.settings,
         "fingerprint": _fingerprint(job),
-        "labels": list(job.data.labels),
+        "labels": list(job.data.target.names),
         "units": {split: job.data.split(split).units.digest for split in ("train", "dev")},
     }
     left = last_checkpoint(folder, description)
@@ -123,17 +127,23 @@ def _fingerprint(job: Job) -> dict[str, Any]:
 def _corpus_rows(job: Job) -> list[Row]:
     data = job.data
     words = {name: reading.n_words for name, reading in data.readings.items()}
-    unknown = {name: len(data.unknown(name)) for name in data.readings}
-    return corpus_summary(data.units, words, unknown) + baselines(data.units, job.fit.seed)
+    return corpus_summary(data.target, data.units, words) + baselines(data.target, data.units, job.fit.seed)
 
 
 def _corpus_table(job: Job, rows: Sequence[Row]) -> Table:
-    return corpus_table(rows, f"{job.data.corpus.name}, {job.data.prop.name}")
+    return corpus_table(job.data.target, rows, f"{job.data.corpus.name}, {job.data.prop.name}")
 
 
 def _dropped_rows(job: Job) -> list[Row]:
     counts = job.data.counts
     return [Row("corpus", what, float(n), split=s) for s, found in counts.items() for what, n in found.items()]
+
+
+def _refuse_objective(objective: Any, target: Target) -> None:
+    """What a job can return: `score` is by the job's own metric. Raises InputError for anything else."""
+    choice(
+        "objective", objective, [f"{split}/{name}" for split in ("dev", "test") for name in ("score", *target.metrics)]
+    )
 
 
 def _objective(rows: Sequence[Row], objective: str, metric: str) -> float:
@@ -150,19 +160,21 @@ def _write(
     table = data.split("train").neurons
     correct = {name: counts for study in job.studies for name, counts in study.result.correct.items()}
     write_predictions(folder, correct)
-    save_probe(folder / "probe.safetensors", job.search.trained.probe, data.labels.names, table.as_list())
+    save_probe(folder / "probe.safetensors", job.search.trained.probe, data.target, table.as_list())
     write_files(folder, [study.result for study in job.studies])
     judged = judge([row.as_dict() for row in rows], plain["metric"])
+    debug = debugging(plain["trainer"])
+    verdict = f"No verdict: a debug job ({debug})." if debug else judged.text
     shown = sum((study.result for study in job.shown), Result(()))
     tables = (_corpus_table(job, rows), *shown.tables)
     about = {
         "title": f"{data.prop.name} in {data.corpus.name}: {data.model.title}",
-        "fingerprint": _fingerprint(job), "seconds": seconds, "verdict": judged.text, "beaten": list(judged.beaten),
-        "objective": objective,
+        "fingerprint": _fingerprint(job), "seconds": seconds, "objective": objective,
+        "verdict": verdict, "beaten": [] if debug else list(judged.beaten),
         "remarks": list(shown.remarks), "tables": [asdict(table) for table in tables],
         "figures": [asdict(figure) for figure in shown.figures],
     }  # fmt: skip
-    results = assemble("ok", plain, rows, **about)
+    results = assemble("debug" if debug else "ok", plain, rows, **about)
     write_results(folder, results)
     write_report(open_job(folder))
     clear_checkpoints(folder)
@@ -170,7 +182,7 @@ def _write(
         f"results, ranking, probe and report: {folder}",
         f"activations: {'live' if data.live else data.folder.resolve()}",
     ]
-    print_summary(console, results["rows"], judged.text, where, plain["metric"], shown.tables, shown.remarks)
+    print_summary(console, results["rows"], verdict, where, plain["metric"], shown.tables, shown.remarks)
 
 
 @contextmanager
@@ -193,6 +205,20 @@ def _logging(loggers: Sequence[Logger]) -> Iterator[None]:
         for logger in loggers:
             if isinstance(logger, WandbLogger):
                 logger.experiment.finish(exit_code=exit_code)
+
+
+@contextmanager
+def _own_processes() -> Iterator[None]:
+    """What Lightning leaves of a job's other processes goes with it: the next job of a multirun starts its own."""
+    before = {name: os.environ.get(name) for name in OF_PROCESSES}
+    try:
+        yield
+    finally:
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
 
 
 @contextmanager

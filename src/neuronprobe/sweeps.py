@@ -71,7 +71,7 @@ def launch(
 ) -> tuple[list[SweptJob], list[JobReturn]]:
     """Run the jobs that are not finished, each in its folder; how all of them ended, and their returns."""
     sweep = SweepFolder(Path(configs[0].hydra.sweep.dir))
-    folders = [sweep.place(*_task(config, number + i)) for i, config in enumerate(configs)]
+    folders = [sweep.folder_of(*_task(config, number + i)) for i, config in enumerate(configs)]
     missing = {folder: words for folder, words in zip(folders, overrides, strict=True) if not sweep.is_finished(folder)}
     if len(missing) < len(configs):
         log.info("%d jobs already finished, skipped", len(configs) - len(missing))

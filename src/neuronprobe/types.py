@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Real
 from torch import Tensor
 
 from neuronprobe.errors import InputError, choice
@@ -38,33 +38,32 @@ class Sentence:
 class Unit:
     """What gets one label: `rows` of the store (one for a word or a sentence, two for a pair of words).
 
-    `type` is what the control task and the baseline count as the same thing (a word's form);
-    `sentence` is the index of its sentence in the split.
+    `label` is a name, or a number where the property has values. `type` is what the control task and the baseline count
+    as the same thing (a word's form); `sentence` is the index of its sentence in the split.
     """
 
     rows: tuple[int, ...]
-    label: str
+    label: str | float
     type: str
     sentence: int
 
 
 @dataclass(frozen=True)
 class Units:
-    """All units of a split as tensors; `labels` index the label set of train, or are at most UNKNOWN."""
+    """All units of a split as tensors.
+
+    `labels` index the label set of train, or are at most UNKNOWN; of a property with values they are the values, in
+    float64, standardised on train.
+    """
 
     rows: Int[Tensor, "unit part"]
-    labels: Int[Tensor, " unit"]
+    labels: Real[Tensor, " unit"]
     sentences: Int[Tensor, " unit"]
     types: tuple[str, ...]
     n_sentences: int
 
     def __len__(self) -> int:
         return len(self.labels)
-
-    @cached_property
-    def n_unknown(self) -> int:
-        """How many labels there are that train lacks."""
-        return len(self.labels[self.labels <= UNKNOWN].unique())
 
     @cached_property
     def digest(self) -> str:
@@ -78,7 +77,7 @@ class Batch(NamedTuple):
     """Units on their way into a bank: activations are float32, parts of a unit side by side."""
 
     activations: Float[Tensor, "unit neuron"]
-    labels: Int[Tensor, " unit"]
+    labels: Real[Tensor, " unit"]
     sentences: Int[Tensor, " unit"]
     positions: Int[Tensor, " unit"]
     """The position of each unit in its split."""
@@ -250,12 +249,13 @@ class Figure:
 class Result:
     """What a study found: its rows, and for each reported probe how many units of each test sentence are correct.
 
-    Probes of a set that is drawn are `[draw, sentence]`. `tables`, `figures` and `remarks` (sentences) are what it
-    shows of itself; `files` are left in the job's folder, by name; `handed` is for the studies that build on this one.
+    Of values it is how much of the total sum of squares is explained. Probes of a set that is drawn are
+    `[draw, sentence]`. `tables`, `figures` and `remarks` (sentences) are what it shows of itself; `files` are left in
+    the job's folder, by name; `handed` is for the studies that build on this one.
     """
 
     rows: tuple[Row, ...]
-    correct: Mapping[str, Int[Tensor, "*draw sentence"]] = field(default_factory=dict)
+    correct: Mapping[str, Real[Tensor, "*draw sentence"]] = field(default_factory=dict)
     tables: tuple[Table, ...] = ()
     figures: tuple[Figure, ...] = ()
     remarks: tuple[str, ...] = ()

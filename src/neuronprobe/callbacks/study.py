@@ -13,7 +13,11 @@ from neuronprobe.neurons import size
 from neuronprobe.probes import Fit
 from neuronprobe.rankings import Rank
 from neuronprobe.studies import Trained
+from neuronprobe.targets import METRICS
 from neuronprobe.types import Result, Row
+
+SHOWN = METRICS[1:]
+"""The metrics that loggers get."""
 
 
 class StudyCallback(pl.Callback):
@@ -99,13 +103,11 @@ def in_order(studies: Mapping[str, StudyCallback]) -> list[StudyCallback]:
 
 
 def _scalars(rows: tuple[Row, ...]) -> dict[str, float]:
-    """Test accuracies of the chosen probe's sets, areas and selectivities, by a readable name."""
+    """Test scores of the chosen probe's sets, areas and selectivities, by a readable name."""
     found = {}
     for row in rows:
         is_headline = row.split == "test" and row.draw is None and row.study != "lambda_search"
-        is_shown = (
-            "accuracy" in row.metric or "macro_f1" in row.metric or row.metric.startswith(("area", "selectivity"))
-        )
+        is_shown = any(name in row.metric for name in SHOWN) or row.metric.startswith(("area", "selectivity"))
         if is_headline and is_shown and row.value is not None:
             flags = (row.flags.get("fill"), row.ranking)
             parts = (row.split, row.study, row.set, *flags, row.site, row.layer, row.k, row.metric)

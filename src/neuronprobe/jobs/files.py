@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Real
 from torch import Tensor
 
 from neuronprobe.errors import InputError, one_line
@@ -72,10 +72,11 @@ def write_files(folder: Path, studies: Sequence[Result]) -> None:
         write_bytes(folder / name, content)
 
 
-def write_predictions(folder: Path, correct: Mapping[str, Int[Tensor, " sentence"]]) -> None:
+def write_predictions(folder: Path, correct: Mapping[str, Real[Tensor, "*draw sentence"]]) -> None:
     """Write predictions.npz: units of each test sentence, and correct ones for each reported probe.
 
-    Sets that were drawn are arrays `[draw, sentence]`.
+    Of values: the total sum of squares (`squares`), and how much of it each probe explains. Sets that were drawn are
+    arrays `[draw, sentence]`.
     """
     from io import BytesIO
 
@@ -86,8 +87,8 @@ def write_predictions(folder: Path, correct: Mapping[str, Int[Tensor, " sentence
 
 
 def _small(counts: Any) -> Any:
-    """The same numbers in as few bytes as they need."""
-    return counts.astype(np.min_scalar_type(int(counts.max(initial=0))))
+    """The same numbers, whole ones in as few bytes as they need."""
+    return counts if counts.dtype.kind == "f" else counts.astype(np.min_scalar_type(int(counts.max(initial=0))))
 
 
 def read_results(path: Path) -> dict[str, Any]:

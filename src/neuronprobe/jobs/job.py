@@ -19,6 +19,7 @@ from neuronprobe.errors import InputError, one_line
 from neuronprobe.jobs.files import read_results, read_shown
 from neuronprobe.neurons import Neuron, NeuronTable
 from neuronprobe.probes import Probe, load_probe
+from neuronprobe.targets import FIRST, Target
 from neuronprobe.types import Figure, Table
 
 BROKEN = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError)
@@ -79,7 +80,7 @@ class Job:
         return pd.DataFrame(self.rows)
 
     @cached_property
-    def _saved(self) -> tuple[Probe, list[str], list[dict[str, Any]]]:
+    def _saved(self) -> tuple[Probe, Target, list[dict[str, Any]]]:
         return load_probe(self.folder / "probe.safetensors")
 
     @property
@@ -88,9 +89,14 @@ class Job:
         return self._saved[0]
 
     @property
-    def labels(self) -> list[str]:
-        """Its label set: the rows of its weights."""
+    def target(self) -> Target:
+        """What it predicts; of values also what makes its output one."""
         return self._saved[1]
+
+    @property
+    def labels(self) -> list[str]:
+        """Its label set, or the property that has values: the rows of its weights."""
+        return list(self.target.names)
 
     @property
     def table(self) -> NeuronTable:
@@ -106,21 +112,34 @@ class Job:
 
     @cached_property
     def correct(self) -> dict[str, Tensor]:
-        """Units of each test sentence (`units`), and correct ones for each probe; `[draw, sentence]` for drawn sets."""
+        """Units of each test sentence (`units`), and correct ones for each probe; `[draw, sentence]` for drawn sets.
+
+        Of values: total sums of squares (`squares`), and how much each probe explains of them.
+        """
         path = self.folder / "predictions.npz"
         if not path.is_file():
             raise InputError(
                 f"JOB must be a job's folder with predictions.npz, got {str(self.folder)!r}, which has none."
             )
         arrays = _arrays(path)
-        units = arrays.get("units")
-        if units is None or units.ndim != 1 or units.dtype.kind not in "iu" or not units.sum() or units.min() < 0:
+        of = next((arrays[name] for name in FIRST if name in arrays), None)
+        if of is None or of.ndim != 1 or not _is_finite(of) or not of.sum() or of.min() < 0:
             raise InputError(f"{path} must hold the units of each test sentence, got none; run the job again.")
-        for name, counts in arrays.items():
-            is_whole = counts.ndim in (1, 2) and counts.size and counts.dtype.kind in "iu"
-            if not is_whole or counts.shape[-1:] != units.shape or (counts < 0).any() or (counts > units).any():
-                raise InputError(f"{path} must hold correct units for each of {len(units)} sentences, {name} does not.")
-        return {name: torch.from_numpy(counts.astype(np.int64)) for name, counts in arrays.items()}
+        for name, found in arrays.items():
+            is_whole = found.ndim in (1, 2) and found.size and _is_finite(found) and found.shape[-1:] == of.shape
+            if not is_whole or (found > of).any() or ("units" in arrays and (found < 0).any()):
+                raise InputError(f"{path} must hold correct units for each of {len(of)} sentences, {name} does not.")
+        return {name: torch.from_numpy(a.astype(a.dtype if a.dtype.kind == "f" else np.int64))
+                for name, a in arrays.items()}  # fmt: skip
+
+    @property
+    def denominator(self) -> str:
+        """The name in `correct` of what all others there are parts of."""
+        return next(name for name in FIRST if name in self.correct)
+
+
+def _is_finite(numbers: Any) -> bool:
+    return numbers.dtype.kind in "iuf" and bool(np.isfinite(numbers).all())
 
 
 def open_job(folder: str | Path) -> Job:

@@ -51,7 +51,7 @@ class SweepFolder:
         is_ours = results["versions"].get("neuronprobe") == versions()["neuronprobe"]
         return results["status"] in FINISHED and is_ours and results.get("git") == self._commit
 
-    def place(self, config: Any, wanted: str) -> Path:
+    def folder_of(self, config: Any, wanted: str) -> Path:
         """The folder of a configuration: the one that it has, else `wanted`, else the next number that is free."""
         taken, folder = {*self.known.values()}, self.path / wanted
         number = len(taken)

@@ -41,10 +41,8 @@ class Evidence:
 
     @property
     def label_totals(self) -> Float[Tensor, " label"]:
-        """The weight of each label over the units of train."""
-        units = self.train.units
-        weights = torch.ones(len(units)) if self.weights is None else self.weights
-        return torch.zeros(self.train.n_labels, dtype=torch.float64).index_add_(0, units.labels, weights.double())
+        """The weight of each label over the units of train; of values the weight of all units."""
+        return self.train.target.totals(self.train.units.labels, self.weights)
 
     @property
     def supported(self) -> Bool[Tensor, " label"]:

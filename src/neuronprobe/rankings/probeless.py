@@ -20,8 +20,10 @@ ROUNDING = 1e-10
 def probeless(evidence: Evidence) -> Ranking:
     """Largest sum of distances first, over the labels that there are; `score` is that sum, in units of the activation.
 
-    A label's own order is by its distances from all others. Neurons whose means do not differ are not earned.
+    A label's own order is by its distances from all others. Neurons whose means do not differ are not earned. Raises
+    InputError for a property with values.
     """
+    evidence.train.target.labels_for("ranking=probeless")
     means = label_means(evidence)
     apart = torch.zeros(evidence.train.n_labels, len(evidence.table), dtype=torch.float64)
     there = evidence.supported

@@ -24,7 +24,7 @@ SETS = ("top", "random", "layer_matched", "bottom")
 
 @dataclass(frozen=True)
 class JoinedJob:
-    """A job of a join: its folder by name, the overrides it was started with, its results (empty where it left none)."""
+    """A job of a join: its folder by name, its overrides, its results (empty where it left none)."""
 
     name: str
     folder: Path
@@ -46,7 +46,7 @@ class JoinedJob:
         """Why it has no numbers; empty where it has."""
         if self.status == "missing":
             return "left no results: it did not begin, runs still, or was killed"
-        return str(self.results.get("error") or "")
+        return str(self.results.get("error") or ("debug job" if self.status == "debug" else ""))
 
     @property
     def config(self) -> Mapping[str, Any]:
@@ -60,6 +60,8 @@ class JoinedJob:
 
     def setting(self, key: str) -> str:
         """An override, or what the configuration says where it was not overridden."""
+        if f"{key}.name" in self.overrides:
+            return self.overrides[f"{key}.name"]
         if key in self.overrides:
             return self.overrides[key]
         if key == "ranking":
@@ -73,7 +75,7 @@ class JoinedJob:
 
     @cached_property
     def headline(self) -> dict[str, float | None]:
-        """Its numbers on test by name, as fractions: all neurons, sets kept with the rest at zero, stability and more."""
+        """Its numbers on test by name, as fractions: all neurons, sets kept with the rest at zero, and more."""
         rows, metric = of_primary(self.rows), metric_of(self.config)
         found = {"oracle": first(rows, study="oracle", metric=metric, split="test")}
         for share in SHARES:
@@ -113,7 +115,8 @@ def read_jobs(folders: Sequence[Path]) -> tuple[list[JoinedJob], list[str]]:
 
 def varied(jobs: Sequence[JoinedJob]) -> list[str]:
     """The settings in which the jobs differ: config groups first, then overrides; without the seed."""
-    keys = dict.fromkeys([*GROUPS, *(key for job in jobs for key in job.overrides)])
+    given = (key for job in jobs for key in job.overrides if key.removesuffix(".name") not in GROUPS)
+    keys = dict.fromkeys([*GROUPS, *given])
     known = [job for job in jobs if job.results]
     return [key for key in keys if key != "seed" and len({job.setting(key) for job in known}) > 1]
 

@@ -1,4 +1,4 @@
-"""Many jobs in one table: what varied, headline numbers over seeds, paired differences; failed and missing jobs named."""
+"""Many jobs in one table: what varied, numbers over seeds, paired differences; failed and missing jobs named."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ from neuronprobe.types import Table
 from neuronprobe.writing import write_bytes
 
 SHOWN = ("oracle", "top 10%", "random 10%", "stable 5%")
+PAIRED = ("oracle", "top 10%")
 FIXED = ("model", "property", "corpus", "seed", "l1", "l2", "ranking")
 NOTE = (
     "Percent, mean ± deviation over seeds. oracle: all neurons; top, random: so many kept in the trained probe, the "
@@ -116,12 +117,12 @@ def _differences(groups: Sequence[Group], keys: Sequence[str]) -> Iterator[Table
     for group, found in known[1:]:
         if _forms(group) == _forms(base) and torch.equal(found["units"], ours["units"]):
             bootstrap = Bootstrap(found["units"], SEED)
-            pairs = [difference(name, found[name], ours[name], found["units"], bootstrap) for name in ("oracle", "top 10%")
-                     if name in found and name in ours]  # fmt: skip
+            names = [name for name in PAIRED if name in found and name in ours]
+            pairs = [difference(name, found[name], ours[name], found["units"], bootstrap) for name in names]
             texts = [_points(one.value, one.ends) for one in pairs] + ["-"] * (2 - len(pairs))
             body.append((*map(_short, group.values), *texts))
     if body:
-        heading = f"Accuracy against {_named(base.values, keys)}, points [95 %]"
+        heading = f"Difference from {_named(base.values, keys)}, points [95 %]"
         yield Table(heading, (*map(_key, keys), "oracle", "top 10%"), tuple(body), ("Paired over test sentences.",))
 
 
@@ -135,11 +136,12 @@ def _correct(group: Group) -> dict[str, Tensor] | None:
         found = [open_job(job.folder).correct for job in group.good]
     except InputError:
         return None
-    if not found or any(not torch.equal(one["units"], found[0]["units"]) for one in found):
+    whole = open_job(group.good[0].folder).denominator if found else ""
+    if not found or any(whole not in one or not torch.equal(one[whole], found[0][whole]) for one in found):
         return None
     names = [{"oracle": "oracle", "top 10%": _top(job)} for job in group.good]
-    stacks = {"units": found[0]["units"]}
-    for name in ("oracle", "top 10%"):
+    stacks = {"units": found[0][whole]}
+    for name in PAIRED:
         counts = [one[own[name]] for one, own in zip(found, names, strict=True) if own[name] in one]
         if len(counts) == len(found):
             stacks[name] = torch.stack(counts) if len(counts) > 1 else counts[0]

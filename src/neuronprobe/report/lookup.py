@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from neuronprobe.studies.cells import PlainRow, draws_text, first, percent
+from neuronprobe.studies.cells import BASELINES, PlainRow, draws_text, find, first, percent
 from neuronprobe.studies.sets import RANDOM_SETS
 
 
@@ -35,6 +35,11 @@ def subset_row(
     """The row of a set: the mean over draws for the random ones."""
     what = f"mean_{metric}" if name in RANDOM_SETS else metric
     return first(rows, study=study, set=name, k=k, split=split, metric=what, **more)
+
+
+def baselines(rows: Iterable[PlainRow], split: str, metric: str) -> dict[str, PlainRow]:
+    """What is predicted without neurons, by its name in words."""
+    return {BASELINES[row["set"]]: row for row in find(rows, study="baseline", metric=metric, split=split)}
 
 
 def metric_of(config: Mapping[str, Any]) -> str:

@@ -28,8 +28,8 @@ def _page(job: Job) -> Iterator[str]:
     yield f"{job.verdict or 'No verdict.'}\n"
     yield from (f"{remark[0].upper()}{remark[1:]}\n" for remark in job.remarks)
     yield (
-        "Accuracies are micro, in percent. [ ] are 95 % intervals over test sentences and, where random sets are in a "
-        "number, over their draws; ( ) behind a mean is the number of draws."
+        "Scores are in percent, accuracies micro. [ ] are 95 % intervals over test sentences and, where random sets "
+        "are in a number, over their draws; ( ) behind a mean is the number of draws."
     )
     if "figures" not in results:
         yield f"\n{OLD}"

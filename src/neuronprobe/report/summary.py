@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table as Grid
 
-from neuronprobe.report.lookup import count, of_primary, rankings, short, subset_row
+from neuronprobe.report.lookup import baselines, count, of_primary, rankings, short, subset_row
 from neuronprobe.studies.cells import FILLS, PlainRow, first, metric_name, notes, percent
 from neuronprobe.studies.grid import chosen_text
 from neuronprobe.types import Table
@@ -52,8 +52,8 @@ def print_summary(
 def _headline(rows: Sequence[PlainRow], names: Sequence[str], metric: str) -> Grid:
     title = "Linguistic Correlation Analysis" if names[:1] in ([], ["lca"]) else f"Neurons by {names[0]}"
     table = Grid(f"{metric_name(metric)} on test, % [95 %]", "", title=title)
-    for name, label in (("majority", "most frequent label"), ("word_majority", "most frequent label per word type")):
-        table.add_row(label, percent(first(rows, study="baseline", set=name, split="test", metric=metric)))
+    for label, row in baselines(rows, "test", metric).items():
+        table.add_row(label, percent(row))
     table.add_row("oracle (all neurons)", percent(first(rows, study="oracle", metric=metric, split="test")))
     table.add_row("λ1, λ2 chosen on dev", chosen_text(rows))
     if steps := first(rows, study="training", metric="optimizer_steps"):

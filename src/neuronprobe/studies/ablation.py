@@ -15,8 +15,8 @@ from torch import Tensor
 from neuronprobe.activations import Split
 from neuronprobe.neurons import size
 from neuronprobe.probes import Probe, scores
-from neuronprobe.studies.baselines import majority_probe
-from neuronprobe.studies.cells import FILLS
+from neuronprobe.studies.baselines import constant_probe
+from neuronprobe.studies.cells import BASELINES, FILLS
 from neuronprobe.studies.comparison import compare
 from neuronprobe.studies.sets import NeuronSet, neuron_sets, sizes
 from neuronprobe.studies.trained import Trained
@@ -46,14 +46,14 @@ def ablation(
 
 def _ablated(trained: Trained, sets: Sequence[NeuronSet], name: str) -> Iterator[Result]:
     """What the sets give on one split, with each fill."""
-    behind = {"most frequent label": majority_probe(trained.train), "all neurons": trained.probe}
+    behind = {BASELINES[trained.target.constant]: constant_probe(trained.train), "all neurons": trained.probe}
     levels = {level: len(sets) + i for i, level in enumerate(behind)}
     kept = [trained.probe.keep(chosen.neurons) for chosen in sets]
     filled = _biases(trained.probe, kept, trained.train)
     biases = [torch.stack([*own, *(probe.bias for probe in behind.values())]) for own in filled.values()]
     found = scores([*kept, *behind.values()], biases, trained.splits[name], trained.keeps(name))
     for fill, counts in zip(filled, found, strict=True):
-        about: dict[str, Any] = {"majority": len(sets), "curve": True, "fill": fill, "levels": levels}
+        about: dict[str, Any] = {"constant": len(sets), "curve": True, "fill": fill, "levels": levels}
         about["title"] = f"Kept in the trained probe, the {FILLS[fill]}"
         yield compare("ablation", "ablated", trained, sets, kept, {name: counts}, **about)
 

@@ -19,7 +19,14 @@ MARKS = {
     ),
 }
 """Marks behind a number, the flag that asks for them, and what they mean."""
-METRIC_NAMES = {"accuracy": "accuracy", "macro_f1": "macro-F1"}
+METRIC_NAMES = {"accuracy": "accuracy", "macro_f1": "macro-F1", "r2": "R²"}
+BASELINES = {
+    "majority": "most frequent label",
+    "word_majority": "most frequent label per word type",
+    "mean": "mean of train",
+    "word_mean": "mean of train per word type",
+}
+"""What is predicted without neurons, in words."""
 FILLS = {"zero": "rest zero", "mean": "rest at its mean"}
 """What the neurons of an ablated probe that are not kept are set to."""
 

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from io import StringIO
 from typing import Any
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -49,7 +48,7 @@ def ranking(trained: Trained, salient: int | float, confidence: Confidence | Non
 
 
 def _rows(found: Ranking, trained: Trained, k: int) -> Iterator[Row]:
-    table, labels, units = trained.table, trained.labels, trained.train.units
+    table, labels = trained.table, trained.labels
 
     def row(metric: str, value: int | float, **where: Any) -> Row:
         return Row("ranking", metric, float(value), ranking=found.name, **trained.about(), **where)
@@ -57,7 +56,7 @@ def _rows(found: Ranking, trained: Trained, k: int) -> Iterator[Row]:
     shown = min(SHOWN, found.earned)
     for i, (flat, served) in enumerate(zip(found.order[:shown].tolist(), found.served(shown).T, strict=True)):
         neuron = table.neuron(flat)
-        names = [labels[label] for label in served.nonzero().flatten().tolist()]
+        names = [labels[label] for label in served.nonzero().flatten().tolist() if len(labels) > 1]
         flags = {"rank": i + 1, "labels": names, "role": neuron.role}
         where = {"site": neuron.site, "layer": neuron.layer, "neuron": neuron.index}
         yield row(_score_name(found), float(found.score[flat]), set="top", **where, flags=flags)
@@ -65,7 +64,7 @@ def _rows(found: Ranking, trained: Trained, k: int) -> Iterator[Row]:
     for segment, count in zip(table.segments, table.counts(top(found.order, earned)).tolist(), strict=True):
         where = {"site": segment.site, "layer": segment.layer, "flags": {"role": segment.role, "earned": earned}}
         yield row("salient_neurons", count, set="top", k=k, share=k / len(table), **where)
-    support = torch.bincount(units.labels, minlength=len(labels)).tolist()
+    support = trained.target.support(trained.train.units)
     for label, name in enumerate(labels):
         flags = {"mass": LABEL_MASS, "support": support[label], "massless": bool(found.massless[label])}
         yield row("label_neurons", label_neurons(found, label, LABEL_MASS), label=name, flags=flags)

@@ -63,7 +63,7 @@ def spread(trained: Trained, salient: int | float | Minimum) -> Result:
     asked = size("callbacks.spread.size", salient, len(trained.table)) if salient else 0
     k = min(asked, trained.ranking.earned)
     flags |= {"not_earned": asked - k} if k < asked else {}
-    support = torch.bincount(trained.train.units.labels, minlength=len(trained.labels)).tolist()
+    support = trained.target.support(trained.train.units)
     salience = _Salience(trained, support, LabelSets.of(trained.ranking, k), flags)
     if not k:
         return Result((salience.neurons(within_tolerance=False),), tables=(_nothing(flags.get("tolerance")),))

@@ -168,8 +168,8 @@ class _Stable:
 
     def dropped_labels(self, rankings: Rankings) -> list[Row]:
         """How many labels a resample lacks on average, and for each such label in how many resamples."""
-        names, units = self.trained.labels, self.trained.train.units
-        support = torch.bincount(units.labels, minlength=len(names)).tolist()
+        names = self.trained.labels
+        support = self.trained.target.support(self.trained.train.units)
         missing = (~rankings.labels).sum(0).tolist()
         n = len(rankings.labels)
         rows = [self._row("labels_dropped", sum(missing) / n, flags={"over": rankings.over, "resamples": n})]

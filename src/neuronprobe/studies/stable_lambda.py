@@ -27,14 +27,14 @@ class StableChoice:
 
 
 def stable_lambda(
-    grid: Grid, fit: Fit, rank: Rank, tolerance: float, share: float, n_resamples: int, metric: str = "accuracy"
+    grid: Grid, fit: Fit, rank: Rank, tolerance: float, share: float, n_resamples: int, metric: str = "auto"
 ) -> StableChoice:
     """Of the pairs within `tolerance` of the best on dev: most overlap of the top `share` between resamples.
 
     Costs `n_resamples` probes for each pair that is within the tolerance, trained as one bank. Equal overlaps are
     decided by the metric on dev.
     """
-    probes, train = grid.probes, grid.splits["train"]
+    probes, train, metric = grid.probes, grid.splits["train"], grid.target.metric(metric)
     values = score(probes, grid.splits["dev"]).values(metric)
     candidates = [i for i, probe in enumerate(probes) if (probe.l1, probe.l2) in fit.pairs]
     best = float(values[candidates].max())
