@@ -65,7 +65,8 @@ class JoinedJob:
         if key in self.overrides:
             return self.overrides[key]
         if key == "ranking":
-            return ",".join(rankings(self.rows)) or "-"
+            given = self.config.get(key)
+            return ",".join(given if isinstance(given, dict) else rankings(self.rows)) or "-"
         value: Any = self.config
         for part in key.split("."):
             value = value.get(part) if isinstance(value, dict) else None
@@ -99,7 +100,7 @@ def read_jobs(folders: Sequence[Path]) -> tuple[list[JoinedJob], list[str]]:
     jobs: dict[Path, JoinedJob] = {}
     skipped = []
     for top in folders:
-        for folder, words in sorted(_begun(top).items()):
+        for folder, words in sorted(_begun(top).items(), key=lambda one: _by_number(one[0])):
             name = str(folder.relative_to(top)) if len(folders) == 1 else str(folder)
             try:
                 has_results = (folder / "results.json").is_file()
@@ -117,8 +118,7 @@ def varied(jobs: Sequence[JoinedJob]) -> list[str]:
     """The settings in which the jobs differ: config groups first, then overrides; without the seed."""
     given = (key for job in jobs for key in job.overrides if key.removesuffix(".name") not in GROUPS)
     keys = dict.fromkeys([*GROUPS, *given])
-    known = [job for job in jobs if job.results]
-    return [key for key in keys if key != "seed" and len({job.setting(key) for job in known}) > 1]
+    return [key for key in keys if key != "seed" and len({job.setting(key) for job in jobs if job.results} - {"-"}) > 1]
 
 
 def _begun(top: Path) -> dict[Path, list[str]]:
@@ -128,6 +128,11 @@ def _begun(top: Path) -> dict[Path, list[str]]:
     for plan in top.rglob(PLAN):
         found |= {plan.parent / name: words for name, words in planned(plan.parent).items()}
     return found
+
+
+def _by_number(folder: Path) -> list[tuple[int, str]]:
+    """Jobs 2 and 10 in this order."""
+    return [(int(part) if part.isdecimal() else -1, part) for part in folder.parts]
 
 
 def _words(folder: Path) -> list[str]:

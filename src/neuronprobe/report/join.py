@@ -108,26 +108,31 @@ def _mean(group: Group, name: str) -> str:
 
 
 def _differences(groups: Sequence[Group], keys: Sequence[str]) -> Iterator[Table]:
-    """Of each group from the first one, paired over the same test sentences, and over seeds where both have as many."""
-    known = [(group, found) for group in groups if (found := _correct(group))]
-    if not known:
-        return
-    base, ours = known[0]
-    body = []
-    for group, found in known[1:]:
-        if _forms(group) == _forms(base) and torch.equal(found["units"], ours["units"]):
-            bootstrap = Bootstrap(found["units"], SEED)
-            names = [name for name in PAIRED if name in found and name in ours]
-            pairs = [difference(name, found[name], ours[name], found["units"], bootstrap) for name in names]
-            texts = [_points(one.value, one.ends) for one in pairs] + ["-"] * (2 - len(pairs))
-            body.append((*map(_short, group.values), *texts))
-    if body:
-        heading = f"Difference from {_named(base.values, keys)}, points [95 %]"
-        yield Table(heading, (*map(_key, keys), "oracle", "top 10%"), tuple(body), ("Paired over test sentences.",))
+    """Of the groups on the same units from the first of them, paired over test sentences, and over as many seeds."""
+    same: dict[Any, list[tuple[Group, dict[str, Tensor]]]] = {}
+    for group in groups:
+        if found := _correct(group):
+            same.setdefault((group.good[0].setting("property"), _forms(group)), []).append((group, found))
+    for (base, ours), *others in same.values():
+        body = tuple(
+            (*map(_short, group.values), *_points(found, ours)) for group, found in others
+            if found["units"].shape == ours["units"].shape and torch.equal(found["units"], ours["units"])
+        )  # fmt: skip
+        if body:
+            heading = f"Difference from {_named(base.values, keys)}, points [95 %]"
+            yield Table(heading, (*map(_key, keys), *PAIRED), body, ("Paired over test sentences.",))
 
 
-def _points(value: float, ends: tuple[float, float] | None) -> str:
-    return f"{100 * value:+.1f}" + ("" if ends is None else f" [{100 * ends[0]:+.1f}, {100 * ends[1]:+.1f}]")
+def _points(found: dict[str, Tensor], ours: dict[str, Tensor]) -> Iterator[str]:
+    bootstrap = Bootstrap(found["units"], SEED)
+    for name in PAIRED:
+        if name in found and name in ours:
+            one = difference(name, found[name], ours[name], found["units"], bootstrap)
+            yield f"{100 * one.value:+.1f}" + (
+                f" [{100 * one.ends[0]:+.1f}, {100 * one.ends[1]:+.1f}]" if one.ends else ""
+            )
+        else:
+            yield "-"
 
 
 def _correct(group: Group) -> dict[str, Tensor] | None:
