@@ -134,7 +134,8 @@ def _write(job: Job, folder: Path, plain: Any, rows: list[Row], seconds: dict[st
     judged = judge([row.as_dict() for row in rows], plain["metric"])
     about = {
         "title": f"{data.prop.name} in {data.corpus.name}: {data.model.title}",
-        "fingerprint": _fingerprint(job), "seconds": seconds, "verdict": judged.text, "beaten": list(judged.beaten),
+        "fingerprint": _fingerprint(job), "seconds": seconds, "estimated": data.estimated,
+        "verdict": judged.text, "beaten": list(judged.beaten),
         "tables": [asdict(table) for study in job.studies for table in study.result.tables],
     }  # fmt: skip
     results = assemble("ok", plain, rows, **about)

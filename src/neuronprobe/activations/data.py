@@ -73,6 +73,8 @@ class ActivationsDataModule(pl.LightningDataModule):
         self._memory_limit = number("activations.memory_limit", memory_limit, 0)
         self.extracted: list[str] = []
         self.counts: dict[str, dict[str, int]] = {split: {} for split in SPLITS}
+        self.estimated: dict[str, float | None] = {}
+        """What the extraction takes, as it was said before it."""
         self._prepared = False
         self._splits: dict[str, Split] = {}
         self._stores: dict[str, Store] = {}
@@ -201,10 +203,7 @@ class ActivationsDataModule(pl.LightningDataModule):
         there = {split: self._store(split) for split in wanted}
         found = preview(self.model, self.corpus, rows, there, DTYPES[self._dtype].itemsize, self._budget)
         log.info(found.text(self.folder))
-        for split in wanted:
-            self.counts[split]["store_bytes"] = found.n_bytes[split]
-        if found.seconds is not None:
-            self.counts["train"]["extraction_seconds_estimated"] = round(found.seconds)
+        self.estimated = {"store_bytes": sum(found.n_bytes.values()), "extraction_seconds": found.seconds}
 
     def _open(self, split: str) -> Store | LiveStore:
         if not self.live:

@@ -81,10 +81,10 @@ def _check_disk(n_bytes: Mapping[str, int], stores: Mapping[str, Path]) -> None:
     folder = next(iter(stores.values())).parent
     wanted, free = sum(n_bytes.values()) - there, shutil.disk_usage(folder).free
     if free < wanted:
+        wanted_gb, free_gb = f"{wanted / 1e9:.2f} GB", f"{free / 1e9:.2f} GB"
         raise InputError(
-            f"activations.folder must have {wanted / 1e9:.2f} GB free for {', '.join(n_bytes)}, got {free / 1e9:.2f} GB "
-            f"at {folder}; free some, choose another folder, take activations=live, which has no store, or fewer words "
-            "with corpus.max_words."
+            f"activations.folder must have {wanted_gb} free for {', '.join(n_bytes)}, got {free_gb} at {folder}; free some, "
+            "choose another folder, take activations=live, which has no store, or fewer words with corpus.max_words."
         )
 
 

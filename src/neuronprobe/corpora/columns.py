@@ -26,7 +26,7 @@ class ColumnsCorpus(SplitCorpus):
 
     `columns` gives names to places, counted from 0 (`{form: 0, chunk: 2}`, or `[form, null, chunk]`): `form` is the
     word, the others are labels. Columns stand apart by any run of blanks and tabs, or by exactly one `separator`
-    (blank, tab, comma). Lines that begin with `document` begin a document, those that begin with `comment` are passed over.
+    (blank, tab, comma). Lines that begin with `document` begin a document, those with `comment` are passed over.
     `missing` is the value of a column that means no label, and `joiner` what is written for a blank within a word; all
     else is read as it stands.
     """

@@ -48,8 +48,8 @@ class SentencesCorpus(SplitCorpus):
         label: Key | None = "label", header: bool | None = None, format: str | None = None, quoted: bool = True,
         prop: str = "label", encoding: str = UTF8, **others: Any,
     ) -> None:  # fmt: skip
-        """`quoted` fields stand in double quotes where they need to; GLUE's quotes are text. `prop` is what the labels are
-        of; `others` are arguments of `SplitCorpus`.
+        """`quoted` fields stand in double quotes where they need to; GLUE's quotes are text. `prop` is what the labels
+        are of; `others` are arguments of `SplitCorpus`.
         """
         self._text = [_key("corpus.text", key) for key in ([text] if isinstance(text, str | int) else text or [])]
         self._label = None if label is None else _key("corpus.label", label)
