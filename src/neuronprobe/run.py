@@ -169,8 +169,8 @@ def _write(
     tables = (_corpus_table(job, rows), *shown.tables)
     said = {
         "title": f"{data.prop.name} in {data.corpus.name}: {data.model.title}",
-        "fingerprint": _fingerprint(job), "seconds": seconds, "verdict": judged.text, "beaten": list(judged.beaten),
-        "objective": objective,
+        "fingerprint": _fingerprint(job), "seconds": seconds, "estimated": data.estimated,
+        "verdict": judged.text, "beaten": list(judged.beaten), "objective": objective,
         "remarks": list(shown.remarks), "tables": [asdict(table) for table in tables],
         "figures": [asdict(figure) for figure in shown.figures],
     }  # fmt: skip
