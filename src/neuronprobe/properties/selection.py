@@ -114,7 +114,9 @@ class LabelSelection:
 
 
 def counts(units: Collected) -> dict[str, int]:
-    """How many units each label has."""
+    """How many units each label has; empty where they are values."""
+    if not units.names:
+        return {}
     found = torch.bincount(units.labels, minlength=len(units.names)).tolist()
     return dict(zip(units.names, found, strict=True))
 
