@@ -31,7 +31,7 @@ DATA = ("corpus", "property", "model", "activations", "allow_targets")
 def extract(words: Sequence[str], folders: Sequence[str] = ()) -> None:
     """Fill the store for each configuration that the overrides stand for. Raises InputError for live activations."""
     from neuronprobe.build import data_of
-    from neuronprobe.training import quiet
+    from neuronprobe.quiet import quiet
 
     quiet()
     done = set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import sys
 import time
@@ -15,7 +16,6 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig, OmegaConf
-from pytorch_lightning.loggers import Logger, WandbLogger
 from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
 
@@ -25,6 +25,8 @@ from neuronprobe.jobs import open_job
 from neuronprobe.jobs.files import assemble, write_files, write_predictions, write_results
 from neuronprobe.probes import Fit, ProbeBank, save_probe
 from neuronprobe.probes.fit import FEWEST_STEPS
+from neuronprobe.progress import bar, counted
+from neuronprobe.quiet import quiet
 from neuronprobe.report.page import write_report
 from neuronprobe.report.summary import print_summary, print_table
 from neuronprobe.report.verdict import judge
@@ -32,8 +34,10 @@ from neuronprobe.resume import checkpoint_callback, clear_checkpoints, keep_curv
 from neuronprobe.studies import baselines, corpus_summary
 from neuronprobe.studies.baselines import corpus_table
 from neuronprobe.targets import Target
-from neuronprobe.training import quiet
+from neuronprobe.tracking import about, show, tracked
 from neuronprobe.types import Result, Row, Table
+
+log = logging.getLogger(__name__)
 
 OF_PROCESSES = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE")
 """What Lightning says of a job's processes to those that it starts, and keeps."""
@@ -65,7 +69,8 @@ def _run(config: DictConfig, folder: Path, plain: Any, seconds: dict[str, float]
     pl.seed_everything(whole_number("seed", config.seed, 0, 2**32 - 1), verbose=False)
     job = build(config, [checkpoint_callback(folder)])
     rank_zero_only(keep_curves)(folder)
-    with _logging(job.trainer.loggers):
+    who = about(config, job.data.model.title, job.data.prop.name, next(iter(job.ranks)))
+    with tracked(job.trainer.loggers, who):  # a key or a network that fails is said now, not after the extraction
         return _work(job, folder, plain, seconds)
 
 
@@ -73,7 +78,7 @@ def _work(job: Job, folder: Path, plain: Any, seconds: dict[str, float]) -> floa
     console = Console()
     for path in [path for pattern in OUTPUTS for path in folder.glob(pattern)]:
         path.unlink(missing_ok=True)  # of an earlier run in this folder
-    with _clock(seconds, "corpus"):
+    with _clock(seconds, "corpus"), bar("reading the corpus"):
         plain["metric"] = job.data.target.metric(str(plain["metric"]))
         _refuse_objective(plain["objective"], job.data.target)
         rows = _corpus_rows(job)
@@ -93,6 +98,7 @@ def _work(job: Job, folder: Path, plain: Any, seconds: dict[str, float]) -> floa
     job.data.train_in(fit.batch_size, fit.order_seed)
     job.search.begin(fit, job.ranks)
     bank = fit.bank(fit.parts(fit.grid(), train)[0], train, dev)
+    log.info("training %s", counted(len(bank.members), "probe"))
     with _clock(seconds, "training"):
         _train(job, fit, bank, folder)
     for study in job.studies:
@@ -167,17 +173,18 @@ def _write(
     verdict = f"No verdict: a debug job ({debug})." if debug else judged.text
     shown = sum((study.result for study in job.shown), Result(()))
     tables = (_corpus_table(job, rows), *shown.tables)
-    about = {
+    said = {
         "title": f"{data.prop.name} in {data.corpus.name}: {data.model.title}",
-        "fingerprint": _fingerprint(job), "seconds": seconds, "objective": objective,
-        "verdict": verdict, "beaten": [] if debug else list(judged.beaten),
+        "fingerprint": _fingerprint(job), "seconds": seconds, "estimated": data.estimated,
+        "verdict": verdict, "beaten": [] if debug else list(judged.beaten), "objective": objective,
         "remarks": list(shown.remarks), "tables": [asdict(table) for table in tables],
         "figures": [asdict(figure) for figure in shown.figures],
     }  # fmt: skip
-    results = assemble("debug" if debug else "ok", plain, rows, **about)
+    results = assemble("debug" if debug else "ok", plain, rows, **said)
     write_results(folder, results)
     write_report(open_job(folder))
     clear_checkpoints(folder)
+    show(job.trainer.loggers, folder, results)
     where = [
         f"results, ranking, probe and report: {folder}",
         f"activations: {'live' if data.live else data.folder.resolve()}",
@@ -190,21 +197,6 @@ def _clock(seconds: dict[str, float], stage: str) -> Iterator[None]:
     start = time.perf_counter()
     yield
     seconds[stage] = round(time.perf_counter() - start, 3)
-
-
-@contextmanager
-def _logging(loggers: Sequence[Logger]) -> Iterator[None]:
-    """Runs of loggers, begun before the work and ended with it: the next job of a multirun has its own."""
-    for logger in loggers:  # a key or a network that fails is said now, not after the extraction
-        _ = logger.experiment  # type: ignore[attr-defined]
-    exit_code = 1
-    try:
-        yield
-        exit_code = 0
-    finally:
-        for logger in loggers:
-            if isinstance(logger, WandbLogger):
-                logger.experiment.finish(exit_code=exit_code)
 
 
 @contextmanager

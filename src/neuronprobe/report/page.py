@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 from neuronprobe.jobs import Job
 from neuronprobe.report.figures import draw
@@ -33,7 +34,7 @@ def _page(job: Job) -> Iterator[str]:
     )
     if "figures" not in results:
         yield f"\n{OLD}"
-    yield from (f"\n![{figure.title}]({figure.name}.png)" for figure in job.figures)
+    yield from (f"\n![{figure.title}]({quote(figure.name)}.png)" for figure in job.figures)
     for table in (*job.tables, paper_table(job.rows, job.config)):
         yield from section(table) if table else ()
     seconds = ", ".join(f"{stage} {s:.1f}" for stage, s in (results.get("seconds") or {}).items())
