@@ -19,3 +19,7 @@ class CrossEntropy:
         losses = nn.functional.cross_entropy(outputs.flatten(0, 1), labels.reshape(-1), reduction="none")
         losses = losses.view(labels.shape)
         return (losses if weights is None else losses * weights).sum(0) / max(1, len(labels))
+
+    def curvatures(self, outputs: Float[Tensor, "unit probe label"]) -> Float[Tensor, "unit probe"]:
+        """Σ p(1 − p) of each unit: how much it counts in a Hessian."""
+        return 1 - outputs.softmax(2).square().sum(2)
