@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 MOST_HELD = 2.0
 """GiB of activations that are held in memory as float32; more are read from the store in every pass."""
-LEAST_SHARE = 1e-8
+LEAST_SHARE = 1e-12
 """The bias of a label that train lacks has its optimum at −∞; it starts, and stays, at the logarithm of this."""
 
 

@@ -19,6 +19,7 @@ from neuronprobe.probes.solvers.semismooth_newton import lasso
 MOST_ROUNDS, MOST_PRODUCTS, MOST_CUTS = 1, 40, 6
 """Of both steps; of products on a face; of shorter steps on it."""
 CUT = 0.4
+PART = 0.1
 FACE = 0.05
 """Conjugate gradients stop at this share of the slope that they began with."""
 
@@ -37,15 +38,18 @@ class Problem(NamedTuple):
         return float(smooth + (self.l1 * ((self.start + way).abs() - self.start.abs())).double().sum())
 
 
-def solve(problem: Problem, tolerance: float, rounds: int = MOST_ROUNDS) -> Block:
-    """The way to the model's optimum: to `tolerance` in units of the gradient, or after some rounds."""
-    hessian, start, gradient, l1 = problem
-    way = product = torch.zeros_like(start)
-    for _ in range(rounds):
-        found = violation(start + way, gradient + product, l1) * hessian.mask
-        if float(found.max()) <= tolerance:
-            break
-        way, product = _label_by_label(problem, way, product, found.amax(1), tolerance)
+def solve(problem: Problem, tolerance: float, is_near: bool = False) -> Block:
+    """The way to the model's optimum, to `tolerance` in units of the gradient or nearly.
+
+    Near the optimum most zeros and signs are right: the face comes first, and only labels that it leaves violated after
+    it.
+    """
+    way = product = torch.zeros_like(problem.start)
+    if is_near:
+        way, product = _on_the_face(problem, way, product, tolerance)
+    worst = (violation(problem.start + way, problem.gradient + product, problem.l1) * problem.hessian.mask).amax(1)
+    if float(worst.max()) > tolerance:
+        way, product = _label_by_label(problem, way, product, worst, tolerance)
         way, product = _on_the_face(problem, way, product, tolerance)
     return way
 
@@ -58,7 +62,7 @@ def _label_by_label(
     tried = way.clone()
     slope, point = gradient + product, start + way
     for label, (own, worst) in enumerate(zip(hessian.members, violations.tolist(), strict=True)):
-        if worst > 0.1 * tolerance:
+        if worst > PART * tolerance:
             gram = hessian.curvature.coupling * hessian.grams[label]
             step = lasso(gram, slope[label, own], point[label, own], l1[own], 0.2 * worst)
             is_zero = point[label, own] + step == 0

@@ -33,6 +33,7 @@ NEAR, CLOSE = 0.3, 0.93
 """With a residual below NEAR λ1 working sets also have all columns whose slope is above CLOSE λ1."""
 EXACTNESS, LEAST_EXACTNESS = 0.1, 0.2
 """A model is solved to this share of the residual, but not below this share of the tolerance."""
+FACE_FIRST = 0.1
 SLACK = 2e-7
 """An objective of float32 is known up to this share of it."""
 SHORTEN, SHORTEST = 0.5, 2.0**-10
@@ -151,7 +152,11 @@ class ProximalNewton(Descent):
         assert model is not None
         model.move_to(start)
         problem = Problem(model, start, self._block(slopes) * model.mask, thresholds(start, self.stage))
-        way = solve(problem, max(EXACTNESS * self.residual_before, LEAST_EXACTNESS * self.tolerance))
+        way = solve(
+            problem,
+            max(EXACTNESS * self.residual_before, LEAST_EXACTNESS * self.tolerance),
+            self.residual_before < FACE_FIRST * self.stage,
+        )
         self.way = torch.zeros_like(self.point)
         self.way[:, self._columns()] = torch.where(
             start + way == 0, -self.point[:, self._columns()], way.to(self.point)

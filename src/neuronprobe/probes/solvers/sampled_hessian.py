@@ -23,6 +23,8 @@ NEARLY_ALL = 0.7
 """A sample of more than this share of the units is all units."""
 MASS = 0.9
 """The Gram matrix of a label is computed from the units that hold this share of the label's curvature."""
+SEEDS = 7_400_000
+"""Seeds of samples begin here: nothing else is drawn with them, such as the weights of the units."""
 RIDGE = 1e-7
 """Added to the diagonal of Gram matrices, which are singular for duplicate columns."""
 
@@ -50,7 +52,7 @@ def sample(reader: Reader, n: int, seed: int) -> Sample:
     share = reader.curvatures / reader.curvatures.sum().clamp_min(1e-30)
     chance = n * ((1 - EVEN) * share + EVEN / len(share))
     chance = (chance * (n / chance.clamp_max(1).sum())).clamp_max(1)
-    drawn = torch.rand(len(chance), generator=torch.Generator().manual_seed(seed)) < chance
+    drawn = torch.rand(len(chance), generator=torch.Generator().manual_seed(SEEDS + seed)) < chance
     units = drawn.nonzero().flatten()
     return Sample(units, weights[units] / chance[units])
 
