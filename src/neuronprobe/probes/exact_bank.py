@@ -18,6 +18,7 @@ from neuronprobe.probes.probe import Probe
 from neuronprobe.probes.solvers.descent import Point
 from neuronprobe.probes.solvers.regularisation_path import RegularisationPaths
 from neuronprobe.probes.solvers.sampled_hessian import Reader
+from neuronprobe.targets import Target
 from neuronprobe.types import Batch
 
 FEW = 0.8
@@ -39,7 +40,7 @@ class ExactBank(ProbeBank):
         self,
         members: Sequence[Member],
         n_neurons: int,
-        n_labels: int,
+        target: Target,
         train: Split,
         passes: int,
         tolerance: float = 1e-5,
@@ -48,7 +49,7 @@ class ExactBank(ProbeBank):
         standardisation: Standardisation | None = None,
     ) -> None:
         """`start` is zeros, or random by each member's seed; at most `passes` over train."""
-        super().__init__(members, n_neurons, n_labels, Steps("exact", proximal=True), n_sentences, standardisation)
+        super().__init__(members, n_neurons, target, Steps("exact", proximal=True), n_sentences, standardisation)
         self.requires_grad_(False)
         if start == "zeros":
             for weights in self.weights:
@@ -67,6 +68,11 @@ class ExactBank(ProbeBank):
             starts = [torch.cat([self.weights[g][p], self.bias[g][p][:, None]], dim=1) for g, p in self._by_member()]
             self._paths = RegularisationPaths(self.members, starts, self._tolerance, self._passes)
         return self._paths
+
+    @property
+    def progress(self) -> tuple[float, float]:
+        """How many members are solved or given up, of all."""
+        return float(len(self.paths.reached)), float(len(self.members))
 
     def start_at(self, biases: Sequence[Float[Tensor, " label"]]) -> None:
         """Where the biases of the members begin."""
@@ -189,7 +195,7 @@ class ExactBank(ProbeBank):
             return read.sub_(self._mean[chosen, None]).div_(self._deviation[chosen, None])
 
         weights = torch.ones(len(self._train)) if member.weights is None else member.weights
-        return Reader(columns, weights, self._curvatures[self._newton.index(place)])
+        return Reader(columns, weights, self._curvatures[self._newton.index(place)], self.loss.curvature)
 
     def _laid_out(self, places: list[int]) -> Group:
         """Weights of raw activations: with z = (x − mean) / deviation, θ·z + b = θ/deviation·x + b − θ/deviation·mean.

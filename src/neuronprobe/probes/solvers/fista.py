@@ -25,8 +25,8 @@ GROWTH at least and MOST_GROWTH at most; after each good step it decays, so that
 class Fista(Descent):
     """Where one member is: the gradient of its mean loss is wanted at `point`.
 
-    `curvature` is 1 / step size. `base` and `slope` are the last accepted point and the gradient there, `last` and `ahead` the proximal
-    steps before and after it.
+    `curvature` is 1 / step size. `base` and `slope` are the last accepted point and the gradient there, `last` and
+    `ahead` the proximal steps before and after it.
     """
 
     curvature: float = 1.0

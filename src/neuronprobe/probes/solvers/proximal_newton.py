@@ -34,14 +34,16 @@ NEAR, CLOSE = 0.3, 0.93
 EXACTNESS, LEAST_EXACTNESS = 0.1, 0.2
 """A model is solved to this share of the residual, but not below this share of the tolerance."""
 FACE_FIRST = 0.1
+"""With a residual below this share of λ1 the model's solution begins on the face of the point."""
 SLACK = 2e-7
 """An objective of float32 is known up to this share of it."""
 SHORTEN, SHORTEST = 0.5, 2.0**-10
+"""A step after which the objective is higher becomes shorter by this; the shortest is taken in any case."""
 
 
 DENSE = 250.0
-"""Where the mean square of the working sets' sizes is above this × the columns that are used by any label, Gram matrices
-cost more than they save (measured): FISTA is faster."""
+"""Where the mean square of the working sets' sizes is above this × the columns that any label uses, Gram matrices cost
+more than they save (measured): FISTA is faster."""
 
 
 @dataclass
@@ -144,7 +146,8 @@ class ProximalNewton(Descent):
         assert self.origin is not None
         columns = self.inside.any(0).nonzero().flatten()
         read = reader.columns(self.units, columns)
-        return SampledHessian(read, self.counts.to(read), self.inside[:, columns], self.l2, self._block(self.origin))
+        inside, origin = self.inside[:, columns], self._block(self.origin)
+        return SampledHessian(read, self.counts.to(read), inside, self.l2, reader.curvature, origin)
 
     def _go(self, slopes: Point) -> None:
         """The whole step to the optimum of the model."""
@@ -152,11 +155,8 @@ class ProximalNewton(Descent):
         assert model is not None
         model.move_to(start)
         problem = Problem(model, start, self._block(slopes) * model.mask, thresholds(start, self.stage))
-        way = solve(
-            problem,
-            max(EXACTNESS * self.residual_before, LEAST_EXACTNESS * self.tolerance),
-            self.residual_before < FACE_FIRST * self.stage,
-        )
+        tolerance = max(EXACTNESS * self.residual_before, LEAST_EXACTNESS * self.tolerance)
+        way = solve(problem, tolerance, is_near=self.residual_before < FACE_FIRST * self.stage)
         self.way = torch.zeros_like(self.point)
         self.way[:, self._columns()] = torch.where(
             start + way == 0, -self.point[:, self._columns()], way.to(self.point)

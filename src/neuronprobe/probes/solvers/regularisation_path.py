@@ -24,8 +24,8 @@ from neuronprobe.probes.solvers.proximal_newton import ProximalNewton
 from neuronprobe.probes.solvers.sampled_hessian import Reader
 
 FLOOR, FINE = 5e-7, 2e-6
-"""In float32 residuals are known to about 1e-7. For a tolerance below FLOOR passes are made in float64 from the residual
-FINE on."""
+"""In float32 residuals are known to about 1e-7: below the tolerance FLOOR passes are made in float64 once the residual
+is below FINE."""
 
 
 class RegularisationPaths:

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from neuronprobe.probes.curvature import Curvature, SoftmaxCurvature
+from neuronprobe.targets import Curvature
 
 Block = Float[Tensor, "label column_and_bias"]
 """Of the columns in the working set, with the bias as the last one."""
@@ -37,11 +37,15 @@ class Sample(NamedTuple):
 
 
 class Reader(NamedTuple):
-    """What a member reads: z-scores of some columns of some units; weights and curvatures of all units."""
+    """What a member reads: z-scores of some columns of some units; weights and curvatures of all units.
+
+    `curvature` is the loss's, where outputs are given.
+    """
 
     columns: Callable[[Int[Tensor, " unit"], Int[Tensor, " column"]], Float[Tensor, "column unit"]]
     weights: Float[Tensor, " unit"]
     curvatures: Float[Tensor, " unit"]
+    curvature: Callable[[Float[Tensor, "label unit"]], Curvature]
 
 
 def sample(reader: Reader, n: int, seed: int) -> Sample:
@@ -66,10 +70,11 @@ class SampledHessian:
         counts: Float[Tensor, " unit"],
         inside: Bool[Tensor, "label column"],
         l2: float,
+        curvature: Callable[[Float[Tensor, "label unit"]], Curvature],
         point: Block,
     ) -> None:
         """`inside` says which columns belong to the working set of each label; Gram matrices are those of `point`."""
-        self._activations, self._counts, self._l2 = activations, counts, l2
+        self._activations, self._counts, self._l2, self._curvature = activations, counts, l2, curvature
         self.mask = torch.cat([inside, inside.new_ones(len(inside), 1)], dim=1)
         self.members = [row.nonzero().flatten() for row in self.mask]
         """The working set of each label as indices of a block's columns, the bias last."""
@@ -80,7 +85,7 @@ class SampledHessian:
 
     def move_to(self, point: Block) -> None:
         """Take the curvature where the point is; Gram matrices stay as they are."""
-        self.curvature: Curvature = SoftmaxCurvature(self._outputs(point))
+        self.curvature = self._curvature(self._outputs(point))
 
     def times(self, way: Block) -> Block:
         """H · way; 0 outside the working sets."""

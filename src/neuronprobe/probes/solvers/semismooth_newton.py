@@ -39,7 +39,7 @@ class _Lasso(NamedTuple):
 
 
 def lasso(gram: Float[Tensor, "own own"], gradient: Own, start: Own, l1: Own, tolerance: float) -> Own:
-    """δ of min g·δ + ½ δᵀGδ + Σ λ1|θ + δ|; θ + δ is exactly 0 where it is zero. `l1` is 0 where nothing is penalised."""
+    """δ of min g·δ + ½ δᵀGδ + Σ λ1|θ + δ|; θ + δ is exactly 0 where it is zero. `l1` is 0 for the bias."""
     problem = _Lasso(gram, gradient, start, l1, _largest_eigenvalue(gram))
     way, product, best = torch.zeros_like(start), torch.zeros_like(start), 0.0
     for _ in range(MOST_STEPS):
