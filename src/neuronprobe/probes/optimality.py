@@ -7,6 +7,7 @@ from torch import Tensor
 
 from neuronprobe.activations import Split
 from neuronprobe.probes.bank import ProbeBank
+from neuronprobe.probes.penalty import violation
 from neuronprobe.probes.probe import Optimality
 
 BLOCK = 2048
@@ -49,10 +50,7 @@ def _violation(parameter: Tensor, l1: Tensor, l2: Tensor, squared: bool) -> Tens
     weights, l1, l2 = parameter.detach(), l1[:, None, None], l2[:, None, None]
     tiny = torch.finfo(weights.dtype).tiny
     slope = 2 * l2 if squared else l2 / weights.flatten(1).norm(2, dim=1).clamp_min(tiny)[:, None, None]
-    gradient = _gradient(parameter) + slope * weights
-    moving = (gradient + l1 * weights.sign()).abs()
-    resting = (gradient.abs() - l1).clamp_min(0)
-    return torch.where(weights == 0, resting, moving).flatten(1).amax(1)
+    return violation(weights, _gradient(parameter) + slope * weights, l1).flatten(1).amax(1)
 
 
 def _gradient(parameter: Tensor) -> Tensor:
