@@ -7,7 +7,7 @@ import sys
 import hydra
 from omegaconf import DictConfig
 
-from neuronprobe.command import CONF, Ended, main, one_job
+from neuronprobe.command import CONF, Ended, ended, main, one_job
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
@@ -20,7 +20,7 @@ def job(config: DictConfig) -> Ended:
 
 def start() -> int:
     """The exit code of a run or a sweep."""
-    return main(job)
+    return ended(lambda: main(job))
 
 
 if __name__ == "__main__":

@@ -83,7 +83,9 @@ def _null(text: str) -> str:
     """What to write in place of GROUP=null; else empty."""
     if "group override must be a string or a list" not in text:
         return ""
-    return "a config group must have a choice, got null; take none where there is one (logger=none), or leave it: ~GROUP."
+    return (
+        "a config group must have a choice, got null; take none where there is one (logger=none), or leave it: ~GROUP."
+    )
 
 
 def _absent(text: str) -> str:
@@ -96,19 +98,14 @@ def _absent(text: str) -> str:
 
 
 def main(job: Callable[[], Any]) -> int:
-    """0 when all jobs went well, 1 for a failed job, 2 for an override that does not fit, 130 after Ctrl-C.
-
-    141 where nobody reads on, as other commands have it (`--help | head`).
-    """
+    """0 when all jobs went well, 1 for a failed job, 2 for an override that does not fit, 130 after Ctrl-C."""
     os.environ["NEURONPROBE_ID"] = secrets.token_hex(3)  # of this run or sweep; other processes of it inherit it
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands its errors on instead of printing them
     _terminate_as_interrupt()
     try:
         job()
-        sys.stdout.flush()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is written at the exit
-        return PIPE_CLOSED
+        raise
     except KeyboardInterrupt as stop:
         where = "".join(f" with {words}" for words in stop.args)
         print(f"interrupted: activations and finished epochs are kept; repeat the command{where}.", file=sys.stderr)
@@ -117,6 +114,17 @@ def main(job: Callable[[], Any]) -> int:
         say(_unwritable(error) or error)
         return 2
     return 0
+
+
+def ended(run: Callable[[], int]) -> int:
+    """The exit code of `run`; 141 where nobody reads on, as other commands have it (`--help | head`)."""
+    try:
+        code = run()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is written at the exit
+        return PIPE_CLOSED
+    return code
 
 
 def _unwritable(error: Exception) -> InputError | None:

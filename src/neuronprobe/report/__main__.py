@@ -14,6 +14,7 @@ from typing import NoReturn
 
 from rich.console import Console
 
+from neuronprobe.command import ended
 from neuronprobe.errors import InputError
 from neuronprobe.jobs import open_job
 from neuronprobe.report.compare import compare
@@ -58,4 +59,4 @@ def _run(words: list[str], console: Console) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(ended(main))
