@@ -33,7 +33,7 @@ from neuronprobe.report.compare import compare as compare_jobs
 from neuronprobe.report.verdict import judge
 from neuronprobe.studies import Trained, ablation
 from neuronprobe.studies.comparison import compare
-from neuronprobe.studies.selectivity import _Reading
+from neuronprobe.studies.selectivity import _Memory
 from neuronprobe.studies.sets import NeuronSet
 from neuronprobe.types import Ranking, Row
 
@@ -159,7 +159,7 @@ def selectivity_held(sample: Population, truth: float, seed: int) -> bool:
     """Random sets as draws of a control task."""
     controls = [counted(own[None], sample.units) for own in sample.sets[0]]
     about = {"split": "test", "task": "control"}
-    reading = _Reading(counted(sample.single["top"][None], sample.units), controls, seed, about)
+    reading = _Memory(counted(sample.single["top"][None], sample.units), controls, seed, about)
     row = reading.rows(0, {})[-1]
     return row.low is not None and row.high is not None and row.low <= truth <= row.high
 

@@ -27,7 +27,7 @@ from neuronprobe.neurons import NeuronTable, Segment
 from neuronprobe.probes import Fit, Probe
 from neuronprobe.rankings import Evidence, lca
 from neuronprobe.studies import Trained
-from neuronprobe.targets import Labels
+from neuronprobe.targets import Labels, Target, Values
 from neuronprobe.types import Ranking, Units
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -160,10 +160,14 @@ def make_split(tmp_path: Path) -> MakeSplit:
         writer.append(activations.float().split(width // layers, dim=1))
         writer.finish()
         sentences = torch.arange(n_words) // 5 if sentences is None else sentences
+        target: Target = labels_named(n_labels or int(labels.max()) + 1)
+        if labels.is_floating_point():
+            target = Values.of(labels, "value")
+            labels = target.encode(labels, ())
         units = Units(
             torch.arange(n_words)[:, None], labels, sentences, tuple(map(str, range(n_words))), int(sentences.max()) + 1
         )
-        return Split(units, Store(folder, {"made": "up"}), table, labels_named(n_labels or int(labels.max()) + 1))
+        return Split(units, Store(folder, {"made": "up"}), table, target)
 
     return make
 

@@ -201,7 +201,7 @@ def test_a_figure_whose_name_is_a_path_ends_the_job_in_one_line(
     outside: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert outside(**{"+callbacks__halves__figure": "../halves"}) == 1
-    said = "the name of a figure must consist of letters, digits, _ and -, got '../halves'."
+    said = "the name of a figure must be that of a file, without folder and ending, got '../halves'."
     assert one_line(capsys) == f"error: {said}"
 
 

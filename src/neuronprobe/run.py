@@ -14,7 +14,6 @@ from typing import Any
 
 import pytorch_lightning as pl
 from omegaconf import DictConfig, OmegaConf
-from pytorch_lightning.loggers import Logger, WandbLogger
 from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
 
@@ -33,6 +32,7 @@ from neuronprobe.resume import checkpoint_callback, clear_checkpoints, keep_curv
 from neuronprobe.studies import baselines, corpus_summary
 from neuronprobe.studies.baselines import corpus_table
 from neuronprobe.targets import Target
+from neuronprobe.tracking import about, show, tracked
 from neuronprobe.types import Result, Row, Table
 
 log = logging.getLogger(__name__)
@@ -65,7 +65,8 @@ def _run(config: DictConfig, folder: Path, plain: Any, seconds: dict[str, float]
     pl.seed_everything(whole_number("seed", config.seed, 0, 2**32 - 1), verbose=False)
     job = build(config, [checkpoint_callback(folder)])
     rank_zero_only(keep_curves)(folder)
-    with _logging(job.trainer.loggers):
+    who = about(config, job.data.model.title, job.data.prop.name, next(iter(job.ranks)))
+    with tracked(job.trainer.loggers, who):  # a key or a network that fails is said now, not after the extraction
         return _work(job, folder, plain, seconds)
 
 
@@ -166,17 +167,18 @@ def _write(
     judged = judge([row.as_dict() for row in rows], plain["metric"])
     shown = sum((study.result for study in job.shown), Result(()))
     tables = (_corpus_table(job, rows), *shown.tables)
-    about = {
+    said = {
         "title": f"{data.prop.name} in {data.corpus.name}: {data.model.title}",
         "fingerprint": _fingerprint(job), "seconds": seconds, "verdict": judged.text, "beaten": list(judged.beaten),
         "objective": objective,
         "remarks": list(shown.remarks), "tables": [asdict(table) for table in tables],
         "figures": [asdict(figure) for figure in shown.figures],
     }  # fmt: skip
-    results = assemble("ok", plain, rows, **about)
+    results = assemble("ok", plain, rows, **said)
     write_results(folder, results)
     write_report(open_job(folder))
     clear_checkpoints(folder)
+    show(job.trainer.loggers, folder, results)
     where = [
         f"results, ranking, probe and report: {folder}",
         f"activations: {'live' if data.live else data.folder.resolve()}",
@@ -189,21 +191,6 @@ def _clock(seconds: dict[str, float], stage: str) -> Iterator[None]:
     start = time.perf_counter()
     yield
     seconds[stage] = round(time.perf_counter() - start, 3)
-
-
-@contextmanager
-def _logging(loggers: Sequence[Logger]) -> Iterator[None]:
-    """Runs of loggers, begun before the work and ended with it: the next job of a multirun has its own."""
-    for logger in loggers:  # a key or a network that fails is said now, not after the extraction
-        _ = logger.experiment  # type: ignore[attr-defined]
-    exit_code = 1
-    try:
-        yield
-        exit_code = 0
-    finally:
-        for logger in loggers:
-            if isinstance(logger, WandbLogger):
-                logger.experiment.finish(exit_code=exit_code)
 
 
 @contextmanager

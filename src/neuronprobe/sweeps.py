@@ -147,7 +147,7 @@ def close(folder: Path, jobs: Sequence[SweptJob]) -> bool:
     """Join the jobs and say how many failed, and which; whether one did."""
     console = Console()
     failed = [job for job in jobs if job.error]
-    join(folder, console)
+    join([folder], console)
     shared = set.intersection(*(set(job.overrides) for job in jobs))
     names = "; ".join(f"{' '.join([job.folder, *_without(job.overrides, shared)])}: {job.error}" for job in failed)
     counts = [f"{len(jobs) - len(failed)} ok", *([f"{len(failed)} failed: {names}"] if failed else [])]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
@@ -259,8 +258,10 @@ class Figure:
 
     def __post_init__(self) -> None:
         """Raises InputError where the name is no name of a file."""
-        if not re.fullmatch(r"[A-Za-z0-9_-]+", self.name):
-            raise InputError(f"the name of a figure must consist of letters, digits, _ and -, got {self.name!r}.")
+        if not self.name or "/" in self.name:
+            raise InputError(
+                f"the name of a figure must be that of a file, without folder and ending, got {self.name!r}."
+            )
 
     @property
     def is_map(self) -> bool:

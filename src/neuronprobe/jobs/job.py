@@ -122,15 +122,18 @@ class Job:
                 f"JOB must be a job's folder with predictions.npz, got {str(self.folder)!r}, which has none."
             )
         arrays = _arrays(path)
-        of = next((arrays[name] for name in FIRST if name in arrays), None)
-        if of is None or of.ndim != 1 or not _is_finite(of) or not of.sum() or of.min() < 0:
-            raise InputError(f"{path} must hold the units of each test sentence, got none; run the job again.")
+        units, what = next(((arrays[name], name) for name in FIRST if name in arrays), (None, "units"))
+        kinds = "iu" if what == "units" else "f"
+        if units is None or units.ndim != 1 or not _is_finite(units, kinds) or not units.sum() or units.min() < 0:
+            raise InputError(f"{path} must hold the {what} of each test sentence, got none; run the job again.")
         for name, found in arrays.items():
-            is_whole = found.ndim in (1, 2) and found.size and _is_finite(found) and found.shape[-1:] == of.shape
-            if not is_whole or (found > of).any() or ("units" in arrays and (found < 0).any()):
-                raise InputError(f"{path} must hold correct units for each of {len(of)} sentences, {name} does not.")
-        return {name: torch.from_numpy(a.astype(a.dtype if a.dtype.kind == "f" else np.int64))
-                for name, a in arrays.items()}  # fmt: skip
+            is_whole = found.ndim in (1, 2) and found.size and _is_finite(found, kinds)
+            if not is_whole or found.shape[-1:] != units.shape or (found > units).any() or _is_below(found, kinds):
+                raise InputError(
+                    f"{path} must hold correct {what} for each of {len(units)} sentences, {name} does not."
+                )
+        dtype = np.int64 if kinds == "iu" else np.float64
+        return {name: torch.from_numpy(found.astype(dtype)) for name, found in arrays.items()}
 
     @property
     def denominator(self) -> str:
@@ -138,8 +141,13 @@ class Job:
         return next(name for name in FIRST if name in self.correct)
 
 
-def _is_finite(numbers: Any) -> bool:
-    return numbers.dtype.kind in "iuf" and bool(np.isfinite(numbers).all())
+def _is_finite(numbers: Any, kinds: str) -> bool:
+    return numbers.dtype.kind in kinds and bool(np.isfinite(numbers).all())
+
+
+def _is_below(numbers: Any, kinds: str) -> bool:
+    """Whether there are counts below 0, which squares that are explained may be."""
+    return kinds == "iu" and bool((numbers < 0).any())
 
 
 def open_job(folder: str | Path) -> Job:

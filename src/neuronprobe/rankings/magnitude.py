@@ -1,4 +1,4 @@
-"""Neurons by mean |w| over labels (Antverg and Belinkov 2022, appendix A.1).
+"""Neurons by mean |w| over labels (Antverg and Belinkov 2022, appendix A.1: their "Linear").
 
 JMLR 2023 (table 2, "Wt. Mag.") says no more than "weight magnitude".
 """
@@ -10,5 +10,8 @@ from neuronprobe.types import Ranking
 
 
 def magnitude(evidence: Evidence) -> Ranking:
-    """Heaviest first; neurons of zero weight are not earned. `score` is the mean |w|."""
-    return Ranking.from_scores("magnitude", evidence.probe_weights().abs(), evidence.seed)
+    """Heaviest first; neurons of zero weight are not earned. `score` is the mean |w|.
+
+    Not invariant to scale: weights scale against the neuron's.
+    """
+    return Ranking.from_scores("magnitude", evidence.probe_weights().detach().double().abs(), evidence.seed)

@@ -50,7 +50,7 @@ def selectivity(trained: Trained, minima: Sequence[Minimum], draws: int) -> Resu
             share = minimum.k / len(train.neurons)
             rows += compared.rows(list(probes).index(f"top-{minimum.k}"), {**own, "share": share}, flags)
         rows.append(_known_types(split, train, name))
-        if name == "test":
+        if name == "test" and compared.is_one_ratio:
             correct = {f"selectivity/control-{probe}": torch.stack([found.numerator[i] for found in memorised])
                        for i, probe in enumerate(probes)}  # fmt: skip
     return Result(tuple(rows), correct, (_table(plain(rows), metric),))
@@ -95,6 +95,11 @@ class _Memory:
     memorised: Sequence[Score]
     seed: int
     about: dict[str, Any]
+
+    @property
+    def is_one_ratio(self) -> bool:
+        """Whether the control task's scores are parts of the same as the property's (units are, squares are not)."""
+        return all(torch.equal(one.denominator, self.found.denominator) for one in self.memorised)
 
     def rows(self, i: int, where: dict[str, Any], flags: Mapping[str, Any] | None = None) -> list[Row]:
         """What the i-th probe's control reaches in each draw and in the mean, and its selectivity."""

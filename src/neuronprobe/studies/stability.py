@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -110,12 +110,14 @@ def by_seed(trained: Trained, seeds: int) -> Rankings:
     """The ranking at hand and those of other seeds: another initialisation and, where data are shuffled, order.
 
     Solver `exact` then starts at random points: what the rankings share tells whether the optimum was reached.
+    A ranking that trains probes of its own trains them with the same seeds.
     """
     found, fit = [trained.ranking], trained.fit
     with bar("other seeds", seeds) as advance:
         for seed in range(fit.seed + 1, fit.seed + 1 + seeds):
-            (other,) = fit.with_seed(seed)([trained.member(seed=seed)], trained.train)
-            found.append(trained.rank(other))
+            other = fit.with_seed(seed)
+            (probe,) = other([trained.member(seed=seed)], trained.train)
+            found.append(trained.ranks[trained.primary](replace(trained.evidence(probe), fit=other, seed=seed)))
             advance(len(found) - 1)
     differ = "initialisation" if fit.order_seed is None else "initialisation and order"
     return Rankings("seeds", differ, found, torch.ones(len(found), trained.train.n_labels, dtype=torch.bool))

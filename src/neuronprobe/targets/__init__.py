@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from neuronprobe.targets.counts import BankCounts, Counts
+from neuronprobe.targets.curvature import Curvature
 from neuronprobe.targets.labels import Labels
 from neuronprobe.targets.losses import CrossEntropy, SquaredError
 from neuronprobe.targets.score import Score, Scored
@@ -31,6 +32,7 @@ __all__ = [
     "BankSquares",
     "Counts",
     "CrossEntropy",
+    "Curvature",
     "Labels",
     "Loss",
     "Score",

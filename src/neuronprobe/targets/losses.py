@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import torch
 from jaxtyping import Float, Int, Real
 from torch import Tensor, nn
+
+from neuronprobe.targets.curvature import SoftmaxCurvature, SquaredCurvature
 
 
 class CrossEntropy:
@@ -25,12 +28,13 @@ class CrossEntropy:
         """The gradient of each unit's loss by its outputs: softmax − the label's one."""
         return outputs.softmax(-1) - nn.functional.one_hot(labels, outputs.shape[-1]).to(outputs.dtype)
 
-    def curvature(
-        self, outputs: Float[Tensor, "unit probe label"], direction: Float[Tensor, "unit probe label"]
-    ) -> Float[Tensor, "unit probe label"]:
-        """The second derivative of each unit's loss along a direction of its outputs: (diag p − p pᵀ) d."""
-        p = outputs.softmax(-1)
-        return p * (direction - (p * direction).sum(-1, keepdim=True))
+    def curvature(self, outputs: Float[Tensor, "label unit"]) -> SoftmaxCurvature:
+        """Second derivatives of each unit's loss by the outputs of one member."""
+        return SoftmaxCurvature(outputs)
+
+    def curvatures(self, outputs: Float[Tensor, "unit probe label"]) -> Float[Tensor, "unit probe"]:
+        """Σ p(1 − p) of each unit: how much it counts in a Hessian."""
+        return 1 - outputs.softmax(2).square().sum(2)
 
 
 class SquaredError:
@@ -51,11 +55,13 @@ class SquaredError:
         """The gradient of each unit's loss by its output: output − value."""
         return outputs - labels[..., None].to(outputs.dtype)
 
-    def curvature(
-        self, outputs: Float[Tensor, "unit probe 1"], direction: Float[Tensor, "unit probe 1"]
-    ) -> Float[Tensor, "unit probe 1"]:
-        """The second derivative of each unit's loss along a direction of its output: the direction itself."""
-        return direction
+    def curvature(self, outputs: Float[Tensor, "1 unit"]) -> SquaredCurvature:
+        """Second derivatives of each unit's loss by the output of one member."""
+        return SquaredCurvature(outputs)
+
+    def curvatures(self, outputs: Float[Tensor, "unit probe 1"]) -> Float[Tensor, "unit probe"]:
+        """1 for each unit: all count alike in a Hessian."""
+        return torch.ones_like(outputs[..., 0])
 
 
 def _mean(losses: Float[Tensor, "unit probe"], weights: Float[Tensor, "unit probe"] | None) -> Float[Tensor, " probe"]:

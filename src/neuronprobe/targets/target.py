@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, Real
 from torch import Tensor
 
+from neuronprobe.targets.curvature import Curvature
 from neuronprobe.types import Units
 
 
@@ -31,10 +32,12 @@ class Loss(Protocol):
         """The gradient of each unit's loss by its outputs."""
         ...
 
-    def curvature(
-        self, outputs: Float[Tensor, "unit probe output"], direction: Float[Tensor, "unit probe output"]
-    ) -> Float[Tensor, "unit probe output"]:
-        """The second derivative of each unit's loss along a direction of its outputs."""
+    def curvature(self, outputs: Float[Tensor, "output unit"]) -> Curvature:
+        """Second derivatives of each unit's loss by the outputs of one member."""
+        ...
+
+    def curvatures(self, outputs: Float[Tensor, "unit probe output"]) -> Float[Tensor, "unit probe"]:
+        """How much each unit counts in a member's Hessian: the sum of the diagonal."""
         ...
 
 
