@@ -15,6 +15,7 @@ from typing import NoReturn
 
 from rich.console import Console
 
+from neuronprobe.command import ended
 from neuronprobe.errors import InputError
 from neuronprobe.jobs import open_job
 from neuronprobe.report.compare import compare
@@ -66,4 +67,4 @@ def _run(words: list[str], console: Console) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(ended(main))
