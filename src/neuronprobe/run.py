@@ -25,7 +25,7 @@ from neuronprobe.report.page import write_report
 from neuronprobe.report.summary import print_corpus, print_summary
 from neuronprobe.report.verdict import judge
 from neuronprobe.resume import checkpoint_callback, clear_checkpoints, keep_curves, last_checkpoint
-from neuronprobe.studies import baselines, corpus_summary
+from neuronprobe.studies import baselines, corpus_summary, vocabulary
 from neuronprobe.training import quiet
 from neuronprobe.types import Row
 
@@ -116,7 +116,8 @@ def _corpus_rows(job: Job) -> list[Row]:
     data = job.data
     words = {name: reading.n_words for name, reading in data.readings.items()}
     unknown = {name: len(data.unknown(name)) for name in data.readings}
-    return corpus_summary(data.units, words, unknown) + baselines(data.units, job.fit.seed)
+    counted = corpus_summary(data.units, words, unknown) + vocabulary(data.units, data.labels.names)
+    return counted + baselines(data.units, job.fit.seed)
 
 
 def _dropped_rows(job: Job) -> list[Row]:

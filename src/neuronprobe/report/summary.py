@@ -56,11 +56,23 @@ def print_corpus(console: Console, rows: Sequence[PlainRow], title: str) -> None
             split, *(f"{n['value']:,.0f}" for n in numbers if n), *(percent(g).split(" [")[0] for g in guesses)
         )
     console.print(table)
+    if text := vocabulary_text(rows):
+        console.print(text)
     for row in find(rows, study="corpus", metric="units_with_a_label_train_lacks"):
         if row["value"]:
             console.print(
                 f"{row['split']}: {row['value']:.0f} units have a label that train lacks; they are scored as wrong."
             )
+
+
+def vocabulary_text(rows: Sequence[PlainRow]) -> str:
+    """How many units have a type that train lacks, by split; empty where that was not counted."""
+    shares = {row["split"]: row["value"] for row in find(rows, study="corpus", metric="units_unseen")}
+    types = first(rows, study="corpus", metric="types", split="train")
+    if types is None or len(shares) < 3:
+        return ""
+    unseen = " and ".join(f"{100 * shares[split]:.1f} % of {split}" for split in ("dev", "test"))
+    return f"train has {types['value']:,.0f} types; {unseen} are of others."
 
 
 def print_summary(
