@@ -10,8 +10,8 @@ import pytest
 from neuronprobe.corpora import SPLITS, ColumnsCorpus, SentencesCorpus
 from neuronprobe.errors import InputError
 from neuronprobe.properties import LabelSelection, collect
-from neuronprobe.properties.labels import Collected
 from neuronprobe.properties.selection import counts
+from neuronprobe.properties.units import Collected
 from neuronprobe.types import Unit
 
 

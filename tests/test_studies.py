@@ -32,7 +32,7 @@ from neuronprobe.studies.comparison import compare
 from neuronprobe.studies.intervals import Bootstrap
 from neuronprobe.studies.sets import neuron_sets
 from neuronprobe.types import Row, Units
-from tests.conftest import MakeSplit, make_trained
+from tests.conftest import MakeSplit, labels_named, make_trained
 
 FIT = Fit(l1=[0.0, 1e-3, 1e-1], l2=1e-4, epochs=6, batch_size=64, lr=0.01)
 QUICK = Fit(l1=[0.0, 1e-3, 1e-1], l2=1e-4, epochs=4, batch_size=300, lr=0.05)
@@ -63,13 +63,13 @@ def test_baselines_are_counted_by_hand() -> None:
         return Units(torch.arange(n)[:, None], torch.tensor(labels), torch.zeros(n, dtype=torch.long), tuple(types), 1)
 
     splits = {"train": units("aabbc", [0, 1, 1, 1, 0]), "test": units("abczz", [0, 1, 1, 1, -1])}
-    rows = baselines(splits, seed=0)
+    rows = baselines(labels_named(2), splits, seed=0)
     assert value(rows, split="test", set="majority", metric="macro_f1") == pytest.approx(0.75 / 3)  # of 0, 1, unknown
     rows = [row for row in rows if row.metric == "accuracy"]
     assert value(rows, split="train", set="majority") == pytest.approx(3 / 5)
     assert value(rows, split="test", set="majority") == pytest.approx(3 / 5)
     assert value(rows, split="test", set="word_majority") == pytest.approx(3 / 5)  # a is a tie: first seen, 0
-    counts = corpus_summary(splits, {"train": 5, "test": 6}, {"train": 0, "test": 1})
+    counts = corpus_summary(labels_named(2), splits, {"train": 5, "test": 6})
     assert value(counts, split="test", metric="units_with_a_label_train_lacks") == 1
     assert value(counts, split="test", metric="labels") == 2
 
@@ -310,7 +310,7 @@ def test_retraining_trains_on_train_with_the_chosen_lambda(trained: Trained, pla
             return super().__call__(members, train)
 
     probe, order = trained.probe, trained.ranking.order
-    elsewhere = Split(planted.units, planted._store, planted.neurons, planted.n_labels)
+    elsewhere = Split(planted.units, planted._store, planted.neurons, planted.target)
     spy = Spy(l1=[0.0, 1e-3, 1e-1], l2=1e-4, epochs=6, batch_size=64, lr=0.01)
     retraining(make_trained(probe, planted, {"test": elsewhere}, spy), [4], draws=1)
     ((members, split),) = seen

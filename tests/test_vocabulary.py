@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from neuronprobe.report.summary import vocabulary_text
 from neuronprobe.studies import vocabulary
+from neuronprobe.studies.vocabulary import vocabulary_text
+from neuronprobe.targets import Labels
 from neuronprobe.types import UNKNOWN, Units
 
 
@@ -20,7 +21,7 @@ def test_types_unseen_ones_and_units_of_each_label_are_counted() -> None:
     splits = {
         "train": units([0, 1, 1], "a b b"), "dev": units([0, UNKNOWN, 0, 0], "a c c d"), "test": units([1], "b"),
     }  # fmt: skip
-    rows = vocabulary(splits, ["X", "Y", "Z"])
+    rows = vocabulary(Labels(("X", "Y", "Z")), splits)
     found = {(row.metric, row.split, row.label): row.value for row in rows}
     assert [found["types", split, None] for split in splits] == [2, 3, 1]
     assert found["types_unseen", "dev", None] == 2 / 3 and found["units_unseen", "dev", None] == 3 / 4

@@ -93,8 +93,7 @@ def test_a_yaml_constructs_what_its_group_promises(
         job = build(config)
         assert job.studies[0].name == "lambda_search" and (config.paper is None or config.paper in name)
         return
-    evidence = Evidence(planted, planted, PLANTED_FIT, 0, PLANTED_FIT([Member(1e-3, 1e-4)], planted)[0])
-    check(group, construct(config, group) if group != "activations" else config, evidence)
+    check(group, name, construct(config, group) if group != "activations" else config, planted)
 
 
 @pytest.mark.parametrize(("corpus", "name"), PAIRS)
@@ -128,7 +127,7 @@ def arrays(folder: Path) -> Path:
     return folder
 
 
-def check(group: str, made: Any, evidence: Evidence) -> None:
+def check(group: str, name: str, made: Any, planted: Split) -> None:
     if group == "corpus":
         for split in SPLITS:
             assert isinstance(next(made.sentences(split)), Sentence)
@@ -139,10 +138,12 @@ def check(group: str, made: Any, evidence: Evidence) -> None:
         assert len(made.neurons) == sum(segment.width for segment in made.neurons.segments)
     elif group == "ranking":
         (rank,) = made.values()
+        evidence = Evidence(planted, planted, PLANTED_FIT, 0, PLANTED_FIT([Member(1e-3, 1e-4)], planted)[0])
         ranking = rank(evidence)
         assert isinstance(ranking, Ranking) and sorted(ranking.order.tolist()) == list(range(40))
         assert 0 <= ranking.earned <= 40 and ranking.by_label.shape == (4, 40) and list(made) == [ranking.name]
-        assert len(set(ranking.order[:8].tolist()) & {7, 18, 25, 31}) == 4, "what was planted is in the top"
+        if name != "random":
+            assert len(set(ranking.order[:8].tolist()) & {7, 18, 25, 31}) == 4, "what was planted is in the top"
     elif group == "probe":
         assert made.reference in {(member.l1, member.l2) for member in made.grid()} and len(made.grid()) <= 25
     elif group == "search":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -26,8 +25,9 @@ from neuronprobe.activations.store import DTYPES, Store, StoreWriter, store_name
 from neuronprobe.corpora import SPLITS, Corpus, Forms
 from neuronprobe.errors import InputError, choice, number, whole_number
 from neuronprobe.models import Source
-from neuronprobe.properties import LabelSelection, LabelSet, Property, collect
-from neuronprobe.properties.labels import without_rows
+from neuronprobe.properties import LabelSelection, Property, collect
+from neuronprobe.properties.units import without_rows
+from neuronprobe.targets import Labels, Target, Values
 from neuronprobe.types import Batch, Units
 
 log = logging.getLogger(__name__)
@@ -58,6 +58,7 @@ class ActivationsDataModule(pl.LightningDataModule):
         super().__init__()
         _must_have("corpus", corpus, "name", "sentences")
         _must_have("property", prop, "name", "level", "roles", "units")
+        _must_have("model", model, "title", "fingerprint", "neurons", "level", "tokenise", "chunk")
         self.corpus, self.prop, self.model = corpus, prop, model
         self.folder, self._dtype = Path(folder).expanduser(), choice("activations.dtype", dtype, DTYPES)
         if self.folder.exists() and not self.folder.is_dir():
@@ -100,9 +101,10 @@ class ActivationsDataModule(pl.LightningDataModule):
         return found
 
     @cached_property
-    def labels(self) -> LabelSet:
-        """The label set, from train."""
-        return LabelSet.of(self.readings["train"].units.names, self.prop.name)
+    def target(self) -> Target:
+        """The label set of train, or mean and deviation of its values. Raises InputError where train has but one."""
+        train = self.readings["train"].units
+        return Labels.of(train.names, self.prop.name) if train.names else Values.of(train.labels, self.prop.name)
 
     @property
     def units(self) -> dict[str, Units]:
@@ -111,11 +113,7 @@ class ActivationsDataModule(pl.LightningDataModule):
 
     @cached_property
     def _all_units(self) -> dict[str, Units]:
-        return {name: reading.units.units(self.labels, reading.n_sentences) for name, reading in self.readings.items()}
-
-    def unknown(self, split: str) -> Counter[str]:
-        """Labels of a split that train lacks, counted; they are scored as wrong."""
-        return self.readings[split].units.unknown(self.labels)
+        return {name: self._units(name, reading) for name, reading in self.readings.items()}
 
     def fingerprint(self, split: str) -> dict[str, Any]:
         """What decides the numbers in the split's store."""
@@ -156,7 +154,7 @@ class ActivationsDataModule(pl.LightningDataModule):
                     log.warning("%s: %d %s.", name, count, what.replace("_", " "))
             self.counts[name] |= counts
             units = without_rows(self._all_units[name], store.dropped) if len(store.dropped) else self._all_units[name]
-            opened[name] = Split(units, store, table, len(self.labels), self._memory_limit)
+            opened[name] = Split(units, store, table, self.target, self._memory_limit)
         self._splits = self._splits or opened
 
     def split(self, name: str) -> Split:
@@ -204,6 +202,16 @@ class ActivationsDataModule(pl.LightningDataModule):
         found = preview(self.model, self.corpus, rows, there, DTYPES[self._dtype].itemsize, self._budget)
         log.info(found.text(self.folder))
         self.estimated = {"store_bytes": sum(found.n_bytes.values()), "extraction_seconds": found.seconds}
+
+    def _units(self, split: str, reading: Reading) -> Units:
+        found = reading.units
+        if bool(found.names) != bool(self.readings["train"].units.names):
+            raise InputError(
+                f"the labels of property {self.prop.name} must be names in all splits or numbers in all, got others in "
+                f"{split} than in train; correct its units."
+            )
+        labels = self.target.encode(found.labels, found.names)
+        return Units(found.rows, labels, found.sentences, found.types, reading.n_sentences)
 
     def _open(self, split: str) -> Store | LiveStore:
         if not self.live:

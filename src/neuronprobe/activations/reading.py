@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from neuronprobe.corpora import SPLITS, Forms
-from neuronprobe.properties.labels import Collected
+from neuronprobe.properties.units import Collected
 
 SHOWN = 8
 """Labels that a line names."""
@@ -67,5 +67,7 @@ def _overlap(split: str, other: str, n: int, n_sentences: int, n_others: int) ->
 
 
 def _labels(reading: Reading) -> set[str]:
+    if not reading.units.names:
+        return set()
     counts = torch.bincount(reading.units.labels, minlength=len(reading.units.names)).tolist()
     return {name for name, n in zip(reading.units.names, counts, strict=True) if n}

@@ -21,10 +21,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from neuronprobe.activations.files import GrowingArray, StoreError, file_digest, open_array, read_json, write_json
+from neuronprobe.activations.files import GrowingArray, StoreError, file_digest, open_array, read_json
 from neuronprobe.activations.rounding import Rounding, Shift
 from neuronprobe.errors import InputError
 from neuronprobe.neurons import NeuronTable, Segment
+from neuronprobe.writing import write_json
 
 log = logging.getLogger(__name__)
 

@@ -1,6 +1,6 @@
 """The elastic-net probe bank (EMNLP 2020 section 3; JMLR 2023 algorithm 1): many probes, one matrix product per batch.
 
-Each member minimises mean cross-entropy + λ1‖θ‖₁ + λ2‖θ‖²₂ with a free bias. Members share nothing but the
+Each member minimises the mean of its target's loss + λ1‖θ‖₁ + λ2‖θ‖²₂ with a free bias. Members share nothing but the
 batches, so a member of a bank is the same probe as when it is trained alone.
 """
 
@@ -13,17 +13,16 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Real
 from torch import Tensor, nn
 
 from neuronprobe.activations.split import Standardisation
 from neuronprobe.errors import InputError
 from neuronprobe.neurons import Neurons
 from neuronprobe.probes.group import Group, group, outputs, stack_neurons
-from neuronprobe.probes.losses import CrossEntropy
 from neuronprobe.probes.penalty import elastic_net, soft_threshold
 from neuronprobe.probes.probe import Probe
-from neuronprobe.probes.score import BankScore
+from neuronprobe.targets import Target
 from neuronprobe.types import Batch
 
 
@@ -39,7 +38,7 @@ class Member:
     l2: float = 0.0
     seed: int = 0
     neurons: Neurons | None = None
-    labels: Int[Tensor, " unit"] | None = None
+    labels: Real[Tensor, " unit"] | None = None
     weights: Float[Tensor, " unit"] | None = None
 
 
@@ -62,7 +61,7 @@ class ProbeBank(pl.LightningModule):
         self,
         members: Sequence[Member],
         n_neurons: int,
-        n_labels: int,
+        target: Target,
         steps: Steps | None = None,
         n_sentences: int = 0,
         standardisation: Standardisation | None = None,
@@ -70,7 +69,7 @@ class ProbeBank(pl.LightningModule):
         """`n_sentences` is that of the split that validation scores; with `standardisation` weights read z-scores."""
         super().__init__()
         self.members, self.steps = list(members), steps or Steps()
-        self.loss = CrossEntropy()
+        self.target, self.loss, n_labels = target, target.loss, len(target)
         self.places = group([member.neurons for member in self.members])
         self.weights, self.bias = nn.ParameterList(), nn.ParameterList()
         for g, places in enumerate(self.places):
@@ -88,7 +87,13 @@ class ProbeBank(pl.LightningModule):
         self._constant("_labels", _side_by_side([member.labels for member in self.members]))
         self._constant("_unit_weights", _side_by_side([member.weights for member in self.members]))
         self._epoch_loss, self._epoch_batches = torch.zeros(len(self.members)), 0
-        self.dev_score = BankScore(len(self.members), n_labels, n_sentences)
+        self.dev_score = target.bank_score(len(self.members), n_sentences)
+
+    @property
+    def progress(self) -> tuple[float, float]:
+        """How much of the training is done, and of how much: batches of all epochs."""
+        epochs, batches = self.trainer.max_epochs or 0, int(self.trainer.num_training_batches)
+        return float(self.trainer.fit_loop.total_batch_idx + 1), float(epochs * batches)
 
     def forward(self, activations: Float[Tensor, "unit neuron"]) -> Float[Tensor, "unit probe label"]:
         """Outputs of all members, in their order."""
@@ -130,8 +135,8 @@ class ProbeBank(pl.LightningModule):
         self.dev_score.update(self(batch.activations), batch.labels, batch.sentences)
 
     def on_validation_epoch_end(self) -> None:
-        """Log each member's accuracy on dev."""
-        self._log_members("dev/accuracy", torch.atleast_1d(self.dev_score.compute()))
+        """Log what each member reaches on dev."""
+        self._log_members(f"dev/{self.target.metrics[0]}", torch.atleast_1d(self.dev_score.compute()))
         self.dev_score.reset()
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
@@ -161,7 +166,7 @@ class ProbeBank(pl.LightningModule):
         mean, deviation = self._mean.cpu()[own], self._deviation.cpu()[own]
         return Probe(weights / deviation, bias - (weights / deviation) @ mean, **about, deviation=deviation)
 
-    def _targets(self, batch: Batch) -> tuple[Int[Tensor, "unit probe"], Float[Tensor, "unit probe"] | None]:
+    def _targets(self, batch: Batch) -> tuple[Real[Tensor, "unit probe"], Float[Tensor, "unit probe"] | None]:
         labels = batch.labels[:, None].expand(-1, len(self.members))
         if self._own_labels:
             labels = labels.clone()

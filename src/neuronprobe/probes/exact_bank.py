@@ -17,6 +17,7 @@ from neuronprobe.probes.group import Group, outputs
 from neuronprobe.probes.probe import Probe
 from neuronprobe.probes.solvers.fista import Point
 from neuronprobe.probes.solvers.regularisation_path import RegularisationPaths
+from neuronprobe.targets import Target
 from neuronprobe.types import Batch
 
 FEW = 0.8
@@ -36,7 +37,7 @@ class ExactBank(ProbeBank):
         self,
         members: Sequence[Member],
         n_neurons: int,
-        n_labels: int,
+        target: Target,
         n_units: int,
         passes: int,
         tolerance: float = 1e-5,
@@ -45,7 +46,7 @@ class ExactBank(ProbeBank):
         standardisation: Standardisation | None = None,
     ) -> None:
         """`start` is zeros, or random by each member's seed; at most `passes` over `n_units` units."""
-        super().__init__(members, n_neurons, n_labels, Steps("exact", proximal=True), n_sentences, standardisation)
+        super().__init__(members, n_neurons, target, Steps("exact", proximal=True), n_sentences, standardisation)
         self.requires_grad_(False)
         if start == "zeros":
             for weights in self.weights:
@@ -64,6 +65,11 @@ class ExactBank(ProbeBank):
             starts = [torch.cat([self.weights[g][p], self.bias[g][p][:, None]], dim=1) for g, p in self._by_member()]
             self._paths = RegularisationPaths(self.members, starts, self._tolerance, self._passes)
         return self._paths
+
+    @property
+    def progress(self) -> tuple[float, float]:
+        """How many members are solved or given up, of all."""
+        return float(len(self.paths.reached)), float(len(self.members))
 
     def start_at(self, biases: Sequence[Float[Tensor, " label"]]) -> None:
         """Where the biases of the members begin."""

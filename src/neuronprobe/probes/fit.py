@@ -18,6 +18,8 @@ from neuronprobe.errors import InputError, choice, number, whole_number
 from neuronprobe.probes.bank import Member, ProbeBank, Steps
 from neuronprobe.probes.optimality import optimality
 from neuronprobe.probes.probe import Probe
+from neuronprobe.probes.training_bar import TrainingBar
+from neuronprobe.quiet import quiet
 
 log = logging.getLogger(__name__)
 
@@ -114,7 +116,7 @@ class Fit:
         n_sentences = dev.units.n_sentences if dev is not None else 0
         standardisation = train.standardisation if self.standardise == "zscore" else None
         members = self._weighted(members, train)
-        return ProbeBank(members, len(train.neurons), train.n_labels, self._steps, n_sentences, standardisation)
+        return ProbeBank(members, len(train.neurons), train.target, self._steps, n_sentences, standardisation)
 
     def parts(self, members: Sequence[Member], train: Split) -> list[list[Member]]:
         """The members in the banks that fit in memory; it is said where one bank would not."""
@@ -195,9 +197,10 @@ class _TrainOnly(pl.LightningDataModule):
 
 
 def quiet_trainer(epochs: int, **options: Any) -> pl.Trainer:
-    """A Trainer that logs, saves and prints nothing."""
-    quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
-    fixed: dict[str, Any] = {"max_epochs": epochs, "devices": 1, "num_sanity_val_steps": 0, **quiet}
+    """A Trainer that logs, saves and prints nothing but its bar."""
+    quiet()
+    none = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
+    fixed = {"max_epochs": epochs, "devices": 1, "num_sanity_val_steps": 0, "callbacks": [TrainingBar()], **none}
     return pl.Trainer(**{"reload_dataloaders_every_n_epochs": 1, **options, **fixed})
 
 
@@ -226,10 +229,7 @@ def _balanced(member: Member, train: Split) -> Member:
     """The member with weights that give each of its labels the same total, mean 1 over train."""
     labels = train.units.labels if member.labels is None else member.labels
     own = torch.ones(len(labels)) if member.weights is None else member.weights
-    totals = torch.zeros(train.n_labels).index_add_(0, labels, own)
-    occurring = (totals > 0).sum()
-    weights = own * (own.sum() / (occurring * totals.clamp_min(1e-12)))[labels]
-    return replace(member, weights=weights)
+    return replace(member, weights=train.target.balanced(labels, own))
 
 
 def _parts(members: Sequence[Member], n_neurons: int, n_labels: int) -> Iterator[list[Member]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import compress
@@ -11,8 +10,9 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
+from neuronprobe.drawing import drawn
 from neuronprobe.errors import InputError, whole_number
-from neuronprobe.properties.labels import Collected
+from neuronprobe.properties.units import Collected
 
 TRAIN_TYPES = 0.8
 """The share of the types that train has with `disjoint_types`."""
@@ -51,6 +51,11 @@ class LabelSelection:
         """The units that are taken, and how many are not or otherwise by what. Raises InputError where none are left,
         or their labels are too many to be labels.
         """
+        if not found["train"].names and (self.min_count > 1 or self.join_rare is not None or self.balanced):
+            raise InputError(
+                f"property.min_count, property.join_rare and property.balanced must be left out for {name}, which has "
+                "values, got one of them; they select by labels."
+            )
         taken, dropped = dict(found), {split: dict[str, int]() for split in found}
         rare = {label for label, n in counts(found["train"]).items() if n < self.min_count}
         steps = (("rare", self._common), ("other_types", self._disjoint), ("unbalanced", self._balance))
@@ -77,8 +82,8 @@ class LabelSelection:
         low, high = {"train": (0.0, TRAIN_TYPES), "dev": (TRAIN_TYPES, (1 + TRAIN_TYPES) / 2)}.get(
             split, ((1 + TRAIN_TYPES) / 2, 1.0)
         )
-        draws = {kind: _draw(self.seed, kind) for kind in set(units.types)}
-        return where(units, torch.tensor([low <= draws[kind] < high for kind in units.types], dtype=torch.bool))
+        draws = drawn(units.types, self.seed)
+        return where(units, (low <= draws) & (draws < high))
 
     def _balance(self, units: Collected, split: str, rare: set[str]) -> Collected:
         if not self.balanced:
@@ -98,7 +103,7 @@ class LabelSelection:
         if len(names) > 2 and all(map(_is_number, names)) and not all(float(label).is_integer() for label in names):
             raise InputError(
                 f"property {name} must have labels, got {len(names):,} numbers ({', '.join(sorted(names)[:3])}, …); "
-                f"take a property of numbers, {remedy}."
+                f"take property=score, which has values, {remedy}."
             )
         if len(names) > max(2, len(train) / 2):
             raise InputError(
@@ -109,7 +114,9 @@ class LabelSelection:
 
 
 def counts(units: Collected) -> dict[str, int]:
-    """How many units each label has."""
+    """How many units each label has; of values, nothing."""
+    if not units.names:
+        return {}
     found = torch.bincount(units.labels, minlength=len(units.names)).tolist()
     return dict(zip(units.names, found, strict=True))
 
@@ -125,6 +132,8 @@ def where(units: Collected, keep: Bool[Tensor, " unit"]) -> Collected:
 
 def renamed(units: Collected, names: Mapping[str, str]) -> Collected:
     """The same units; labels have their new names, and two of the same name are one."""
+    if not units.names:
+        return units
     used = [name for name, n in counts(units).items() if n]
     new = {name: i for i, name in enumerate(dict.fromkeys(names.get(name, name) for name in used))}
     index = torch.tensor([new.get(names.get(name, name), 0) for name in units.names], dtype=torch.long)
@@ -136,9 +145,3 @@ def _is_number(label: str) -> bool:
         return float(label) == float(label)
     except ValueError:
         return False
-
-
-def _draw(seed: int, kind: str) -> float:
-    """A number in [0, 1) that looks random: 53 bits of a hash."""
-    found = hashlib.blake2b(f"{seed}\0{kind}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
-    return (int.from_bytes(found, "big") >> 11) / (1 << 53)

@@ -15,8 +15,9 @@ from torch import Tensor
 
 from neuronprobe.activations import Split
 from neuronprobe.neurons import Neurons, bottom, size, top
-from neuronprobe.probes import Counts, Fit, Member, Probe, score
+from neuronprobe.probes import Fit, Member, Probe, score
 from neuronprobe.rankings import Evidence, Rank
+from neuronprobe.targets import Scored, Target
 from neuronprobe.types import Ranking, Row
 
 BY = ("score", "retrained_score", "dev")
@@ -30,6 +31,11 @@ class Grid:
 
     probes: Sequence[Probe]
     splits: Mapping[str, Split]
+
+    @property
+    def target(self) -> Target:
+        """What is predicted."""
+        return self.splits["train"].target
 
     def evidence(self, fit: Fit, probe: Probe, weights: Float[Tensor, " unit"] | None = None) -> Evidence:
         """What a ranking may look at for one of the probes."""
@@ -46,7 +52,7 @@ class LambdaChoice:
 
 def lambda_search(
     grid: Grid, fit: Fit, rank: Rank, alpha: float = 0.5, beta: float = 0.5, share: float | Sequence[float] = 0.2,
-    by: str = "score", metric: str = "accuracy", of: str = "all",
+    by: str = "score", metric: str = "auto", of: str = "all",
 ) -> LambdaChoice:  # fmt: skip
     """Choose `by` S on dev, with the top and bottom `share` of each probe's ranking kept and the rest zeroed.
 
@@ -58,7 +64,7 @@ def lambda_search(
     Of several shares S takes the mean. Shares are `of` all neurons, or of the earned ones of each probe: where a sparse
     probe earns no more than the share, its top is the whole probe and its bottom the bias.
     """
-    probes, dev = grid.probes, grid.splits["dev"]
+    probes, dev, metric = grid.probes, grid.splits["dev"], grid.target.metric(metric)
     rankings = [rank(grid.evidence(fit, probe)) for probe in probes]
     shares = [share] if isinstance(share, float) else list(share)
     tops = [_ends(ranking, one, of) for one in shares for ranking in rankings]
@@ -73,7 +79,7 @@ def lambda_search(
     candidates = [i for i, probe in enumerate(probes) if (probe.l1, probe.l2) in fit.pairs]
     chosen = max(candidates, key=lambda i: float((whole if by == "dev" else scores)[i]))
     measured = _Measured(
-        probes, rankings, found, tests, above, below, scores, metric, fit.solver, chosen, by, shares, of
+        probes, rankings, found, tests, above, below, scores, grid.target, metric, fit.solver, chosen, by, shares, of
     )
     given_up = {
         f"{metric}_given_up": whole[candidates].max() - whole[chosen],
@@ -101,15 +107,16 @@ def _subsets(
 
 @dataclass(frozen=True)
 class _Measured:
-    """What was measured of each probe: counts on dev and test, the metric of top and bottom on dev, S."""
+    """What was measured of each probe: scores on dev and test, the metric of top and bottom on dev, S."""
 
     probes: Sequence[Probe]
     rankings: Sequence[Ranking]
-    dev: Counts
-    test: Counts
+    dev: Scored
+    test: Scored
     tops: Values
     bottoms: Values
     scores: Values
+    target: Target
     metric: str
     solver: str
     chosen: int
@@ -119,9 +126,9 @@ class _Measured:
 
     def rows(self, given_up: Mapping[str, Tensor], reference: tuple[float, float]) -> Iterator[Row]:
         for i, probe in enumerate(self.probes):
-            for split, counts in (("dev", self.dev), ("test", self.test)):
-                for metric in dict.fromkeys(("accuracy", self.metric)):
-                    yield self._row(i, metric, counts.values(metric)[i], set="all", mode="trained", split=split)
+            for split, scored in (("dev", self.dev), ("test", self.test)):
+                for metric in dict.fromkeys((self.target.metrics[0], self.metric)):
+                    yield self._row(i, metric, scored.values(metric)[i], set="all", mode="trained", split=split)
             yield from self._kept(i)
             if (reached := probe.optimality) is not None:
                 yield self._row(i, "objective", reached.objective, split="train")
@@ -137,18 +144,18 @@ class _Measured:
         n, earned = len(self.rankings[i].order), self.rankings[i].earned
         share = self.shares[0] if len(self.shares) == 1 else None
         k = None if share is None else size("search.share", share, n if self.of == "all" else max(1, earned))
-        place: dict[str, Any] = {"mode": "retrained" if self.by == "retrained_score" else "ablated", "split": "dev"}
-        place |= {"k": k, "share": None if k is None else k / n}
-        yield self._row(i, self.metric, self.tops[i], set="top", **place)
-        yield self._row(i, self.metric, self.bottoms[i], set="bottom", **place)
+        kept: dict[str, Any] = {"mode": "retrained" if self.by == "retrained_score" else "ablated", "split": "dev"}
+        kept |= {"k": k, "share": None if k is None else k / n}
+        yield self._row(i, self.metric, self.tops[i], set="top", **kept)
+        yield self._row(i, self.metric, self.bottoms[i], set="bottom", **kept)
         is_whole = self.of == "all" and earned <= round(min(self.shares) * n)
         about = {"of_metric": self.metric, "earned": earned, **({"top_is_whole_probe": True} if is_whole else {})}
-        yield self._row(i, "score", self.scores[i], about, **place)
+        yield self._row(i, "score", self.scores[i], about, **kept)
 
     def _row(
-        self, i: int, metric: str, value: Tensor | float, also: Mapping[str, Any] | None = None, **place: Any
+        self, i: int, metric: str, value: Tensor | float, also: Mapping[str, Any] | None = None, **where: Any
     ) -> Row:
         probe, flags = self.probes[i], {"chosen": i == self.chosen, "by": self.by, **(also or {})}
         pair: dict[str, Any] = {"l1": probe.l1, "l2": probe.l2, "seed": probe.seed}
         common: dict[str, Any] = {"solver": self.solver, "task": "property", "flags": flags}
-        return Row("lambda_search", metric, float(value), **common, **pair, **place)
+        return Row("lambda_search", metric, float(value), **common, **pair, **where)

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
+
 from neuronprobe.neurons import size
 from neuronprobe.probes import Fit, Probe, score
 from neuronprobe.rankings import Rank
@@ -27,14 +29,14 @@ class StableChoice:
 
 
 def stable_lambda(
-    grid: Grid, fit: Fit, rank: Rank, tolerance: float, share: float, n_resamples: int, metric: str = "accuracy"
+    grid: Grid, fit: Fit, rank: Rank, tolerance: float, share: float, n_resamples: int, metric: str = "auto"
 ) -> StableChoice:
     """Of the pairs within `tolerance` of the best on dev: most overlap of the top `share` between resamples.
 
     Costs `n_resamples` probes for each pair that is within the tolerance, trained as one bank. Equal overlaps are
     decided by the metric on dev.
     """
-    probes, train = grid.probes, grid.splits["train"]
+    probes, train, metric = grid.probes, grid.splits["train"], grid.target.metric(metric)
     values = score(probes, grid.splits["dev"]).values(metric)
     candidates = [i for i, probe in enumerate(probes) if (probe.l1, probe.l2) in fit.pairs]
     best = float(values[candidates].max())
@@ -66,28 +68,27 @@ def _overlaps(probes: Sequence[Probe], grid: Grid, rank: Rank, fit: Fit, k: int,
     """Overlap of the top k between resamples, for the λ of each probe; all of them share the resamples."""
     train = grid.splits["train"]
     weights = resamples(train.units, n_resamples, fit.seed)
-    trained = iter(fit([member for probe in probes for member in resampled(probe, weights)], train))
-    found = []
-    for _ in probes:
-        rankings = [rank(grid.evidence(fit, next(trained), own)) for own in weights]
-        found.append(overlap(top_sets(rankings, k), train.neurons))
-    return found
+    trained = fit([member for probe in probes for member in resampled(probe, weights)], train)
+    tops = []
+    for i, own in enumerate(weights):  # a ranking that reads no probe is then computed once for each resample
+        tops.append(top_sets([rank(grid.evidence(fit, probe, own)) for probe in trained[i::n_resamples]], k))
+    return [overlap(torch.stack(sets), train.neurons) for sets in zip(*tops, strict=True)]
 
 
 def _row(
     probe: Probe, found: Overlap | None, chosen: bool, k: int | None, share: float | None, solver: str,
     metric: str = "overlap", value: float = 0.0, flags: dict[str, Any] | None = None,
 ) -> Row:  # fmt: skip
-    place: dict[str, Any] = {"split": "dev", "flags": flags or {}}
+    where: dict[str, Any] = {"split": "dev", "flags": flags or {}}
     if found is not None:
         value = float(found.pairs.mean())
-        place = {"low": float(found.pairs.min()), "high": float(found.pairs.max()), "set": "top", "k": k}
-        place |= {
+        where = {"low": float(found.pairs.min()), "high": float(found.pairs.max()), "set": "top", "k": k}
+        where |= {
             "share": share,
             "split": "train",
             "flags": {"chosen": chosen, "by": "stability", "over": "resamples", **found.about()},
         }
     return Row(
         "lambda_search", metric, value, solver=solver, task="property",
-        seed=probe.seed, l1=probe.l1, l2=probe.l2, **place,
+        seed=probe.seed, l1=probe.l1, l2=probe.l2, **where,
     )  # fmt: skip
