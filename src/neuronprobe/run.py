@@ -31,7 +31,7 @@ from neuronprobe.report.page import write_report
 from neuronprobe.report.summary import print_summary, print_table
 from neuronprobe.report.verdict import judge
 from neuronprobe.resume import checkpoint_callback, clear_checkpoints, keep_curves, last_checkpoint
-from neuronprobe.studies import baselines, corpus_summary
+from neuronprobe.studies import baselines, corpus_summary, vocabulary
 from neuronprobe.studies.baselines import corpus_table
 from neuronprobe.targets import Target
 from neuronprobe.tracking import about, show, tracked
@@ -133,7 +133,8 @@ def _fingerprint(job: Job) -> dict[str, Any]:
 def _corpus_rows(job: Job) -> list[Row]:
     data = job.data
     words = {name: reading.n_words for name, reading in data.readings.items()}
-    return corpus_summary(data.target, data.units, words) + baselines(data.target, data.units, job.fit.seed)
+    counted = corpus_summary(data.target, data.units, words) + vocabulary(data.target, data.units)
+    return counted + baselines(data.target, data.units, job.fit.seed)
 
 
 def _corpus_table(job: Job, rows: Sequence[Row]) -> Table:
