@@ -37,7 +37,7 @@ from neuronprobe.types import Result, Row, Table
 
 log = logging.getLogger(__name__)
 
-OUTPUTS = ("results.json", "ranking*.csv", "predictions.npz", "probe.safetensors", "report.md")
+OUTPUTS = ("results.json", "ranking*.csv", "predictions.npz", "probe.safetensors", "report.md", "report.html")
 
 
 def run(config: DictConfig, folder: Path) -> float | None:
@@ -176,11 +176,12 @@ def _write(
     }  # fmt: skip
     results = assemble("ok", plain, rows, **said)
     write_results(folder, results)
-    write_report(open_job(folder))
+    page = write_report(open_job(folder))
     clear_checkpoints(folder)
     show(job.trainer.loggers, folder, results)
     where = [
-        f"results, ranking, probe and report: {folder}",
+        f"results, ranking, probe: {folder}",
+        f"report: {page.resolve().as_uri()}",
         f"activations: {'live' if data.live else data.folder.resolve()}",
     ]
     print_summary(console, results["rows"], judged.text, where, plain["metric"], shown.tables, shown.remarks)
