@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 
 OF_PROCESSES = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE")
 """What Lightning says of a job's processes to those that it starts, and keeps."""
-OUTPUTS = ("results.json", "ranking*.csv", "predictions.npz", "probe.safetensors", "report.md")
+OUTPUTS = ("results.json", "ranking*.csv", "predictions.npz", "probe.safetensors", "report.md", "report.html")
 
 
 def run(config: DictConfig, folder: Path) -> float | None:
@@ -183,11 +183,12 @@ def _write(
     }  # fmt: skip
     results = assemble("debug" if debug else "ok", plain, rows, **said)
     write_results(folder, results)
-    write_report(open_job(folder))
+    page = write_report(open_job(folder))
     clear_checkpoints(folder)
     show(job.trainer.loggers, folder, results)
     where = [
-        f"results, ranking, probe and report: {folder}",
+        f"results, ranking, probe: {folder}",
+        f"report: {page.resolve().as_uri()}",
         f"activations: {'live' if data.live else data.folder.resolve()}",
     ]
     print_summary(console, results["rows"], verdict, where, plain["metric"], shown.tables, shown.remarks)

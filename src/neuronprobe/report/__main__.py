@@ -62,7 +62,7 @@ def _run(words: list[str], console: Console) -> list[str]:
     skipped = join(folders, console)
     for folder in folders:
         if (folder / "results.json").is_file() and (job := open_job(folder)).results["status"] == "ok":
-            console.print(f"report: {write_report(job)}", soft_wrap=True)
+            console.print(f"report: {write_report(job).resolve().as_uri()}", soft_wrap=True)
     return skipped
 
 
