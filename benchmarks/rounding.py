@@ -25,8 +25,8 @@ from neuronprobe.corpora.conllu import read_conllu
 from neuronprobe.models import FrozenTransformer
 from neuronprobe.neurons import NeuronTable, Segment
 from neuronprobe.probes import Fit, Member, score
+from neuronprobe.quiet import quiet
 from neuronprobe.targets import Labels
-from neuronprobe.training import quiet
 from neuronprobe.types import UNKNOWN, Sentence, Units
 
 RATIOS = (1, 100, 1_000, 4_000)

@@ -20,11 +20,11 @@ from neuronprobe.corpora import ConlluCorpus, starter
 from neuronprobe.models import from_package
 from neuronprobe.probes import ExactFit, Probe, score
 from neuronprobe.properties import WordProperty
+from neuronprobe.quiet import quiet
 from neuronprobe.rankings import lca
 from neuronprobe.studies import Grid, Trained, ablation, lambda_search, named
 from neuronprobe.studies.overlap import overlap, top_sets
 from neuronprobe.studies.stability import by_resample
-from neuronprobe.training import quiet
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "20 % of all": {},

@@ -201,10 +201,10 @@ def test_the_page_claims_the_smallest_only_where_every_step_was_tried(make_split
     found = study(task, [0.395], fit, search, draws=1)
     (table,), (figure,) = found.tables, found.figures
     if search == "bank":
-        assert table.heading.startswith("Minimal neuron sets by lca: the smallest top set, in steps of 1 %, within")
+        assert table.heading.startswith("Minimal neuron sets: the smallest top set by lca, in steps of 1 %, within")
         assert table.body[0][1] == "61 (61 %)"
     else:
-        assert table.heading.startswith("Minimal neuron sets by lca: the smallest top set that was tried, within")
+        assert table.heading.startswith("Minimal neuron sets: the smallest top set by lca that was tried, within")
         untried = one(found, metric="neurons").flags["steps_untried"]
         assert untried and table.body[0][1] == f"61 (61 %); {untried} smaller sizes were not tried"
     (curve,) = figure.series

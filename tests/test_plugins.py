@@ -201,7 +201,7 @@ def test_a_figure_whose_name_is_a_path_ends_the_job_in_one_line(
     outside: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert outside(**{"+callbacks__halves__figure": "../halves"}) == 1
-    said = "the name of a figure must consist of letters, digits, _ and -, got '../halves'."
+    said = "the name of a figure must be that of a file, without folder and ending, got '../halves'."
     assert one_line(capsys) == f"error: {said}"
 
 
@@ -223,15 +223,11 @@ def test_what_a_study_from_outside_lacks_is_said_before_the_work(
 
 
 RANKING = """
-import torch
-
 from neuronprobe.types import Ranking
 
 
 def largest(evidence, power=1.0):
-    score = evidence.probe_weights().abs().amax(0) ** power
-    depth = torch.ones(evidence.train.n_labels, len(evidence.table))
-    return Ranking("largest", score.argsort(descending=True), score, len(score), depth)
+    return Ranking.from_scores("largest", evidence.probe_weights().abs().amax(0) ** power, evidence.seed)
 """
 
 

@@ -76,7 +76,7 @@ def test_the_heat_map_of_a_grid_has_each_pair_in_its_cell_and_frames_the_chosen_
     figure = grid_result(rows).figures[0]
     cells = {(x, series.name): y for series in figure.series for x, y in zip(series.x, series.y, strict=True)}
     assert cells == {("0.001", "0"): 0.3, ("0.01", "0"): 0.4, ("0.001", "0.0001"): 0.5, ("0.01", "0.0001"): None}
-    assert [series.flagged for series in figure.series] == [(False, False), (True, False)]
+    assert [series.flagged for series in figure.series] == [(True, False), (False, False)], "the largest λ2 on top"
 
 
 def test_the_chance_of_an_overlap_is_its_rows_own() -> None:

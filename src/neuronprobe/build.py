@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from neuronprobe.activations import ActivationsDataModule
 from neuronprobe.callbacks import SearchCallback, StudyCallback, in_order
 from neuronprobe.errors import InputError, one_line
-from neuronprobe.probes import Fit
+from neuronprobe.probes import Fit, TrainingBar
 from neuronprobe.rankings import Rank, checked
 
 TARGETS = ("neuronprobe.", "pytorch_lightning.")
@@ -70,10 +69,9 @@ def build(config: DictConfig, callbacks: Sequence[pl.Callback] = ()) -> Job:
     studies = in_order(shown)
     rest = [one for one in others.values() if not isinstance(one, StudyCallback)]
     loggers = list((construct(config, "logger") or {}).values())
-    bars = [pl.callbacks.RichProgressBar()] if sys.stdout.isatty() else []
     trainer = construct(
-        config, "trainer", logger=loggers, callbacks=[*studies, *rest, *bars, *callbacks],
-        enable_progress_bar=bool(bars),
+        config, "trainer", logger=loggers, callbacks=[*studies, *rest, TrainingBar(), *callbacks],
+        enable_progress_bar=False,
     )  # fmt: skip
     if trainer.max_epochs != fit.epochs and not trainer.fast_dev_run:
         raise InputError(

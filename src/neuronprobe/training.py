@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
 from collections.abc import Sequence
-
-import torch
 
 from neuronprobe.activations import ActivationsDataModule
 from neuronprobe.errors import choice
 from neuronprobe.probes import Fit
+from neuronprobe.progress import stage
+from neuronprobe.quiet import quiet
 from neuronprobe.rankings import Rank, checked, lca, magnitude
 from neuronprobe.studies import Grid, Trained, lambda_search, named
 from neuronprobe.studies.lambda_search import BY
-
-NOISE = (
-    "treespec, LeafSpec",
-    "smaller than the logging interval",
-    "does not have many workers",
-    "IterableDataset",
-    "sync_dist=True",
-    "exists and is not empty",
-    "no `val_dataloader`",
-    "litlogger",
-)
 
 
 def train(
@@ -45,19 +32,13 @@ def train(
     splits = {name: data.split(name) for name in ("train", "dev", "test")}
     fit = fit.related(splits["train"], getattr(data.corpus, "batch_size", None))
     fit.warn_if_short(splits["train"])
-    grid = Grid(fit(fit.grid(), splits["train"]), splits)
-    by = "dev" if len(fit.pairs) == 1 else by
-    chosen = lambda_search(grid, fit, ranks[0], by=by, metric=metric).chosen
-    probe = grid.probes[chosen]
-    rankings = named(dict(enumerate(ranks)), grid.evidence(fit, probe))
+    with stage("training"):
+        grid = Grid(fit(fit.grid(), splits["train"]), splits)
+    with stage("lambda search"):
+        by = "dev" if len(fit.pairs) == 1 else by
+        chosen = lambda_search(grid, fit, ranks[0], by=by, metric=metric).chosen
+        probe = grid.probes[chosen]
+        rankings = named(dict(enumerate(ranks)), grid.evidence(fit, probe))
     return Trained(
         splits, data.target.names, fit, grid.probes, probe, dict(zip(rankings, ranks, strict=True)), rankings, metric
     )
-
-
-def quiet() -> None:
-    """Silence what libraries say about themselves."""
-    torch.set_float32_matmul_precision("highest")  # float32 means float32, also on a GPU
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-    for noise in NOISE:
-        warnings.filterwarnings("ignore", message=f".*{noise}.*")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
@@ -13,6 +12,7 @@ from jaxtyping import Bool, Float, Int, Real
 from torch import Tensor
 
 from neuronprobe.errors import InputError, choice
+from neuronprobe.ordering import depth, in_order, shares
 
 UNKNOWN = -1
 """Label index of the first dev or test label that train lacks, the next ones are below it.
@@ -25,13 +25,15 @@ No probe can predict such a label, so it is scored as wrong.
 class Sentence:
     """Annotated words. `annotations[column][i]` is the label of word i in that column, or None.
 
-    `labels[name]` is a label of the sentence itself.
+    `labels[name]` is a label of the sentence itself. In a pair of sentences, word `second` is the first of the second.
     """
 
     id: str
     words: tuple[str, ...]
     annotations: Mapping[str, tuple[str | None, ...]]
     labels: Mapping[str, str | None] = field(default_factory=dict)
+    second: int | None = None
+    document: str | None = None
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,23 @@ class Ranking:
     earned: int
     by_label: Float[Tensor, "label neuron"]
 
+    @classmethod
+    def from_scores(
+        cls, name: str, scores: Real[Tensor, "*label neuron"], seed: int = 0,
+        own: Real[Tensor, "label neuron"] | None = None,
+    ) -> Ranking:  # fmt: skip
+        """Largest score first; neurons of score 0 are not earned, the seed draws their order.
+
+        Of scores `[label, neuron]` the mean over labels counts, and each label has an order of its own by its row; of
+        scores `[neuron]` the labels' orders are by `own`, and without it no neuron is a label's. Scores are at least 0.
+        Raises InputError where they are not.
+        """
+        scores = _from_zero(name, scores)
+        own = scores if scores.ndim == 2 else own
+        score = scores.mean(0) if scores.ndim == 2 else scores
+        by_label = score.new_zeros(0, len(score)) if own is None else depth(shares(_from_zero(name, own)))
+        return cls(name, in_order((-score,), score > 0, seed), score, int((score > 0).sum()), by_label)
+
     @cached_property
     def first_block(self) -> int:
         """How many neurons tie at the front: those of the first one's score."""
@@ -120,6 +139,18 @@ class Ranking:
     def depth(self, k: int) -> float:
         """How deep the sets of all labels must be to hold the top k."""
         return float(self.by_label[:, self.order[:k]].min(0).values.max()) if k else 0.0
+
+
+def _from_zero(name: str, scores: Tensor) -> Tensor:
+    """In float64, on the CPU."""
+    scores = scores.detach().cpu().double()
+    if not (scores.numel() and bool(scores.isfinite().all()) and float(scores.min()) >= 0):
+        got = scores[~(scores >= 0) | scores.isinf()][:1].tolist() or ["none"]
+        raise InputError(
+            f"scores of ranking {name} must be finite and at least 0, where 0 says nothing of a neuron, got {got[0]}; "
+            "take their absolute value, or their distance from the least."
+        )
+    return scores
 
 
 @dataclass(frozen=True)
@@ -229,8 +260,10 @@ class Figure:
 
     def __post_init__(self) -> None:
         """Raises InputError where the name is no name of a file."""
-        if not re.fullmatch(r"[A-Za-z0-9_-]+", self.name):
-            raise InputError(f"the name of a figure must consist of letters, digits, _ and -, got {self.name!r}.")
+        if not self.name or "/" in self.name:
+            raise InputError(
+                f"the name of a figure must be that of a file, without folder and ending, got {self.name!r}."
+            )
 
     @property
     def is_map(self) -> bool:

@@ -16,6 +16,7 @@ from torch.utils.data import IterableDataset
 from neuronprobe.activations.live import LiveStore
 from neuronprobe.activations.store import Store
 from neuronprobe.neurons import NeuronTable
+from neuronprobe.progress import bar
 from neuronprobe.targets import Target
 from neuronprobe.types import Batch, Units
 
@@ -96,10 +97,12 @@ class Split:
         other.units = replace(self.units, labels=labels)
         return other
 
-    def blocks(self, size: int = 4096) -> Iterator[Batch]:
-        """All units in order."""
-        for index in torch.arange(len(self)).split(size):
-            yield self.batch(index)
+    def blocks(self, size: int = 4096, doing: str = "reading activations") -> Iterator[Batch]:
+        """All units in order, with a bar that says what is being done."""
+        with bar(doing, len(self)) as advance:
+            for start, index in enumerate(torch.arange(len(self)).split(size)):
+                yield self.batch(index)
+                advance(start * size + len(index))
 
 
 class BatchStream(IterableDataset[Batch]):

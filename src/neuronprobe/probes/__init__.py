@@ -5,6 +5,7 @@ from neuronprobe.probes.exact import ExactFit
 from neuronprobe.probes.fit import Fit
 from neuronprobe.probes.probe import Probe, load_probe, save_probe
 from neuronprobe.probes.score import score, scores
+from neuronprobe.probes.training_bar import TrainingBar
 
 __all__ = [
     "ExactFit",
@@ -12,6 +13,7 @@ __all__ = [
     "Member",
     "Probe",
     "ProbeBank",
+    "TrainingBar",
     "load_probe",
     "save_probe",
     "score",

@@ -78,6 +78,12 @@ class ProbeBank(pl.LightningModule):
         self._epoch_loss, self._epoch_batches = torch.zeros(len(self.members)), 0
         self.dev_score = target.bank_score(len(self.members), n_sentences)
 
+    @property
+    def progress(self) -> tuple[float, float]:
+        """How much of the training is done, and of how much: batches of all epochs."""
+        epochs, batches = self.trainer.max_epochs or 0, int(self.trainer.num_training_batches)
+        return float(self.trainer.fit_loop.total_batch_idx + 1), float(epochs * batches)
+
     def forward(self, activations: Float[Tensor, "unit neuron"]) -> Float[Tensor, "unit probe label"]:
         """Outputs of all members, in their order."""
         if self._mean is not None:

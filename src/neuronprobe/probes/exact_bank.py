@@ -67,6 +67,11 @@ class ExactBank(ProbeBank):
             self._paths = RegularisationPaths(self.members, starts, self._tolerance, self._passes)
         return self._paths
 
+    @property
+    def progress(self) -> tuple[float, float]:
+        """How many members are solved or given up, of all."""
+        return float(len(self.paths.reached)), float(len(self.members))
+
     def start_at(self, biases: Sequence[Float[Tensor, " label"]]) -> None:
         """Where the biases of the members begin."""
         for (g, place), bias in zip(self._by_member(), biases, strict=True):

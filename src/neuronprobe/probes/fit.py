@@ -20,6 +20,8 @@ from neuronprobe.probes.optimality import optimality
 from neuronprobe.probes.probe import Probe
 from neuronprobe.probes.solvers.adam import Adam
 from neuronprobe.probes.solvers.proximal import Proximal
+from neuronprobe.probes.training_bar import TrainingBar
+from neuronprobe.quiet import quiet
 
 log = logging.getLogger(__name__)
 
@@ -197,9 +199,10 @@ class _TrainOnly(pl.LightningDataModule):
 
 
 def quiet_trainer(epochs: int, **options: Any) -> pl.Trainer:
-    """A Trainer that logs, saves and prints nothing."""
-    quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
-    fixed: dict[str, Any] = {"max_epochs": epochs, "devices": 1, "num_sanity_val_steps": 0, **quiet}
+    """A Trainer that logs, saves and prints nothing but its bar."""
+    quiet()
+    none = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
+    fixed = {"max_epochs": epochs, "devices": 1, "num_sanity_val_steps": 0, "callbacks": [TrainingBar()], **none}
     return pl.Trainer(**{"reload_dataloaders_every_n_epochs": 1, **options, **fixed})
 
 

@@ -23,7 +23,7 @@ def optimality(bank: ProbeBank, train: Split) -> list[Optimality]:
     dtype = bank.bias[0].dtype
     bank.zero_grad()
     with torch.inference_mode(False), torch.enable_grad():
-        for batch in train.blocks(BLOCK):
+        for batch in train.blocks(BLOCK, "how far the probes came"):
             batch = batch._replace(activations=batch.activations.to(dtype))
             losses = bank.losses(batch) * (len(batch.labels) / len(train))
             losses.sum().backward()

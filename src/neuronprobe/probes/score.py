@@ -11,6 +11,7 @@ from torch import Tensor
 from neuronprobe.activations import Split
 from neuronprobe.probes.group import Group, group, stack_neurons
 from neuronprobe.probes.probe import Probe
+from neuronprobe.progress import counted
 from neuronprobe.targets import Scored
 
 BLOCK = 4096
@@ -35,7 +36,7 @@ def scores(
     given = [[bias[own].float().to(device)[:, :, None] for own in together] for bias in biases]
     n_sentences = split.units.n_sentences
     metrics = [target.bank_score(len(probes), n_sentences, predictions).to(device) for _ in biases]
-    for batch in split.blocks(BLOCK):
+    for batch in split.blocks(BLOCK, f"scoring {counted(len(probes), 'probe')}"):
         columns = batch.activations.T.contiguous()
         predicted = [torch.empty(len(probes), len(batch.labels), dtype=target.predicts, device=device) for _ in biases]
         for g, (own, chosen) in enumerate(zip(together, groups, strict=True)):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from neuronprobe.errors import InputError
+from neuronprobe.properties.selection import LabelSelection
 from neuronprobe.types import Sentence, Unit
 
 
@@ -16,8 +18,9 @@ class SentenceProperty:
     has_control_task = False
     """No two sentences are the same: there is no type whose random label could be memorised."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, name: str = "label", **selection: Any) -> None:
+        """`selection` are arguments of `LabelSelection`."""
+        self.name, self.selection = name, LabelSelection(**selection)
 
     def units(self, sentences: Iterable[Sentence]) -> Iterator[Unit]:
         """The units of a split. Raises InputError if the corpus has no such label."""

@@ -16,7 +16,10 @@ from neuronprobe.types import Ranking
 
 
 def lca(evidence: Evidence) -> Ranking:
-    """Rank by the weight mass of the probe, see `by_mass`."""
+    """Rank by the weight mass of the probe, see `by_mass`.
+
+    Not invariant to scale: weights scale against the neuron's.
+    """
     return by_mass(evidence.probe_weights(), evidence.seed)
 
 

@@ -9,40 +9,29 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from neuronprobe.rankings.evidence import Evidence
-from neuronprobe.rankings.ordering import depth, ordered, shares
+from neuronprobe.rankings.evidence import Evidence, reads_no_probe
 from neuronprobe.types import Ranking
 
-ROUNDING = 1e-10
-"""Means closer than this share of the largest are equal: a constant neuron's weighted means differ by rounding."""
 
-
+@reads_no_probe
 def probeless(evidence: Evidence) -> Ranking:
     """Largest sum of distances first, over the labels that there are; `score` is that sum, in units of the activation.
 
-    A label's own order is by its distances from all others. Neurons whose means do not differ are not earned. Raises
-    InputError for a property with values.
+    A label's own order is by its distances from all others. Neurons whose means do not differ are not earned. Not
+    invariant to scale: of two neurons that tell the same, the one of larger values comes first.
     """
-    evidence.train.target.labels_for("ranking=probeless")
-    means = label_means(evidence)
-    apart = torch.zeros(evidence.train.n_labels, len(evidence.table), dtype=torch.float64)
-    there = evidence.supported
-    least = ROUNDING * means.abs().amax(0)
-    for label in there.nonzero().flatten().tolist():
-        distances = (means[there] - means[label]).abs()
-        apart[label] = torch.where(distances > least, distances, 0.0).sum(0)
-    total = apart.sum(0) / 2
-    return ordered("probeless", (-total,), total > 0, total, depth(shares(apart)), evidence.seed)
+    moments = evidence.moments("probeless")
+    apart = torch.zeros_like(moments.centred)
+    apart[moments.there] = distances(moments.centred[moments.there])
+    return Ranking.from_scores("probeless", apart.sum(0) / 2, evidence.seed, apart)
 
 
-def label_means(evidence: Evidence) -> Float[Tensor, "label neuron"]:
-    """The weighted mean activation of each label, in float64, in one pass; 0 for labels that there are not."""
-    train = evidence.train
-    sums = torch.zeros(train.n_labels, len(evidence.table), dtype=torch.float64, device=train.device)
-    for batch in train.blocks():
-        values = batch.activations.double()
-        if evidence.weights is not None:
-            values = values * evidence.weights[batch.positions.cpu()].double().to(values.device)[:, None]
-        sums.index_add_(0, batch.labels, values)
-    totals = evidence.label_totals.clamp_min(torch.finfo(torch.float64).tiny)
-    return sums.cpu() / totals[:, None]
+def distances(means: Float[Tensor, "label neuron"]) -> Float[Tensor, "label neuron"]:
+    """For each label the sum of its distances from all others, by one sort: label i of n in ascending order lies
+    (2i − n) m_i + Σ m − 2 Σ_{k<i} m_k from them.
+    """
+    ascending, which = means.sort(0)
+    before = ascending.cumsum(0) - ascending
+    n, i = len(means), torch.arange(len(means), dtype=means.dtype)[:, None]
+    found = (2 * i - n) * ascending + ascending.sum(0) - 2 * before
+    return torch.zeros_like(means).scatter_(0, which, found.clamp_min(0))

@@ -53,14 +53,14 @@ def compare(first: Path, second: Path, console: Console) -> list[Difference]:
     shared = [name for name in shared if name not in controls]
     if not shared:
         raise InputError(f"the jobs must have a probe in common, got none in {str(first)!r} and {str(second)!r}.")
-    found = [_difference(name, one[name], other[name], one[what], bootstrap) for name in shared]
+    found = [difference(name, one[name], other[name], one[what], bootstrap) for name in shared]
     primary = [next(iter(rankings(_rows(job))), None) for job in (first, second)]
     if primary[0] != primary[1] and None not in primary:
         pairs = [
             (name, name.replace(f"/{primary[0]}/", f"/{primary[1]}/")) for name in one if f"/{primary[0]}/" in name
         ]
         found = [
-            _difference(f"{name} − {primary[1]}'s", one[name], other[twin], one[what], bootstrap)
+            difference(f"{name} − {primary[1]}'s", one[name], other[twin], one[what], bootstrap)
             for name, twin in pairs if twin in other and one[name].ndim == other[twin].ndim
         ] + found  # fmt: skip
         console.print(f"The primary rankings differ ({primary[0]}, {primary[1]}): their sets stand first.")
@@ -109,7 +109,7 @@ def _setting(job: Path, name: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _difference(name: str, ours: Tensor, theirs: Tensor, units: Tensor, bootstrap: Bootstrap) -> Difference:
+def difference(name: str, ours: Tensor, theirs: Tensor, units: Tensor, bootstrap: Bootstrap) -> Difference:
     """Paired over sentences; over draws by pairs where both have as many."""
     is_drawn = ours.ndim == 2
     first, second = (torch.atleast_2d(counts).double() for counts in (ours, theirs))

@@ -89,7 +89,7 @@ _DRAWN = {"line": _line, "level": _level, "bar": _bars}
 def _heat_map(figure: Figure, canvas: Any, axes: Any) -> None:
     rows, columns = figure.series, figure.series[0].x
     cells = np.array([[np.nan if y is None else y for y in series.y] for series in rows], dtype=float)
-    shown = axes.imshow(cells, origin="lower", cmap="cividis", aspect="auto")
+    shown = axes.imshow(cells, cmap="cividis", aspect="auto")
     canvas.colorbar(shown, label=figure.value)
     middle = np.nanmean([np.nanmin(cells), np.nanmax(cells)])
     for y, x in np.argwhere(np.isfinite(cells)) if cells.size <= LEGIBLE else ():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 from neuronprobe.jobs import Job
 from neuronprobe.report.figures import draw
@@ -33,15 +34,16 @@ def _page(job: Job) -> Iterator[str]:
     )
     if "figures" not in results:
         yield f"\n{OLD}"
-    yield from (f"\n![{figure.title}]({figure.name}.png)" for figure in job.figures)
+    yield from (f"\n![{figure.title}]({quote(figure.name)}.png)" for figure in job.figures)
     for table in (*job.tables, paper_table(job.rows, job.config)):
-        yield from _section(table) if table else ()
+        yield from section(table) if table else ()
     seconds = ", ".join(f"{stage} {s:.1f}" for stage, s in (results.get("seconds") or {}).items())
     versions = ", ".join(f"{package} {version}" for package, version in (results.get("versions") or {}).items())
     yield f"\nSeconds: {seconds}. Versions: {versions}."
 
 
-def _section(table: Table) -> Iterator[str]:
+def section(table: Table) -> Iterator[str]:
+    """A table as Markdown, below its heading."""
     yield f"\n## {table.heading}\n"
     yield f"| {' | '.join(table.header)} |"
     yield f"|{'---|' * len(table.header)}"

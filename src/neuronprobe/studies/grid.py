@@ -85,7 +85,7 @@ def _map(found: Sequence[PlainRow], name: str, title: str, value: str, unit: int
     l1, l2 = (sorted({row[key] for row in found}) for key in ("l1", "l2"))
     at = {(row["l1"], row["l2"]): row for row in found}
     series = []
-    for second in l2:
+    for second in reversed(l2):
         cells = [at.get((one, second)) for one in l1]
         y = tuple(None if row is None else unit * row["value"] for row in cells)
         flagged = tuple(bool(row and row["chosen"]) for row in cells)

@@ -90,7 +90,7 @@ def _table(rows: Sequence[PlainRow], ranking: str, metric: str) -> Table:
         body.append((f"{row['tolerance']:g}", size, *map(percent, cells)))
     every_step = all(row.get("every_step_tried") for row in find(rows, metric="neurons"))
     which = ", in steps of 1 %," if every_step else " that was tried,"
-    heading = f"Minimal neuron sets by {ranking}: the smallest top set{which} within the tolerance of the oracle on dev"
+    heading = f"Minimal neuron sets: the smallest top set by {ranking}{which} within the tolerance of the oracle on dev"
     return Table(f"{heading}, retrained", ("tolerance", "neurons", "top (test)", "random (test)", "bottom (test)"),
                  tuple(body), notes(find(rows, study="minimal_set", split="test")))  # fmt: skip
 

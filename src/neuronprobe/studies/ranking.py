@@ -37,7 +37,7 @@ def ranking(trained: Trained, salient: int | float, confidence: Confidence | Non
     for name, found in trained.rankings.items():
         own = confidence if name == trained.primary else None
         files["ranking.csv" if name == trained.primary else f"ranking_{name}.csv"] = neurons_csv(
-            found, trained.table, own
+            found, trained.table, trained.labels, own
         )
     files["ranking_by_label.csv"] = labels_csv(trained.ranking, trained.table, trained.labels, LABEL_MASS)
     shown = plain(rows)
@@ -134,20 +134,25 @@ def neurons_at(found: Ranking, mass: float) -> int:
     return int((found.by_label.min(0).values < mass).sum())
 
 
-def neurons_csv(found: Ranking, table: NeuronTable, confidence: Confidence | None = None) -> bytes:
+def neurons_csv(
+    found: Ranking, table: NeuronTable, labels: Sequence[str], confidence: Confidence | None = None
+) -> bytes:
     """All neurons, most salient first; `earned` is false for those behind what the ranking ordered.
 
-    One column of confidence for each k, and the attention head where the table has any.
+    One column of confidence for each k, the labels in whose salient sets a neuron is, and the attention head where the
+    table has any.
     """
     columns, has_heads = confidence or {}, any(segment.heads is not None for segment in table.segments)
+    is_salient = (found.by_label < LABEL_MASS).T
     lines = []
     for rank, flat in enumerate(found.order.tolist(), 1):
-        head = table.neuron(flat).attention_head
+        own = [labels[label] for label in is_salient[flat].nonzero().flatten().tolist()]
         lines.append((
             rank, *_neuron(table, flat), f"{found.score[flat]:.8g}", str(rank <= found.earned).lower(),
-            *(f"{c[flat]:.4g}" for c in columns.values()), *([head] if has_heads else []),
+            *(f"{c[flat]:.4g}" for c in columns.values()), " ".join(own),
+            *([table.neuron(flat).attention_head] if has_heads else []),
         ))  # fmt: skip
-    header = (*NEURON, "score", "earned", *(f"confidence_top_{k}" for k in columns))
+    header = (*NEURON, "score", "earned", *(f"confidence_top_{k}" for k in columns), "labels")
     return _csv((*header, *(["attention_head"] if has_heads else [])), lines)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from neuronprobe.neurons import top
+from neuronprobe.progress import bar
 from neuronprobe.studies.cells import PlainRow, find, first, hundred, notes, percent, plain
 from neuronprobe.studies.overlap import Overlap, first_blocks, overlap, top_sets
 from neuronprobe.studies.ranking import SHOWN
@@ -109,11 +110,15 @@ def by_seed(trained: Trained, seeds: int) -> Rankings:
     """The ranking at hand and those of other seeds: another initialisation and, where data are shuffled, order.
 
     Solver `exact` then starts at random points: what the rankings share tells whether the optimum was reached.
+    A ranking that trains probes of its own trains them with the same seeds.
     """
     found, fit = [trained.ranking], trained.fit
-    for seed in range(fit.seed + 1, fit.seed + 1 + seeds):
-        (other,) = fit.with_seed(seed)([trained.member(seed=seed)], trained.train)
-        found.append(trained.rank(other))
+    with bar("other seeds", seeds) as advance:
+        for seed in range(fit.seed + 1, fit.seed + 1 + seeds):
+            other = fit.with_seed(seed)
+            (probe,) = other([trained.member(seed=seed)], trained.train)
+            found.append(trained.ranks[trained.primary](replace(trained.evidence(probe), fit=other, seed=seed)))
+            advance(len(found) - 1)
     differ = "initialisation" if fit.order_seed is None else "initialisation and order"
     return Rankings("seeds", differ, found, torch.ones(len(found), trained.train.n_labels, dtype=torch.bool))
 

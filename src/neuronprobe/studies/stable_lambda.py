@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
+
 from neuronprobe.neurons import size
 from neuronprobe.probes import Fit, Probe, score
 from neuronprobe.rankings import Rank
@@ -66,12 +68,11 @@ def _overlaps(probes: Sequence[Probe], grid: Grid, rank: Rank, fit: Fit, k: int,
     """Overlap of the top k between resamples, for the λ of each probe; all of them share the resamples."""
     train = grid.splits["train"]
     weights = resamples(train.units, n_resamples, fit.seed)
-    trained = iter(fit([member for probe in probes for member in resampled(probe, weights)], train))
-    found = []
-    for _ in probes:
-        rankings = [rank(grid.evidence(fit, next(trained), own)) for own in weights]
-        found.append(overlap(top_sets(rankings, k), train.neurons))
-    return found
+    trained = fit([member for probe in probes for member in resampled(probe, weights)], train)
+    tops = []
+    for i, own in enumerate(weights):  # a ranking that reads no probe is then computed once for each resample
+        tops.append(top_sets([rank(grid.evidence(fit, probe, own)) for probe in trained[i::n_resamples]], k))
+    return [overlap(torch.stack(sets), train.neurons) for sets in zip(*tops, strict=True)]
 
 
 def _row(

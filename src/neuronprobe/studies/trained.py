@@ -14,6 +14,7 @@ from neuronprobe.activations import Split
 from neuronprobe.errors import InputError, choice
 from neuronprobe.neurons import Neurons, NeuronTable
 from neuronprobe.probes import Fit, Member, Probe, score
+from neuronprobe.progress import bar
 from neuronprobe.rankings import Evidence, Rank
 from neuronprobe.targets import Scored, Target
 from neuronprobe.types import Ranking
@@ -113,7 +114,11 @@ class Trained:
 
 def named(ranks: Mapping[Any, Rank], evidence: Evidence) -> dict[str, Ranking]:
     """All rankings of one evidence, by the names that they give themselves. Raises InputError where two share one."""
-    found = [rank(evidence) for rank in ranks.values()]
+    with bar("rankings", len(ranks)) as advance:
+        found = []
+        for rank in ranks.values():
+            found.append(rank(evidence))
+            advance(len(found))
     names = [ranking.name for ranking in found]
     if len(set(names)) < len(names):
         raise InputError(f"ranking must be a list of different rankings, got {', '.join(names)}; leave one out.")

@@ -1,4 +1,4 @@
-"""Control tasks (Hewitt & Liang 2019; EMNLP 2020 section 3.4): what each word type gets, drawn at random."""
+"""What each word type gets, drawn at random: in control tasks (Hewitt & Liang 2019; EMNLP 2020 section 3.4)."""
 
 from __future__ import annotations
 
