@@ -1,6 +1,6 @@
 """Neurons one can look at: the words that excite and inhibit them, the labels of those, tinted sentences."""
 
-from neuronprobe.portraits.drawing import Text, portray
+from neuronprobe.portraits.reduction import Text, portray
 from neuronprobe.portraits.html import fragment
 from neuronprobe.portraits.portrait import Portrait, Side, TintedSentence, TopWord
 
