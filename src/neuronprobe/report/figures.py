@@ -143,7 +143,8 @@ def _cells(figure: Figure) -> Iterator[Spec]:
         middle = (min(known) + max(known)) / 2
         ink = {"condition": {"test": f"datum.y < {middle}", "value": "white"}, "value": "black"}
         text = {"field": "y", "type": "quantitative", "format": NUMBER}
-        yield {"data": data, "mark": {"type": "text", "fontSize": 9}, "encoding": {**on, "text": text, "color": ink}}
+        yield {"data": data, "transform": [{"filter": "datum.y != 0"}], "mark": {"type": "text", "fontSize": 9},
+               "encoding": {**on, "text": text, "color": ink}}  # fmt: skip
 
 
 def _points(figure: Figure, mark: str) -> list[Spec]:
@@ -177,7 +178,7 @@ def _x(figure: Figure) -> Spec:
 def _y_scale(figure: Figure) -> Spec:
     if figure.limits:
         return {"domain": list(figure.limits)}
-    return {"zero": any(series.mark == "bar" for series in figure.series)}
+    return {"zero": any(series.mark == "bar" for series in figure.series), "padding": PADDING}
 
 
 def _by_series(figure: Figure, mark: str, looks: list[Any]) -> Spec:
