@@ -1,4 +1,4 @@
-"""Many jobs in one table: what varied, headline numbers over seeds, paired differences, failed and missing jobs."""
+"""Many jobs in one table: what varied, numbers over seeds, paired differences; failed and missing jobs named."""
 
 from __future__ import annotations
 
@@ -27,17 +27,15 @@ from neuronprobe.report.lookup import count, metric_of, of_primary, rankings
 from neuronprobe.report.papers import beside_paper
 from neuronprobe.studies.cells import PlainRow, first, metric_name
 from neuronprobe.studies.intervals import Bootstrap
-from neuronprobe.targets import FIRST
 from neuronprobe.types import Figure, Series, Table
 from neuronprobe.writing import write_bytes
 
 SHOWN = ("oracle", "top 10%", "random 10%", "stable 5%")
+PAIRED = ("oracle", "top 10%")
 DRAWN = ("oracle", "top 10%", "random 10%")
 MOST_DRAWN = 40
 """Groups of jobs in a picture, at most."""
 FIXED = ("model", "property", "corpus", "seed", "l1", "l2", "ranking")
-COUNTED = "denominator"
-"""What scores per sentence are shares of: units, or squares of values."""
 NOTE = (
     "Percent, mean ± deviation over seeds. oracle: all neurons; top, random: so many kept in the trained probe, the "
     "rest at zero; stable: what two resamples share of their top."
@@ -151,41 +149,45 @@ def _mean(group: Group, name: str) -> str:
 
 
 def _differences(groups: Sequence[Group], keys: Sequence[str]) -> Iterator[Table]:
-    """Of each group from the first one, paired over the same test sentences, and over seeds where both have as many."""
-    known = [(group, found) for group in groups if (found := _correct(group))]
-    if not known:
-        return
-    base, ours = known[0]
-    body = []
-    for group, found in known[1:]:
-        if _forms(group) == _forms(base) and torch.equal(found[COUNTED], ours[COUNTED]):
-            bootstrap = Bootstrap(found[COUNTED], SEED)
-            pairs = [difference(name, found[name], ours[name], found[COUNTED], bootstrap)
-                     for name in ("oracle", "top 10%") if name in found and name in ours]  # fmt: skip
-            texts = [_points(one.value, one.ends) for one in pairs] + ["-"] * (2 - len(pairs))
-            body.append((*map(_short, group.values), *texts))
-    if body:
-        metric = metric_name(FIRST[open_job(base.good[0].folder).denominator])
-        heading = f"{metric} against {_named(base.values, keys)}, points [95 %]"
-        yield Table(heading, (*map(_key, keys), "oracle", "top 10%"), tuple(body), ("Paired over test sentences.",))
+    """Of the groups on the same units from the first of them, paired over test sentences, and over as many seeds."""
+    same: dict[Any, list[tuple[Group, dict[str, Tensor]]]] = {}
+    for group in groups:
+        if found := _correct(group):
+            same.setdefault((group.good[0].setting("property"), _forms(group)), []).append((group, found))
+    for (base, ours), *others in same.values():
+        body = tuple(
+            (*map(_short, group.values), *_points(found, ours)) for group, found in others
+            if found["units"].shape == ours["units"].shape and torch.equal(found["units"], ours["units"])
+        )  # fmt: skip
+        if body:
+            heading = f"Difference from {_named(base.values, keys)}, points [95 %]"
+            yield Table(heading, (*map(_key, keys), *PAIRED), body, ("Paired over test sentences.",))
 
 
-def _points(value: float, ends: tuple[float, float] | None) -> str:
-    return f"{100 * value:+.1f}" + ("" if ends is None else f" [{100 * ends[0]:+.1f}, {100 * ends[1]:+.1f}]")
+def _points(found: dict[str, Tensor], ours: dict[str, Tensor]) -> Iterator[str]:
+    bootstrap = Bootstrap(found["units"], SEED)
+    for name in PAIRED:
+        if name in found and name in ours:
+            one = difference(name, found[name], ours[name], found["units"], bootstrap)
+            yield f"{100 * one.value:+.1f}" + (
+                f" [{100 * one.ends[0]:+.1f}, {100 * one.ends[1]:+.1f}]" if one.ends else ""
+            )
+        else:
+            yield "-"
 
 
 def _correct(group: Group) -> dict[str, Tensor] | None:
     """Units of each test sentence, and the correct ones of its jobs, `[seed, sentence]` where it has several."""
     try:
-        jobs = [open_job(job.folder) for job in group.good]
-        found = [job.correct | {COUNTED: job.correct[job.denominator]} for job in jobs]
+        found = [open_job(job.folder).correct for job in group.good]
     except InputError:
         return None
-    if not found or any(not torch.equal(one[COUNTED], found[0][COUNTED]) for one in found):
+    whole = open_job(group.good[0].folder).denominator if found else ""
+    if not found or any(whole not in one or not torch.equal(one[whole], found[0][whole]) for one in found):
         return None
     names = [{"oracle": "oracle", "top 10%": _top(job)} for job in group.good]
-    stacks = {COUNTED: found[0][COUNTED]}
-    for name in ("oracle", "top 10%"):
+    stacks = {"units": found[0][whole]}
+    for name in PAIRED:
         counts = [one[own[name]] for one, own in zip(found, names, strict=True) if own[name] in one]
         if len(counts) == len(found):
             stacks[name] = torch.stack(counts) if len(counts) > 1 else counts[0]
