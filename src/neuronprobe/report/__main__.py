@@ -3,7 +3,8 @@
 `python -m neuronprobe.report DIR [DIR ...]` joins the jobs below folders: what varied, with the headline numbers (mean
 ± deviation over seeds), failed and missing jobs named. The first folder gets jobs.csv (a line for each job), rows.csv
 (all rows), jobs.md, jobs.tex and jobs.html; a folder that is a job's own gets its report.md and figures made again;
-`python -m neuronprobe.report compare JOB_A JOB_B` compares two jobs on the same test sentences.
+`python -m neuronprobe.report compare JOB_A JOB_B` compares two jobs on the same test sentences, with --page FILE also
+as HTML.
 """
 
 from __future__ import annotations
@@ -52,8 +53,9 @@ def _run(words: list[str], console: Console) -> list[str]:
         parser = _Parser(prog=f"{name} compare", description="Paired differences of two jobs on the same sentences.")
         for which in ("JOB_A", "JOB_B"):
             parser.add_argument(which, type=Path, help="a job's folder, with predictions.npz")
-        jobs = vars(parser.parse_args(words[1:]))
-        compare(jobs["JOB_A"], jobs["JOB_B"], console)
+        parser.add_argument("--page", type=Path, metavar="FILE", help="write the same as HTML, with a chart")
+        given = vars(parser.parse_args(words[1:]))
+        compare(given["JOB_A"], given["JOB_B"], console, given["page"])
         return []
     raw = argparse.RawDescriptionHelpFormatter
     parser = _Parser(prog=name, description=__doc__, formatter_class=raw)

@@ -102,7 +102,7 @@ def _curves(figure: Figure, axes: Spec) -> Iterator[Spec]:
     """A band, a line and points for each series; a name in the legend shows its series alone."""
     on = {**axes, "color": _by_series(figure, "line", COLORS)}
     dim = {"opacity": {"condition": {"param": "chosen", "value": 1}, "value": 0.1}}
-    if any(series.low for series in figure.series):
+    if any(end is not None for series in figure.series for end in series.low):
         band = {"y": {**axes["y"], "field": "low"}, "y2": {"field": "high"}}
         yield {"mark": {"type": "area", "opacity": 0.18}, "encoding": {**on, **band},
                "transform": [{"filter": "isValid(datum.low)"}]}  # fmt: skip
@@ -117,8 +117,10 @@ def _bars(figure: Figure, axes: Spec) -> Iterator[Spec]:
     """Bars side by side, with their ends and their numbers."""
     on = {**axes, "xOffset": {"field": "series", "sort": None}}
     yield {"mark": "bar", "encoding": {**on, "color": _by_series(figure, "bar", COLORS), "tooltip": _tooltip(figure)}}
-    ends = {**on, "y": {**axes["y"], "field": "low"}, "y2": {"field": "high"}}
-    yield {"mark": {"type": "rule", "color": INK}, "encoding": ends, "transform": [{"filter": "isValid(datum.low)"}]}
+    if any(end is not None for series in figure.series for end in series.low):
+        ends = {**on, "y": {**axes["y"], "field": "low"}, "y2": {"field": "high"}}
+        whole = [{"filter": "isValid(datum.low)"}]
+        yield {"mark": {"type": "rule", "color": INK}, "encoding": ends, "transform": whole}
     above = {**on, "y": {**axes["y"], "field": "end"}, "text": {"field": "y", "type": "quantitative", "format": NUMBER}}
     yield {"mark": {"type": "text", "dy": -7, "color": INK, "fontSize": 10}, "encoding": above,
            "transform": [{"calculate": "isValid(datum.high) ? datum.high : datum.y", "as": "end"}]}  # fmt: skip
