@@ -1,7 +1,7 @@
 """Proximal Newton against FISTA, and against scikit-learn's saga: `python benchmarks/exact.py [EWT_FOLDER] [--saga]`.
 
-MiniLM × UPOS, z-scores: the starter treebank and, where given, UD English EWT (dev trains: 25,147 words × 2,688 neurons,
-17 labels). One pair (λ1 = λ2 = 1e-3) and the grid of `probe=exact`, to a KKT residual of 1e-6, in CPU seconds of one
+MiniLM × UPOS, z-scores: the starter treebank and, where given, UD English EWT (dev trains, 25,147 words × 2,688 neurons
+× 17 labels). One pair (λ1 = λ2 = 1e-3) and the grid of `probe=exact`, to a KKT residual of 1e-6, in CPU seconds of one
 thread; both solvers in turn, medians. saga minimises the pair's objective for 60 iterations, and the time in which
 `exact` is as low is compared.
 """
