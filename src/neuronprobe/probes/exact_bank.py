@@ -12,10 +12,11 @@ from torch import Tensor
 
 from neuronprobe.activations.split import Split, Standardisation
 from neuronprobe.errors import InputError
-from neuronprobe.probes.bank import Member, ProbeBank, Steps
+from neuronprobe.probes.bank import Member, ProbeBank
 from neuronprobe.probes.group import Group, outputs
 from neuronprobe.probes.probe import Probe
 from neuronprobe.probes.solvers.descent import Point
+from neuronprobe.probes.solvers.proximal import Proximal
 from neuronprobe.probes.solvers.regularisation_path import RegularisationPaths
 from neuronprobe.probes.solvers.sampled_hessian import Reader
 from neuronprobe.targets import Target
@@ -49,7 +50,7 @@ class ExactBank(ProbeBank):
         standardisation: Standardisation | None = None,
     ) -> None:
         """`start` is zeros, or random by each member's seed; at most `passes` over train."""
-        super().__init__(members, n_neurons, target, Steps("exact", proximal=True), n_sentences, standardisation)
+        super().__init__(members, n_neurons, target, Proximal(), n_sentences, standardisation)
         self.requires_grad_(False)
         if start == "zeros":
             for weights in self.weights:

@@ -33,11 +33,11 @@ def optimality(bank: ProbeBank, train: Split) -> list[Optimality]:
     for g, places in enumerate(bank.places):
         weights, bias = bank.weights[g].detach(), bank.bias[g].detach()
         l1, l2 = getattr(bank, f"l1_{g}"), getattr(bank, f"l2_{g}")
-        violation = _violation(bank.weights[g], l1, l2, bank.steps.squared)
+        violation = _violation(bank.weights[g], l1, l2, bank.solver.squared)
         residual = torch.maximum(violation, _gradient(bank.bias[g]).abs().amax(1)).cpu()
         flat = weights.flatten(1)
         norm = flat.norm(2, dim=1)
-        penalty = (l1 * flat.abs().sum(1) + l2 * norm ** (2 if bank.steps.squared else 1)).cpu()
+        penalty = (l1 * flat.abs().sum(1) + l2 * norm ** (2 if bank.solver.squared else 1)).cpu()
         zeros = (flat == 0).double().mean(1).cpu() if bias.numel() else torch.zeros(len(places))
         for place, m in enumerate(places):
             total = float(objective[m] + penalty[place])

@@ -12,8 +12,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from neuronprobe.drawing import drawn
 from neuronprobe.errors import InputError, choice
-from neuronprobe.targets.control import drawn
 from neuronprobe.targets.counts import BankCounts
 from neuronprobe.targets.losses import CrossEntropy
 from neuronprobe.types import UNKNOWN, Units
