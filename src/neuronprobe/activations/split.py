@@ -13,9 +13,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.utils.data import IterableDataset
 
+from neuronprobe.activations.held import HeldStore
 from neuronprobe.activations.live import LiveStore
 from neuronprobe.activations.store import Store
-from neuronprobe.neurons import NeuronTable
+from neuronprobe.neurons import Neurons, NeuronTable, Segment
 from neuronprobe.types import Batch, Units
 
 BLOCK = 256
@@ -35,7 +36,7 @@ class Split:
     def __init__(
         self,
         units: Units,
-        store: Store | LiveStore,
+        store: Store | LiveStore | HeldStore,
         neurons: NeuronTable,
         n_labels: int,
         memory_limit: float = float("inf"),
@@ -89,6 +90,13 @@ class Split:
         other = copy(self)
         other.units = replace(self.units, labels=labels)
         return other
+
+    def of(self, neurons: Neurons) -> Split:
+        """The same units with the activations of some neurons alone, in memory; flat indices are places in `neurons`."""
+        chosen = neurons.to(self.device)
+        held = torch.cat([batch.activations[:, chosen] for batch in self.blocks()])
+        units = replace(self.units, rows=torch.arange(len(self))[:, None])
+        return Split(units, HeldStore(held), NeuronTable((Segment("chosen", 0, len(neurons)),)), self.n_labels)
 
     def blocks(self, size: int = 4096) -> Iterator[Batch]:
         """All units in order."""
