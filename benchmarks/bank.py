@@ -19,7 +19,7 @@ import torch
 
 from neuronprobe.activations import Split
 from neuronprobe.probes import Fit, score
-from neuronprobe.training import quiet
+from neuronprobe.quiet import quiet
 
 LAMBDAS = [0.0, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1]
 COMPARED = [(0.0, 0.0), (1e-5, 1e-5), (1e-4, 1e-4), (1e-3, 1e-4), (1e-2, 1e-4)]

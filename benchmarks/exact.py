@@ -21,7 +21,7 @@ from sklearn.linear_model import LogisticRegression
 from neuronprobe.activations import Split
 from neuronprobe.probes import ExactFit, Member, Probe
 from neuronprobe.probes.solvers.regularisation_path import RegularisationPaths
-from neuronprobe.training import quiet
+from neuronprobe.quiet import quiet
 
 L1 = L2 = 1e-3
 ITERATIONS = 60

@@ -21,7 +21,7 @@ from neuronprobe.activations.store import StoreWriter
 from neuronprobe.corpora.conllu import read_conllu
 from neuronprobe.models import FrozenTransformer, from_package
 from neuronprobe.models.network.batches import length_buckets
-from neuronprobe.training import quiet
+from neuronprobe.quiet import quiet
 from neuronprobe.types import Sentence
 
 BUDGET = 2048

@@ -25,7 +25,8 @@ from neuronprobe.corpora.conllu import read_conllu
 from neuronprobe.models import FrozenTransformer
 from neuronprobe.neurons import NeuronTable, Segment
 from neuronprobe.probes import Fit, Member, score
-from neuronprobe.training import quiet
+from neuronprobe.quiet import quiet
+from neuronprobe.targets import Labels
 from neuronprobe.types import UNKNOWN, Sentence, Units
 
 RATIOS = (1, 100, 1_000, 4_000)
@@ -70,11 +71,11 @@ def store(folder: Path, layers: Layers, dtype: str) -> Store:
 
 def accuracy(folder: Path, words: Words, dtype: str, epochs: int = 10) -> Tensor:
     """On test, of a probe for each layer."""
-    splits = []
+    splits, target = [], Labels(tuple(str(label) for label in range(int(words.labels[0].max()) + 1)))
     for layers, labels in zip((words.train, words.test), words.labels, strict=True):
         opened, n = store(folder, layers, dtype), len(labels)
         units = Units(torch.arange(n)[:, None], labels, torch.arange(n), tuple("" for _ in range(n)), n)
-        splits.append(Split(units, opened, opened.neurons, int(words.labels[0].max()) + 1))
+        splits.append(Split(units, opened, opened.neurons, target))
     segment_of = splits[0].neurons.segment_of
     members = [Member(0.0, 1e-4, 0, (segment_of == which).nonzero().flatten()) for which in range(len(words.train))]
     fit = Fit(l1=0.0, l2=1e-4, epochs=epochs, lr=3e-3, batch_size=128, standardise="zscore")

@@ -14,7 +14,7 @@ from neuronprobe.corpora import ConlluCorpus
 from neuronprobe.models import from_package
 from neuronprobe.probes import Fit, score
 from neuronprobe.properties import WordProperty
-from neuronprobe.training import quiet
+from neuronprobe.quiet import quiet
 
 LIMITS = {"in memory": 8.0, "in shuffled blocks": 0.01}
 """GiB."""

@@ -24,10 +24,10 @@ import torch
 from neuronprobe.activations import Split
 from neuronprobe.neurons import bottom, random, size, top
 from neuronprobe.probes import Fit, Member
+from neuronprobe.quiet import quiet
 from neuronprobe.rankings.lca import by_mass
 from neuronprobe.studies.ranking import neurons_at
 from neuronprobe.studies.resamples import resampled, resamples
-from neuronprobe.training import quiet
 
 L1, L2 = 1e-3, 1e-4
 RESAMPLES = 50

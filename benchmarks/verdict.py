@@ -24,17 +24,18 @@ from rich.console import Console
 from neuronprobe.activations import ActivationsDataModule, Split
 from neuronprobe.corpora import starter
 from neuronprobe.models import from_package
-from neuronprobe.probes import Counts, Fit, Member, Probe
+from neuronprobe.probes import Fit, Member, Probe
 from neuronprobe.properties import WordProperty
+from neuronprobe.quiet import quiet
 from neuronprobe.rankings.lca import by_mass
 from neuronprobe.report.compare import Difference
 from neuronprobe.report.compare import compare as compare_jobs
 from neuronprobe.report.verdict import judge
 from neuronprobe.studies import Trained, ablation
 from neuronprobe.studies.comparison import compare
-from neuronprobe.studies.selectivity import _Reading
+from neuronprobe.studies.selectivity import _Memory
 from neuronprobe.studies.sets import NeuronSet
-from neuronprobe.training import quiet
+from neuronprobe.targets import Counts
 from neuronprobe.types import Ranking, Row
 
 SIZES = (10, 20)
@@ -159,7 +160,7 @@ def selectivity_held(sample: Population, truth: float, seed: int) -> bool:
     """Random sets as draws of a control task."""
     controls = [counted(own[None], sample.units) for own in sample.sets[0]]
     about = {"split": "test", "task": "control"}
-    reading = _Reading(counted(sample.single["top"][None], sample.units), controls, seed, about)
+    reading = _Memory(counted(sample.single["top"][None], sample.units), controls, seed, about)
     row = reading.rows(0, {})[-1]
     return row.low is not None and row.high is not None and row.low <= truth <= row.high
 
@@ -224,7 +225,7 @@ def first_sentences(split: Split, n: int) -> Split:
         types=types,
         n_sentences=n,
     )
-    return Split(fewer, split._store, split.neurons, split.n_labels)
+    return Split(fewer, split._store, split.neurons, split.target)
 
 
 def intervals(simulations: int) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from jaxtyping import install_import_hook
 
 TENSORS = (  # not where settings of any type come in, which are checked by hand
-    "types", "activations.rounding", "activations.split", "activations.store", "models.network.aggregation",
-    "probes.bank", "probes.group", "probes.losses", "probes.penalty", "probes.probe", "probes.score", "rankings",
-    "studies",
+    "types", "ordering", "activations.rounding", "activations.split", "activations.store",
+    "models.network.aggregation", "probes.bank", "probes.group", "probes.penalty", "probes.probe", "probes.score",
+    "rankings", "studies", "targets",
 )  # fmt: skip
 install_import_hook([f"neuronprobe.{name}" for name in TENSORS], "beartype.beartype")
 
@@ -27,6 +27,7 @@ from neuronprobe.neurons import NeuronTable, Segment
 from neuronprobe.probes import Fit, Probe
 from neuronprobe.rankings import Evidence, lca
 from neuronprobe.studies import Trained
+from neuronprobe.targets import Labels, Target, Values
 from neuronprobe.types import Ranking, Units
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -137,6 +138,10 @@ def small_questions(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {split: str(folder / split) for split in ("train", "test")}
 
 
+def labels_named(n: int) -> Labels:
+    return Labels(tuple(chr(ord("a") + i) if n <= 26 else f"l{i}" for i in range(n)))
+
+
 MakeSplit = Callable[..., Split]
 
 
@@ -155,10 +160,14 @@ def make_split(tmp_path: Path) -> MakeSplit:
         writer.append(activations.float().split(width // layers, dim=1))
         writer.finish()
         sentences = torch.arange(n_words) // 5 if sentences is None else sentences
+        target: Target = labels_named(n_labels or int(labels.max()) + 1)
+        if labels.is_floating_point():
+            target = Values.of(labels, "value")
+            labels = target.encode(labels, ())
         units = Units(
             torch.arange(n_words)[:, None], labels, sentences, tuple(map(str, range(n_words))), int(sentences.max()) + 1
         )
-        return Split(units, Store(folder, {"made": "up"}), table, n_labels or int(labels.max()) + 1)
+        return Split(units, Store(folder, {"made": "up"}), table, target)
 
     return make
 
@@ -180,13 +189,21 @@ def make_trained(
     held_out: Mapping[str, Split] | None = None,
     fit: Fit | None = None,
     rankings: Mapping[str, Ranking] | None = None,
-    metric: str = "accuracy",
+    metric: str = "auto",
     grid: Sequence[Probe] = (),
 ) -> Trained:
     """What studies take, around one probe: dev and test are train unless given; LCA ranks unless rankings are given."""
     fit = fit or Fit(1e-3, 1e-4)
     splits = {"train": train, **({"dev": train, "test": train} if held_out is None else held_out)}
     evidence = Evidence(train, splits.get("dev", train), fit, fit.seed, probe)
-    names = [chr(ord("a") + i) if train.n_labels <= 26 else f"l{i}" for i in range(train.n_labels)]
     found = rankings or {"lca": lca(evidence)}
-    return Trained(splits, names, fit, grid or [probe], probe, dict.fromkeys(found, lca), found, metric)
+    return Trained(
+        splits,
+        train.target.names,
+        fit,
+        grid or [probe],
+        probe,
+        dict.fromkeys(found, lca),
+        found,
+        train.target.metric(metric),
+    )

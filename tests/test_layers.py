@@ -138,7 +138,7 @@ def test_a_job_with_all_studies(run: Run, tmp_path: Path) -> None:  # noqa: F811
     page = (job / "report.md").read_text(encoding="utf-8")
     for heading in ("Stability", "Minimal neuron sets", "Selectivity", "Layers", "Labels"):
         assert f"\n## {heading}: " in page
-    assert "\n## Shared neurons" in page and "kept, rest at its mean, mean over the shares (area)" in page
+    assert "\n## Shared neurons" in page and "| mean over the shares (area) |" in page
     for row in [r for r in rows if r["study"] == "stability" and r["metric"] == "confidence"]:
         line = ranking[row["rank"] - 1]
         assert (int(line["layer"]), int(line["neuron"])) == (row["layer"], row["neuron"])

@@ -8,8 +8,9 @@ import torch
 from sklearn.metrics import f1_score
 
 from neuronprobe.activations import Split
-from neuronprobe.probes import BankScore, Counts, Probe, score
+from neuronprobe.probes import Probe, score
 from neuronprobe.studies.intervals import Bootstrap
+from neuronprobe.targets import BankCounts, Counts
 from tests.conftest import MakeSplit
 
 N_LABELS = 6
@@ -20,7 +21,7 @@ N_SENTENCES = 150
 
 def counted(predicted: torch.Tensor, labels: torch.Tensor, sentences: torch.Tensor) -> Counts:
     """Counts of probes with given predictions [probe, unit]."""
-    metric = BankScore(len(predicted), N_LABELS, int(sentences.max()) + 1)
+    metric = BankCounts(len(predicted), N_LABELS, int(sentences.max()) + 1)
     metric.add(predicted.T, labels, sentences)
     n_unknown = len(labels[labels < 0].unique())
     return metric.counts(n_unknown=n_unknown, predicted=predicted, labels=labels, sentences=sentences)

@@ -15,7 +15,6 @@ from neuronprobe.errors import InputError
 from neuronprobe.neurons import bottom
 from neuronprobe.probes import Fit, Member, Probe, score
 from neuronprobe.rankings.lca import by_mass
-from neuronprobe.report.sections import sections
 from neuronprobe.studies import minimal_set
 from neuronprobe.studies.intervals import Bootstrap
 from neuronprobe.studies.sets import neuron_sets
@@ -199,18 +198,20 @@ def test_few_neurons_are_tried_one_by_one(task: Planted) -> None:
 @pytest.mark.parametrize("search", ["bank", "bisection"])
 def test_the_page_claims_the_smallest_only_where_every_step_was_tried(make_split: MakeSplit, search: str) -> None:
     task, fit = line(make_split, lambda k: k / 100)
-    rows = [r.as_dict() for r in study(task, [0.395], fit, search, draws=1).rows]
-    (section,) = sections(rows, {})
+    found = study(task, [0.395], fit, search, draws=1)
+    (table,), (figure,) = found.tables, found.figures
     if search == "bank":
-        assert section.heading.startswith("Minimal neuron sets: the smallest top set, in steps of 1 %, within")
-        assert section.body[0][1] == "61 (61 %)"
+        assert table.heading.startswith("Minimal neuron sets: the smallest top set by lca, in steps of 1 %, within")
+        assert table.body[0][1] == "61 (61 %)"
     else:
-        assert section.heading.startswith("Minimal neuron sets: the smallest top set that was tried, within")
-        untried = next(r["steps_untried"] for r in rows if r["metric"] == "neurons")
-        assert untried and section.body[0][1] == f"61 (61 %); {untried} smaller sizes were not tried"
+        assert table.heading.startswith("Minimal neuron sets: the smallest top set by lca that was tried, within")
+        untried = one(found, metric="neurons").flags["steps_untried"]
+        assert untried and table.body[0][1] == f"61 (61 %); {untried} smaller sizes were not tried"
+    (curve,) = figure.series
+    assert [x for x, hollow in zip(curve.x, curve.flagged, strict=True) if hollow] == [61]
     task, fit = line(make_split, lambda k: 0.5)
-    (section,) = sections([r.as_dict() for r in study(task, [0.2], fit, search, draws=1).rows], {})
-    assert section.body[0][1].startswith("none") and ("not tried" in section.body[0][1]) == (search == "bisection")
+    (table,) = study(task, [0.2], fit, search, draws=1).tables
+    assert table.body[0][1].startswith("none") and ("not tried" in table.body[0][1]) == (search == "bisection")
 
 
 def test_bisection_trains_few_sizes_and_finds_the_same(make_split: MakeSplit) -> None:

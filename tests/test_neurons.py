@@ -50,11 +50,10 @@ def test_random_sets_are_drawn_without_replacement_from_all_neurons() -> None:
     assert torch.equal(neurons.random(15, 5, 1), neurons.random(15, 5, 1))
 
 
-def test_complement_and_ends_of_a_ranking() -> None:
+def test_ends_of_a_ranking() -> None:
     order = torch.tensor([3, 1, 0, 2])
     assert neurons.top(order, 2).tolist() == [3, 1]
     assert neurons.bottom(order, 1).tolist() == [2]
-    assert neurons.complement(torch.tensor([3, 1]), 4).tolist() == [0, 2]
 
 
 @pytest.mark.parametrize(("value", "k"), [(0.1, 2), (1.0, 15), (3, 3), (15, 15), (0.0001, 1)])

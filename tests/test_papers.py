@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from neuronprobe.report.papers import beside_paper, paper_lines
-from neuronprobe.report.sections import sections
+from neuronprobe.report.papers import beside_paper, paper_lines, paper_table
+from neuronprobe.types import Table
 
 EXPERIMENTS = sorted(path.stem for path in (Path(__file__).parents[1] / "conf" / "experiment").glob("*_table*.yaml"))
 
@@ -42,7 +43,7 @@ def test_figures_are_as_printed(paper: str, prop: str, model: str, place: tuple[
     assert [float(line["value"]) for line in found] == [value]
 
 
-def row(study: str, which: str, metric: str, value: float, **more: object) -> dict[str, object]:
+def row(study: str, which: str, metric: str, value: float, **more: object) -> dict[str, Any]:
     return {"study": study, "set": which, "metric": metric, "value": value, "split": "test", "share": None, **more}
 
 
@@ -61,17 +62,23 @@ def test_ours_stand_beside_the_papers_by_size_and_tolerance() -> None:
     assert lines[3][1] == "-", "what did not run is not filled in"
 
 
-def test_no_paper_gives_no_section() -> None:
-    assert list(sections([], {"paper": None, "property": {"name": "xpos"}})) == []
+def test_no_paper_gives_no_table() -> None:
+    assert paper_table([], {"paper": None, "property": {"name": "xpos"}}) is None
+
+
+def table(rows: list[dict[str, Any]], config: dict[str, Any]) -> Table:
+    found = paper_table(rows, config)
+    assert found is not None
+    return found
 
 
 @pytest.mark.parametrize("prop", ["upos", "deprel"])
 def test_figures_stand_beside_the_same_property_only(prop: str) -> None:
     assert list(beside_paper([], "emnlp2020_table1", prop)) == []
-    (section,) = sections([], {"paper": "emnlp2020_table1", "property": {"name": prop}})
-    assert section.body == [[f"It has no figures for {prop}, only for ccg, chunk, sem, xpos."]]
-    (section,) = sections([], {"paper": "aaai2019_table2", "property": {"name": prop}})
-    assert section.body == [[f"It has no figures for {prop}, only for sem, xpos."]]
+    found = table([], {"paper": "emnlp2020_table1", "property": {"name": prop}})
+    assert found.body == ((f"It has no figures for {prop}, only for ccg, chunk, sem, xpos.",),)
+    found = table([], {"paper": "aaai2019_table2", "property": {"name": prop}})
+    assert found.body == ((f"It has no figures for {prop}, only for sem, xpos.",),)
 
 
 @pytest.mark.parametrize(
@@ -88,9 +95,9 @@ def test_figures_stand_beside_the_same_property_only(prop: str) -> None:
 )
 def test_another_number_of_labels_is_remarked_on(paper: str, prop: str, here: int, said: str) -> None:
     rows = [row("corpus", "", "labels", here, split="train"), row("corpus", "", "labels", 44, split="test")]
-    section = next(iter(sections(rows, {"paper": paper, "property": {"name": prop}})))
+    heading = table(rows, {"paper": paper, "property": {"name": prop}}).heading
     end = f"; {said})" if said else "its own models and corpora)"
-    assert section.heading.startswith("Beside the paper") and section.heading.endswith(end)
+    assert heading.startswith("Beside the paper") and heading.endswith(end)
 
 
 def test_means_of_ours_say_over_how_many_draws() -> None:
@@ -120,15 +127,6 @@ def test_minimal_sets_are_matched_by_tolerance() -> None:
     assert lines["minimal set: top, tolerance 0.005, neurons"] == "134 (5%)"
     assert lines["minimal set: top, tolerance 0.005"] == "93.0"
     assert lines["selectivity: all, selectivity"] == "20.0"
-    headings = [
-        section.heading.split(":")[0]
-        for section in sections(rows, {"paper": "emnlp2020_table2", "property": {"name": "xpos"}})
-    ]
-    assert (
-        headings[0] == "Minimal neuron sets"
-        and headings[1] == "Selectivity"
-        and headings[2].startswith("Beside the paper")
-    )
 
 
 @pytest.mark.parametrize(
@@ -146,8 +144,8 @@ def test_the_settings_of_the_job_stand_beside_the_papers(paper: str, theirs: str
     config = {"paper": paper, "property": {"name": "xpos"}, "search": {"by": "score"}, "seed": 3}
     config |= {"probe": {"batch_size": 64, "epochs": 7}}
     rows = [row("oracle", "all", "accuracy", 0.9, share=1.0, l1=1e-3, l2=0.0)]
-    (section,) = sections(rows, config)
-    assert section.body[-1][:2] == [
+    found = table(rows, config)
+    assert found.body[-1][:2] == (
         f"settings (theirs: {theirs})", "batches of 64, 7 epochs, λ by score: 0.001, 0; one run, seed 3"
-    ]  # fmt: skip
-    assert {len(line) for line in section.body} == {len(section.header)}
+    )  # fmt: skip
+    assert {len(line) for line in found.body} == {len(found.header)}

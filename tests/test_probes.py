@@ -140,11 +140,11 @@ def test_counts_per_sentence_add_up(planted: Split) -> None:
 
 def test_a_probe_survives_saving(tmp_path: Path, planted: Split) -> None:
     probe = fit(epochs=1)([Member(1e-3, 1e-2, 4, torch.tensor([3, 5]))], planted)[0]
-    save_probe(tmp_path / "probe.safetensors", probe, ["a", "b", "c", "d"], planted.neurons.as_list())
-    loaded, labels, segments = load_probe(tmp_path / "probe.safetensors")
+    save_probe(tmp_path / "probe.safetensors", probe, planted.target, planted.neurons.as_list())
+    loaded, target, segments = load_probe(tmp_path / "probe.safetensors")
     assert torch.equal(loaded.weights, probe.weights) and torch.equal(loaded.bias, probe.bias)
     assert loaded.neurons.tolist() == [3, 5] and (loaded.l1, loaded.l2, loaded.seed) == (1e-3, 1e-2, 4)
-    assert labels == ["a", "b", "c", "d"] and segments == planted.neurons.as_list()
+    assert target == planted.target and segments == planted.neurons.as_list()
 
 
 def test_a_file_that_is_no_probe_is_refused(tmp_path: Path) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from neuronprobe.errors import InputError
-from neuronprobe.properties import DependencyPair, LabelSet, WordProperty, collect
-from neuronprobe.types import UNKNOWN, Sentence
+from neuronprobe.properties import DependencyPair, WordProperty, collect
+from neuronprobe.targets import Labels
+from neuronprobe.types import UNKNOWN, Sentence, Units
 
 SENTENCES = [
     Sentence("a", ("the", "cat"), {"upos": ("DET", "NOUN")}),
@@ -28,17 +29,18 @@ def test_a_property_that_is_not_there_names_those_that_are() -> None:
 
 def test_labels_that_train_lacks_are_counted_and_never_remapped() -> None:
     units = list(WordProperty("upos").units(SENTENCES))
-    labels = LabelSet.of([unit.label for unit in units[:2]], "upos")
+    labels = Labels.of([unit.label for unit in units[:2]], "upos")
     assert labels.names == ("DET", "NOUN")
     found = collect(units)
-    assert found.units(labels, 2).labels.tolist() == [0, 1, UNKNOWN - 1, UNKNOWN]  # VERB, PUNCT
-    assert found.units(labels, 2).n_unknown == 2
-    assert found.unknown(labels) == {"VERB": 1, "PUNCT": 1}
+    indices = labels.encode(found.labels, found.names)
+    assert indices.tolist() == [0, 1, UNKNOWN - 1, UNKNOWN]  # VERB, PUNCT
+    said = labels.composition(Units(found.rows, indices, found.sentences, found.types, 2))
+    assert said == {"labels": 2, "labels_train_lacks": 2, "units_with_a_label_train_lacks": 2}
 
 
 def test_one_label_is_not_enough() -> None:
     with pytest.raises(InputError, match="property upos must have at least 2 labels in train, got 1: DET"):
-        LabelSet.of([next(WordProperty("upos").units(SENTENCES)).label], "upos")
+        Labels.of([next(WordProperty("upos").units(SENTENCES)).label], "upos")
 
 
 def dependent(words: str, heads: str, labels: str, identifier: str = "s") -> Sentence:

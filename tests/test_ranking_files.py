@@ -48,7 +48,7 @@ def test_every_ranking_has_a_file_with_all_neurons_and_which_it_earned(
     assert set(files) == {"ranking.csv", "ranking_by_label.csv", *(f"ranking_{name}.csv" for name in others)}
     for name, found in rankings.items():
         rows = lines(files["ranking.csv" if name == primary else f"ranking_{name}.csv"])
-        assert list(rows[0]) == ["rank", "site", "layer", "neuron", "role", "score", "earned"]
+        assert list(rows[0]) == ["rank", "site", "layer", "neuron", "role", "score", "earned", "labels"]
         assert [10 * int(row["layer"]) + int(row["neuron"]) for row in rows] == found.order.tolist()
         assert [int(row["rank"]) for row in rows] == list(range(1, 41))
         assert [row["earned"] for row in rows] == ["true"] * found.earned + ["false"] * (40 - found.earned)
@@ -61,6 +61,8 @@ def test_every_ranking_has_a_file_with_all_neurons_and_which_it_earned(
         own = [10 * int(row["layer"]) + int(row["neuron"]) for row in labels if row["label"] == label]
         depth = rankings[primary].by_label[i]
         assert own == depth.argsort(stable=True)[: int((depth < 0.25).sum())].tolist()
+        named = [row for row in lines(files["ranking.csv"]) if label in row["labels"].split()]
+        assert sorted(own) == sorted(10 * int(row["layer"]) + int(row["neuron"]) for row in named)
 
 
 def test_confidence_is_of_the_primary_ranking_alone(

@@ -250,3 +250,35 @@ def test_a_ranking_that_gives_nonsense_is_refused_in_one_line(kind: str, planted
     with pytest.raises(InputError, match=message):
         checked(lambda _: found)(evidence)
     assert checked(lambda _: GOOD)(evidence) is GOOD
+
+
+def test_a_ranking_from_scores_is_the_one_that_its_scores_say() -> None:
+    scores = torch.tensor([[3.0, 0.0, 1.0, 0.0, 0.0], [1.0, 0.0, 5.0, 0.5, 0.0]])
+    found = Ranking.from_scores("mine", scores)
+    assert found.order[:3].tolist() == [2, 0, 3] and found.earned == 3, "means 3, 2, 0.25; two have 0"
+    torch.testing.assert_close(found.score, scores.double().mean(0))
+    below = torch.tensor([[0.0, 1.0, 3 / 4, 1.0, 1.0], [5 / 6.5, 1.0, 0.0, 6 / 6.5, 1.0]], dtype=torch.float64)
+    torch.testing.assert_close(found.by_label, below)
+    drawn = {tuple(Ranking.from_scores("mine", torch.eye(9)[0], seed).order.tolist()) for seed in range(5)}
+    assert len(drawn) > 1 and {order[0] for order in drawn} == {0}, "those of score 0 stand in the seed's order"
+
+
+def test_a_ranking_from_scores_of_neurons_alone_has_no_neuron_of_a_label(planted: Split) -> None:
+    def alone(evidence: Evidence) -> Ranking:
+        return Ranking.from_scores("alone", torch.arange(40))
+
+    found = checked(alone)(Evidence(planted, planted, Fit(1e-3, 1e-4), 0))
+    assert found.order.tolist() == [*range(39, 0, -1), 0] and found.earned == 39
+    assert found.by_label.shape == (4, 40) and bool(found.massless.all())
+    own = Ranking.from_scores("alone", torch.arange(40), own=torch.eye(40)[:4]).by_label
+    assert [int(row.argmin()) for row in own] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("scores", "got"),
+    [(torch.tensor([1.0, -2.0]), "-2.0"), (torch.tensor([float("nan"), 1.0]), "nan"),
+     (torch.tensor([1.0, float("inf")]), "inf"), (torch.zeros(0), "none")],
+)  # fmt: skip
+def test_scores_that_cannot_rank_are_refused(scores: torch.Tensor, got: str) -> None:
+    with pytest.raises(InputError, match=rf"scores of ranking mine must be finite and at least 0, .* got {got}; take"):
+        Ranking.from_scores("mine", scores)

@@ -19,12 +19,12 @@ from neuronprobe.activations import Split
 from neuronprobe.callbacks import LambdaSearch, MinimalSet, NeuronRanking, Selectivity
 from neuronprobe.errors import InputError
 from neuronprobe.probes import Fit, Member, Probe, score
-from neuronprobe.properties import WordProperty, control_labels
+from neuronprobe.properties import WordProperty
 from neuronprobe.rankings.lca import by_mass
 from neuronprobe.studies import Minimum, selectivity
 from neuronprobe.studies.intervals import Bootstrap
 from neuronprobe.types import Result, Row, Units
-from tests.conftest import MakeSplit, make_trained
+from tests.conftest import MakeSplit, labels_named, make_trained
 
 SETTINGS: dict[str, Any] = {"l1": 1e-5, "l2": 1e-5, "epochs": 12, "batch_size": 250, "lr": 0.05, "seed": 2}
 FIT = Fit(**SETTINGS)
@@ -41,31 +41,31 @@ def test_control_labels_follow_the_distribution_of_trains_units() -> None:
     labels = torch.repeat_interleave(torch.arange(4), (1000 * shares).long())
     train = units(["the"] * 1000, labels)
     words = units([f"word{i}" for i in range(8000)], torch.zeros(8000, dtype=torch.long))
-    drawn = control_labels(words, train, 4, seed=3)
+    drawn = labels_named(4).control(words, train, seed=3)
     assert chisquare(torch.bincount(drawn, minlength=4), 8000 * shares).pvalue > 0.001
-    other = control_labels(words, train, 4, seed=4)
+    other = labels_named(4).control(words, train, seed=4)
     chance = float((shares**2).sum())  # two draws agree as often as independent ones
     assert float((drawn == other).double().mean()) == pytest.approx(chance, abs=0.02)
 
 
 def test_a_type_has_one_label_in_all_splits_whatever_else_they_hold() -> None:
     train = units(["a", "b", "a", "C", "c"] * 20, torch.arange(100) % 7)
-    first = control_labels(train, train, 7, seed=0)
+    first = labels_named(7).control(train, train, seed=0)
     by_type = {kind: set(first[[i for i, t in enumerate(train.types) if t == kind]].tolist()) for kind in "abCc"}
     assert all(len(labels) == 1 for labels in by_type.values())
     dev = units(["c", "new", "b"], torch.tensor([-1, 0, 1]))
-    again = control_labels(dev, train, 7, seed=0)
+    again = labels_named(7).control(dev, train, seed=0)
     assert (again[0].item(), again[2].item()) == (*by_type["c"], *by_type["b"])
-    assert again[1] == control_labels(units(["new"], torch.tensor([3])), train, 7, seed=0)[0]
+    assert again[1] == labels_named(7).control(units(["new"], torch.tensor([3])), train, seed=0)[0]
     cases = units([f"{c}{i}" for i in range(50) for c in "aA"], torch.zeros(100, dtype=torch.long))
-    drawn = control_labels(cases, train, 7, seed=0)
+    drawn = labels_named(7).control(cases, train, seed=0)
     assert not torch.equal(drawn[::2], drawn[1::2])  # case-sensitive
 
 
 def test_a_label_that_train_never_has_is_never_drawn() -> None:
     train = units(["x"] * 60, torch.tensor([1, 3] * 30))
     words = units([str(i) for i in range(500)], torch.zeros(500, dtype=torch.long))
-    assert set(control_labels(words, train, 6, seed=0).tolist()) == {1, 3}
+    assert set(labels_named(6).control(words, train, seed=0).tolist()) == {1, 3}
 
 
 def typed(make_split: MakeSplit, seed: int, labels: Tensor | None, spread: float) -> Split:
@@ -198,5 +198,5 @@ def test_frequencies_are_of_units_not_of_types() -> None:
     labels = torch.tensor([0] * 90 + [1] * 10)
     train = units(["often"] * 90 + [f"rare {i}" for i in range(10)], labels)
     words = units([str(i) for i in range(2000)], torch.zeros(2000, dtype=torch.long))
-    counts = Counter(control_labels(words, train, 2, seed=0).tolist())
+    counts = Counter(labels_named(2).control(words, train, seed=0).tolist())
     assert counts[0] / 2000 == pytest.approx(0.9, abs=0.03)

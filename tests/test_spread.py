@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +14,6 @@ from neuronprobe.callbacks import Spread
 from neuronprobe.neurons import NeuronTable, Segment
 from neuronprobe.probes import Fit, Member, Probe
 from neuronprobe.rankings.lca import by_mass
-from neuronprobe.report.sections import sections
 from neuronprobe.studies import Minimum, Trained, spread
 from neuronprobe.studies.spread import MOST_PAIRS, LabelSets
 from neuronprobe.types import Result, Row
@@ -167,11 +165,11 @@ def test_of_many_labels_only_the_pairs_that_share_are_rows_and_the_cap_says_so(r
     assert values[-1] == float(counts.sort(descending=True).values[MOST_PAIRS - 1])
 
 
-def after_minimal_sets(trained: Trained, *minima: Minimum) -> list[dict[str, Any]]:
-    """Plain rows of the callback with size minimal_set, behind a study that found these."""
+def after_minimal_sets(trained: Trained, *minima: Minimum) -> Result:
+    """The callback with size minimal_set, behind a study that found these."""
     study = Spread("minimal_set")
     assert study.needs == ("minimal_set",) and Spread(0.05).needs == ()
-    return [row.as_dict() for row in study.study(trained, minimal_set=Result((), handed=minima)).rows]
+    return study.study(trained, minimal_set=Result((), handed=minima))
 
 
 def top_probe(k: int) -> Probe:
@@ -184,23 +182,31 @@ def weights() -> torch.Tensor:
 
 
 def test_where_no_set_is_within_the_tolerance_no_neuron_is_salient(ranked: Ranked, weights: torch.Tensor) -> None:
-    rows = after_minimal_sets(ranked(weights), Minimum(0.005, None), Minimum(0.01, None))
-    (row,) = rows
-    assert (row["study"], row["metric"], row["value"], row["k"]) == ("spread", "neurons", 0.0, 0)
-    assert (row["tolerance"], row["within_tolerance"]) == (0.01, False)
-    (section,) = sections(rows, {})
-    assert section.heading == "Labels: no neurons count as salient"
-    assert section.body == [["No top set that was tried is within 0.01 of the oracle on dev."]]
+    found = after_minimal_sets(ranked(weights), Minimum(0.005, None), Minimum(0.01, None))
+    (row,), (table,) = found.rows, found.tables
+    assert (row.study, row.metric, row.value, row.k) == ("spread", "neurons", 0.0, 0)
+    assert dict(row.flags) == {"tolerance": 0.01, "within_tolerance": False}
+    assert table.heading == "Labels: no neurons count as salient"
+    assert table.body == (("No top set that was tried is within 0.01 of the oracle on dev.",),)
 
 
-def test_the_tolerance_that_was_taken_is_in_rows_and_heading(
-    ranked: Ranked, rows_of: RowsOf, weights: torch.Tensor
-) -> None:
+def test_the_tolerance_that_was_taken_is_in_rows_and_heading(ranked: Ranked, weights: torch.Tensor) -> None:
     minima = (Minimum(0.005, None), Minimum(0.01, top_probe(9)), Minimum(0.02, top_probe(4)))
-    rows = after_minimal_sets(ranked(weights), *minima)
-    assert {(row["k"], row["tolerance"]) for row in rows} == {(9, 0.01)}
-    heading = next(section.heading for section in sections(rows, {}))
-    assert heading == "Labels: whose neurons the 9 salient ones are (the minimal set for a tolerance of 0.01)"
-    plain = [row.as_dict() for row in rows_of(weights, 9)]
-    assert all("tolerance" not in row for row in plain)
-    assert next(section.heading for section in sections(plain, {})) == "Labels: whose neurons the 9 salient ones are"
+    found = after_minimal_sets(ranked(weights), *minima)
+    assert {(row.k, row.flags["tolerance"]) for row in found.rows} == {(9, 0.01)}
+    heading = "Labels: whose neurons the 9 salient ones are"
+    assert found.tables[0].heading == f"{heading} (the minimal set for a tolerance of 0.01)"
+    found = spread(ranked(weights), 9)
+    assert all("tolerance" not in row.flags for row in found.rows) and found.tables[0].heading == heading
+
+
+def test_the_heat_maps_hold_what_the_rows_hold(ranked: Ranked, weights: torch.Tensor) -> None:
+    found = spread(ranked(weights), 12)
+    by_layer, by_label = found.figures
+    own = {row.label: row.value for row in found.rows if row.metric == "label_neurons"}
+    assert {series.name: sum(y or 0 for y in series.y) for series in by_layer.series} == own
+    shared = {(row.label, row.flags["other"]): row.value for row in found.rows if row.metric == "shared_neurons"}
+    for series in by_label.series:
+        cells = dict(zip(series.x, series.y, strict=True))
+        assert cells[series.name] == own[series.name]
+        assert all(cells[other] == value for (label, other), value in shared.items() if label == series.name)

@@ -208,7 +208,7 @@ def test_noise_is_unstable_and_said_to_be(make_split: MakeSplit, caplog: pytest.
 def test_confidence_is_a_column_of_the_ranking() -> None:
     table = NeuronTable((Segment("residual", 0, 3),))
     ranking = by_mass(torch.tensor([[1.0, 3.0, 2.0]]))
-    written = neurons_csv(ranking, table, {1: torch.tensor([0.0, 0.75, 0.25]), 2: torch.ones(3)})
+    written = neurons_csv(ranking, table, ["N"], {1: torch.tensor([0.0, 0.75, 0.25]), 2: torch.ones(3)})
     rows = list(csv.DictReader(StringIO(written.decode())))
     assert [(row["neuron"], row["confidence_top_1"], row["confidence_top_2"]) for row in rows] == [
         ("1", "0.75", "1"), ("2", "0.25", "1"), ("0", "0", "1"),

@@ -12,7 +12,6 @@ import torch
 from neuronprobe.activations import Split
 from neuronprobe.callbacks import StableLambdaSearch
 from neuronprobe.probes import Fit, Member, Probe, score
-from neuronprobe.properties import LabelSet
 from neuronprobe.rankings import lca
 from neuronprobe.rankings.lca import by_mass
 from neuronprobe.studies import Grid, StableChoice, lambda_search, stable_lambda
@@ -79,7 +78,7 @@ def test_the_callback_keeps_the_stable_probe_whatever_s_prefers(
     torch.set_num_threads(1)
     where = "neuronprobe.callbacks.stable_lambda.stable_lambda"
     monkeypatch.setattr(where, lambda *_: StableChoice(choice, ()))
-    trainer = SimpleNamespace(datamodule=SimpleNamespace(split=lambda _: planted, labels=LabelSet(tuple("abcd"))))
+    trainer = SimpleNamespace(datamodule=SimpleNamespace(split=lambda _: planted, target=planted.target))
     search = StableLambdaSearch()
     search.begin(GRID, {"lca": lca})
     rows = search.run(trainer, GRID.bank(GRID.grid(), planted)).rows

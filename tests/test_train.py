@@ -25,7 +25,7 @@ from omegaconf import OmegaConf
 from neuronprobe.build import build
 from neuronprobe.probes import load_probe
 from neuronprobe.rankings.lca import by_mass
-from neuronprobe.report.lookup import neuron_name
+from neuronprobe.studies.cells import neuron_name
 
 ROOT = Path(__file__).parents[1]
 Run = Callable[..., int]
@@ -133,7 +133,7 @@ def test_the_main_job_writes_all_that_it_promises(run: Run, tmp_path: Path, caps
     assert line.split(" | ")[2:6] == [f"{100 * cell:.1f}" for cell in cells]
     for name in re.findall(r"\]\((\S+\.png)\)", page):
         assert (job / name).read_bytes().startswith(b"\x89PNG")
-    assert page.count(".png)") == 3
+    assert page.count(".png)") == 7, "two of the grid, layers, ablation with both fills, retraining, stability"
     assert (job / ".hydra" / "overrides.yaml").is_file()
     curves = list(csv.DictReader((job / "curves" / "metrics.csv").open()))
     assert any("dev/accuracy" in column for column in curves[0])
@@ -155,7 +155,7 @@ def test_all_studies_run_in_one_job(run: Run, tmp_path: Path) -> None:
     assert {"minimal_set", "redundancy", "selectivity", "ablation_curve"} <= {row["study"] for row in rows}
     assert {row["fill"] for row in rows if row["study"] == "ablation"} == {"zero", "mean"}
     page = (tmp_path / "job" / "report.md").read_text()
-    assert "In S, top and bottom are retrained; on dev." in page and "## Oracle and subsets, macro-F1 on test" in page
+    assert "In S, top and bottom are retrained; on dev." in page and "the rest zero: macro-F1 on test, %\n" in page
     gains = {row["metric"] for row in rows if row["study"] == "ablation" and row.get("against") == "random"}
     assert gains == {"accuracy_difference", "macro_f1_difference"}
     oracle = [row for row in rows if row["study"] == "oracle" and row["split"] == "test" and row["metric"] == "f1"]
@@ -401,24 +401,13 @@ def test_two_processes_extract_the_same_and_train_the_same(
         )
         assert done.returncode == 0, done.stderr[-3000:]
         assert done.stdout.count("Linguistic Correlation Analysis") == done.stdout.count("┃ majority %") == 1
+        assert [path.name for path in (tmp_path / name / "job").glob("*.log")] == ["job.log"]
+        assert done.stdout.count("lambda search (study 1 of 1)") == 1
     one, two = (load_probe(tmp_path / name / "job" / "probe.safetensors")[0] for name in ("one", "two"))
     torch.testing.assert_close(one.weights, two.weights, rtol=0, atol=1e-4)
     stores = [sorted((tmp_path / name / "store").glob("*/*.npy")) for name in ("one", "two")]
     assert [path.read_bytes() for path in stores[0]] == [path.read_bytes() for path in stores[1]]
     assert len(stores[0]) == 9
-
-
-def test_wandb_really_logs_offline(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tests.wandb_files import read_offline_run
-
-    monkeypatch.delenv("WANDB_MODE", raising=False)
-    assert run(logger="wandb") == 0
-    path = next((tmp_path / "job" / "wandb").glob("offline-run-*/run-*.wandb"))
-    logged = read_offline_run(path)
-    rows = results(tmp_path / "job")["rows"]
-    oracle = next(r for r in rows if r["study"] == "oracle" and r["split"] == "test" and r["metric"] == "accuracy")
-    assert logged["test/oracle/all/96/accuracy"] == pytest.approx(oracle["value"])
-    assert any(name.startswith("dev/accuracy/l1=") for name in logged)
 
 
 def test_a_multirun_goes_on_after_a_failed_job(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -432,7 +421,12 @@ def test_a_multirun_goes_on_after_a_failed_job(run: Run, tmp_path: Path, capsys:
     sys.argv = ["report", str(sweep)]
     assert main() == 0
     joined = list(csv.DictReader((sweep / "jobs.csv").open()))
-    assert {row["job"] for row in joined} == {"1"} and len(joined) == len(second["rows"])
+    assert [(row["job"], row["status"], row["probe.lr"]) for row in joined] == [
+        ("0", "failed", "-1"),
+        ("1", "ok", "0.01"),
+    ]
+    rows = list(csv.DictReader((sweep / "rows.csv").open()))
+    assert {row["job"] for row in rows} == {"1"} and len(rows) == len(second["rows"])
 
 
 def test_few_steps_are_warned_about(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
@@ -452,7 +446,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "missing file": ({"corpus__train": "nowhere.conllu"}, r"corpus\.train must be a CoNLL-U file, got 'nowhere"),
     "empty file": ({"corpus__dev": "{tmp}/empty"}, r"empty must hold at least one sentence, got none"),
     "malformed file": ({"corpus__test": "{tmp}/malformed"}, r"malformed, line 1, must have 10 columns .*, got 1"),
-    "no such property": ({"property": "foo"}, r"Could not find 'property/foo'.*upos, xpos"),
+    "no such property": ({"property": "foo"}, r"find 'property/foo'.*upos, xpos; any column .* property\.name=NAME"),
     "no such column": ({"property__name": "ner"}, r"property must be one of lemma, upos, xpos.*got 'ner'"),
     "no tokenizer": ({"model__name": "{tmp}/no-tokenizer"}, r"model\.name must be a model folder with a tokenizer"),
     "no weights": ({"model__name": "{tmp}/no-weights"}, r"model\.name must be a model folder with weights"),
@@ -471,7 +465,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "missing train": ({"corpus__train": "???"}, r"corpus.*train"),
     "folder as file": ({"corpus__test": "{tmp}"}, r"corpus\.test must be a CoNLL-U file"),
     "corpus number": ({"corpus__dev": 5}, r"corpus\.dev must be a CoNLL-U file, got '5'"),
-    "no such corpus": ({"corpus": "brown"}, r"Could not find 'corpus/brown'.*conll2000, conllu, pmb, starter"),
+    "no such corpus": ({"corpus": "brown"}, r"Could not find 'corpus/brown'.*conll2000, .*conllu, .*starter"),
     "column left empty": ({"property__name": "deprel"}, r"property deprel must label at least one word of train"),
     "no such model": ({"model": "brt"}, r"Could not find 'model/brt'.*bert, .*hf, .*minilm"),
     "model name number": ({"model__name": 7}, r"model\.name must be a model folder or a hub name, got 7"),
@@ -506,7 +500,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "no such trainer": ({"trainer": "tpu"}, r"Could not find 'trainer/tpu'.*cpu, gpu"),
     "no such accelerator": ({"trainer__accelerator": "abacus"}, r"trainer can't be constructed.*abacus"),
     "no GPU": ({"trainer": "gpu"}, r"trainer can't be constructed.*(CUDA|gpu|GPU)"),
-    "no such logger": ({"logger": "paper"}, r"Could not find 'logger/paper'.*csv, none, wandb"),
+    "no such logger": ({"logger": "paper"}, r"Could not find 'logger/paper'.*csv, mlflow, none, tensorboard, wandb"),
     "no such experiment": ({"experiment": "mine"}, r"Could not find 'experiment/mine'.*ewt_xpos"),
     "broken override": ({"probe__l1": "[1,"}, r"no viable alternative at input '\[1,'"),
     "search share 0": ({"search__share": 0}, r"search\.share must be a number from 1e-06 to 1, got 0"),
@@ -515,7 +509,6 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "unwritable store": ({"activations__folder": "/proc/x"}, r"activations\.folder must be writable, got '/proc/x'"),
     "NaN": ({"probe__l1": "nan"}, r"probe\.l1 must be a number of at least 0, got nan"),
     "overflow": ({"probe__l1": 1e300, "search": "dev"}, r"keep weights finite, got NaN or infinity at l1=1e\+300"),
-    "one pair": ({"probe__l1": 1e-3}, r"at least 2 pairs to choose from, got 1 .*l1=0\.001.*search=dev"),
     "search by": ({"search__by": "luck"}, r"search\.by must be one of score, retrained_score, dev, got 'luck'"),
     "metric": ({"metric": "noise"}, r"metric must be one of accuracy, macro_f1"),
     "tested draws": ({"callbacks__ablation__tested_draws": -1}, r"tested_draws must be a whole number of at least 0"),
@@ -561,7 +554,7 @@ def test_bad_input_ends_in_one_line(
     assert len(said) == 1, said
     assert re.search(message, said[0]) and said[0].startswith("error: ")
     left = sorted(path.name for path in (tmp_path / "job").glob("*")) if (tmp_path / "job").exists() else []
-    assert set(left) <= {"results.json", ".hydra", "train.log", "job.log", "curves"}
+    assert set(left) <= {"results.json", ".hydra", "job.log", "curves"}
     if "results.json" in left:
         assert results(tmp_path / "job")["status"] == "failed"
 
@@ -677,11 +670,8 @@ def test_a_property_of_ones_own_is_told_all_that_it_lacks(run: Run, capsys: pyte
 
 
 def test_a_search_without_a_choice_is_refused_before_the_extraction(
-    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(probe__l1=1e-3) != 0
-    assert not list(tmp_path.glob("store/*"))
-    capsys.readouterr()
     assert run("~search") != 0
     said = capsys.readouterr().err.strip()
     assert re.fullmatch(r"error: search must choose a probe .*got NoneType; choose search=dev\.", said)

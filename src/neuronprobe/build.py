@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import hydra
 import pytorch_lightning as pl
@@ -16,18 +15,23 @@ from omegaconf.errors import OmegaConfBaseException
 from neuronprobe.activations import ActivationsDataModule
 from neuronprobe.callbacks import SearchCallback, StudyCallback, in_order
 from neuronprobe.errors import InputError, one_line
-from neuronprobe.probes import Fit
+from neuronprobe.probes import Fit, TrainingBar
 from neuronprobe.rankings import Rank, checked
 
 TARGETS = ("neuronprobe.", "pytorch_lightning.")
 """What a configuration may construct; `allow_targets` adds more."""
 
-
+SINGLE = ("corpus", "property", "model", "activations", "probe", "search", "trainer")
+"""The groups of one object each."""
 NOT_OF_STUDIES = {
     "_target_", "accelerator", "precision", "max_epochs", "devices", "num_nodes", "strategy", "logger", "callbacks",
     "default_root_dir",
 }  # fmt: skip
 """Trainer settings of the job alone: the studies' banks have one device, no logs, the probe's epochs and precision."""
+
+
+DEBUGGING = ("fast_dev_run", "limit_train_batches", "limit_val_batches", "overfit_batches", "max_steps", "max_time")
+"""Trainer settings with which a probe does not see all of train, or is not scored on all of dev."""
 
 
 @dataclass(frozen=True)
@@ -39,14 +43,19 @@ class Job:
     ranks: Mapping[str, Rank]
     search: SearchCallback
     studies: Sequence[StudyCallback]
+    """In the order in which they run."""
+    shown: Sequence[StudyCallback]
+    """In that of the configuration, the search last."""
     trainer: pl.Trainer
 
 
 def build(config: DictConfig, callbacks: Sequence[pl.Callback] = ()) -> Job:
     """All objects of a job; `callbacks` are the run's own. Raises InputError where a setting can't be used."""
-    fit = construct(config, "probe").with_trainer(**_trainer_options(config))
-    parts = {name: construct(config, name) for name in ("corpus", "property", "model")}
-    data = construct(config, "activations", corpus=parts["corpus"], prop=parts["property"], model=parts["model"])
+    fit = construct(config, "probe")
+    if not isinstance(fit, Fit):
+        raise InputError(f"probe must be a Fit, got {type(fit).__name__}; choose probe=adam, or derive yours from Fit.")
+    fit = fit.with_trainer(**_trainer_options(config))
+    data = data_of(config)
     search, ranks = construct(config, "search"), _ranks(config)
     if not isinstance(search, SearchCallback):
         raise InputError(
@@ -54,20 +63,42 @@ def build(config: DictConfig, callbacks: Sequence[pl.Callback] = ()) -> Job:
         )
     search.begin(fit, ranks)  # what it can't work with is said before the extraction
     others = {name: one for name, one in (construct(config, "callbacks") or {}).items() if one is not None}
-    studies = in_order({"search": search} | {n: one for n, one in others.items() if isinstance(one, StudyCallback)})
+    if wrong := [name for name, one in others.items() if not isinstance(one, pl.Callback)]:
+        raise InputError(
+            f"callbacks must be Lightning callbacks, got {', '.join(wrong)}, which is none; derive it from "
+            "neuronprobe.callbacks.StudyCallback or pytorch_lightning.Callback."
+        )
+    shown = {n: one for n, one in others.items() if isinstance(one, StudyCallback)} | {"search": search}
+    studies = in_order({"search": search} | shown)
     rest = [one for one in others.values() if not isinstance(one, StudyCallback)]
     loggers = list((construct(config, "logger") or {}).values())
-    bars = [pl.callbacks.RichProgressBar()] if sys.stdout.isatty() else []
     trainer = construct(
-        config, "trainer", logger=loggers, callbacks=[*studies, *rest, *bars, *callbacks],
-        enable_progress_bar=bool(bars),
+        config, "trainer", logger=loggers, callbacks=[*studies, *rest, TrainingBar(), *callbacks],
+        enable_progress_bar=False,
     )  # fmt: skip
     if trainer.max_epochs != fit.epochs and not trainer.fast_dev_run:
         raise InputError(
             f"trainer.max_epochs must be probe.epochs ({fit.epochs}), which the studies' banks train for too, "
             f"got {trainer.max_epochs}; set probe.epochs."
         )
-    return Job(data, fit, ranks, search, studies, trainer)
+    return Job(data, fit, ranks, search, studies, tuple(shown.values()), trainer)
+
+
+def data_of(config: DictConfig) -> ActivationsDataModule:
+    """The corpus with its property and model: what a store is filled from. Raises InputError as `build`."""
+    parts = {name: construct(config, name) for name in ("corpus", "property", "model")}
+    made = construct(config, "activations", corpus=parts["corpus"], prop=parts["property"], model=parts["model"])
+    return cast(ActivationsDataModule, made)
+
+
+def debugging(trainer: Mapping[str, Any]) -> str:
+    """The Trainer settings that make a job a debug job, as words; empty for a job whose numbers count."""
+    found = {name: trainer.get(name) for name in DEBUGGING}
+    is_whole = {
+        name: value in (None, False, 0, -1) or (value == 1 and isinstance(value, float))
+        for name, value in found.items()
+    }
+    return ", ".join(f"trainer.{name}={value}" for name, value in found.items() if not is_whole[name])
 
 
 def _nodes(node: DictConfig) -> list[DictConfig]:
@@ -102,6 +133,11 @@ def construct(config: DictConfig, group: str, **arguments: Any) -> Any:
     """What one config group describes. InputError where a target is not allowed or arguments don't fit."""
     if config.get(group) is None:
         return None
+    if group in SINGLE and "_target_" not in config[group]:
+        raise InputError(
+            f"{group} must have a _target_, got a YAML of {', '.join(config[group]) or 'nothing'}; name the class, or "
+            "the YAML that it goes on from in `defaults: [NAME]`."
+        )
     try:
         allowed = (*TARGETS, *_allowed(config.get("allow_targets") or []))
         for target in _targets(OmegaConf.to_container(config[group], resolve=True)):

@@ -41,8 +41,8 @@ class Neuron:
     attention_head: int | None = None
 
     def __str__(self) -> str:
-        place = f"layer {self.layer}, {self.index}"
-        return f"({self.role}, {place})" if self.role else f"({place})"
+        parts = (self.role, f"layer {self.layer}", self.index)
+        return f"({', '.join(str(part) for part in parts if part is not None)})"
 
 
 @dataclass(frozen=True)
@@ -140,10 +140,3 @@ def layer_matched(table: NeuronTable, neurons: Neurons, seed: int) -> Neurons:
     for start, segment, count in zip(table.starts, table.segments, table.counts(neurons).tolist(), strict=False):
         drawn.append(start + torch.randperm(segment.width, generator=generator)[:count])
     return torch.cat(drawn)
-
-
-def complement(neurons: Neurons, n_neurons: int) -> Neurons:
-    """All other neurons, by flat index."""
-    mask = torch.ones(n_neurons, dtype=torch.bool)
-    mask[neurons] = False
-    return mask.nonzero().flatten()

@@ -11,7 +11,7 @@ from typing import Any
 
 from pytorch_lightning.callbacks import ModelCheckpoint
 
-from neuronprobe.activations.files import write_json
+from neuronprobe.writing import write_json
 
 log = logging.getLogger(__name__)
 

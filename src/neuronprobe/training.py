@@ -2,61 +2,42 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
 from collections.abc import Sequence
-
-import torch
 
 from neuronprobe.activations import ActivationsDataModule
 from neuronprobe.errors import choice
-from neuronprobe.probes import METRICS, Fit
+from neuronprobe.probes import Fit
+from neuronprobe.progress import stage
+from neuronprobe.quiet import quiet
 from neuronprobe.rankings import Rank, checked, lca, magnitude
 from neuronprobe.studies import Grid, Trained, lambda_search, named
 from neuronprobe.studies.lambda_search import BY
 
-NOISE = (
-    "treespec, LeafSpec",
-    "smaller than the logging interval",
-    "does not have many workers",
-    "IterableDataset",
-    "sync_dist=True",
-    "exists and is not empty",
-    "no `val_dataloader`",
-    "litlogger",
-)
-
 
 def train(
     data: ActivationsDataModule, fit: Fit, ranks: Sequence[Rank] = (lca, magnitude), by: str = "score",
-    metric: str = "accuracy",
+    metric: str = "auto",
 ) -> Trained:  # fmt: skip
     """Extract what no store holds, train the grid, choose λ on dev `by` score, retrained_score or dev, and rank.
 
-    Of a single pair of λ that pair is taken. The first of `ranks` is the primary one. Raises InputError where something
-    does not fit together.
+    `metric` auto is accuracy, of values r2. The first of `ranks` is the
+    primary one. Raises InputError where something does not fit together.
     """
     quiet()
     choice("by", by, BY)
     ranks = [checked(rank) for rank in ranks]
     data.prepare_data()
     data.setup()
+    metric = data.target.metric(metric)
     splits = {name: data.split(name) for name in ("train", "dev", "test")}
     fit = fit.related(splits["train"], getattr(data.corpus, "batch_size", None))
     fit.warn_if_short(splits["train"])
-    grid = Grid(fit(fit.grid(), splits["train"]), splits)
-    by = "dev" if len(fit.pairs) == 1 else by
-    chosen = lambda_search(grid, fit, ranks[0], by=by, metric=choice("metric", metric, METRICS)).chosen
-    probe = grid.probes[chosen]
-    rankings = named(dict(enumerate(ranks)), grid.evidence(fit, probe))
+    with stage("training"):
+        grid = Grid(fit(fit.grid(), splits["train"]), splits)
+    with stage("lambda search"):
+        chosen = lambda_search(grid, fit, ranks[0], by=by, metric=metric).chosen
+        probe = grid.probes[chosen]
+        rankings = named(dict(enumerate(ranks)), grid.evidence(fit, probe))
     return Trained(
-        splits, data.labels.names, fit, grid.probes, probe, dict(zip(rankings, ranks, strict=True)), rankings, metric
+        splits, data.target.names, fit, grid.probes, probe, dict(zip(rankings, ranks, strict=True)), rankings, metric
     )
-
-
-def quiet() -> None:
-    """Silence what libraries say about themselves."""
-    torch.set_float32_matmul_precision("highest")  # float32 means float32, also on a GPU
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-    for noise in NOISE:
-        warnings.filterwarnings("ignore", message=f".*{noise}.*")

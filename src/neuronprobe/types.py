@@ -1,4 +1,4 @@
-"""What flows from floor to floor: sentences, units, batches, rankings, rows."""
+"""What flows from floor to floor: sentences, units, batches, rankings, rows, tables, figures."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Real
 from torch import Tensor
+
+from neuronprobe.errors import InputError, choice
+from neuronprobe.ordering import depth, in_order, shares
 
 UNKNOWN = -1
 """Label index of the first dev or test label that train lacks, the next ones are below it.
@@ -22,46 +25,47 @@ No probe can predict such a label, so it is scored as wrong.
 class Sentence:
     """Annotated words. `annotations[column][i]` is the label of word i in that column, or None.
 
-    `labels[name]` is a label of the sentence itself.
+    `labels[name]` is a label of the sentence itself. In a pair of sentences, word `second` is the first of the second.
     """
 
     id: str
     words: tuple[str, ...]
     annotations: Mapping[str, tuple[str | None, ...]]
     labels: Mapping[str, str | None] = field(default_factory=dict)
+    second: int | None = None
+    document: str | None = None
 
 
 @dataclass(frozen=True)
 class Unit:
     """What gets one label: `rows` of the store (one for a word or a sentence, two for a pair of words).
 
-    `type` is what the control task and the baseline count as the same thing (a word's form);
-    `sentence` is the index of its sentence in the split.
+    `label` is a name, or a number where the property has values. `type` is what the control task and the baseline count
+    as the same thing (a word's form); `sentence` is the index of its sentence in the split.
     """
 
     rows: tuple[int, ...]
-    label: str
+    label: str | float
     type: str
     sentence: int
 
 
 @dataclass(frozen=True)
 class Units:
-    """All units of a split as tensors; `labels` index the label set of train, or are at most UNKNOWN."""
+    """All units of a split as tensors.
+
+    `labels` index the label set of train, or are at most UNKNOWN; of a property with values they are the values, in
+    float64, standardised on train.
+    """
 
     rows: Int[Tensor, "unit part"]
-    labels: Int[Tensor, " unit"]
+    labels: Real[Tensor, " unit"]
     sentences: Int[Tensor, " unit"]
     types: tuple[str, ...]
     n_sentences: int
 
     def __len__(self) -> int:
         return len(self.labels)
-
-    @cached_property
-    def n_unknown(self) -> int:
-        """How many labels there are that train lacks."""
-        return len(self.labels[self.labels <= UNKNOWN].unique())
 
     @cached_property
     def digest(self) -> str:
@@ -75,7 +79,7 @@ class Batch(NamedTuple):
     """Units on their way into a bank: activations are float32, parts of a unit side by side."""
 
     activations: Float[Tensor, "unit neuron"]
-    labels: Int[Tensor, " unit"]
+    labels: Real[Tensor, " unit"]
     sentences: Int[Tensor, " unit"]
     positions: Int[Tensor, " unit"]
     """The position of each unit in its split."""
@@ -99,6 +103,23 @@ class Ranking:
     earned: int
     by_label: Float[Tensor, "label neuron"]
 
+    @classmethod
+    def from_scores(
+        cls, name: str, scores: Real[Tensor, "*label neuron"], seed: int = 0,
+        own: Real[Tensor, "label neuron"] | None = None,
+    ) -> Ranking:  # fmt: skip
+        """Largest score first; neurons of score 0 are not earned, the seed draws their order.
+
+        Of scores `[label, neuron]` the mean over labels counts, and each label has an order of its own by its row; of
+        scores `[neuron]` the labels' orders are by `own`, and without it no neuron is a label's. Scores are at least 0.
+        Raises InputError where they are not.
+        """
+        scores = _from_zero(name, scores)
+        own = scores if scores.ndim == 2 else own
+        score = scores.mean(0) if scores.ndim == 2 else scores
+        by_label = score.new_zeros(0, len(score)) if own is None else depth(shares(_from_zero(name, own)))
+        return cls(name, in_order((-score,), score > 0, seed), score, int((score > 0).sum()), by_label)
+
     @cached_property
     def first_block(self) -> int:
         """How many neurons tie at the front: those of the first one's score."""
@@ -118,6 +139,18 @@ class Ranking:
     def depth(self, k: int) -> float:
         """How deep the sets of all labels must be to hold the top k."""
         return float(self.by_label[:, self.order[:k]].min(0).values.max()) if k else 0.0
+
+
+def _from_zero(name: str, scores: Tensor) -> Tensor:
+    """In float64, on the CPU."""
+    scores = scores.detach().cpu().double()
+    if not (scores.numel() and bool(scores.isfinite().all()) and float(scores.min()) >= 0):
+        got = scores[~(scores >= 0) | scores.isinf()][:1].tolist() or ["none"]
+        raise InputError(
+            f"scores of ranking {name} must be finite and at least 0, where 0 says nothing of a neuron, got {got[0]}; "
+            "take their absolute value, or their distance from the least."
+        )
+    return scores
 
 
 @dataclass(frozen=True)
@@ -155,23 +188,116 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """What a study shows of itself on the page and on the screen: a heading, column names, lines of text."""
+    """What a study shows of itself: a heading, column names, lines of text, and notes below.
+
+    The page has all tables; the screen those with `on_screen`.
+    """
 
     heading: str
     header: tuple[str, ...]
     body: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...] = ()
+    on_screen: bool = True
+
+    @classmethod
+    def read(cls, plain: Mapping[str, Any]) -> Table:
+        """From what a results.json holds."""
+        body = tuple(tuple(line) for line in plain["body"])
+        notes, on_screen = tuple(plain.get("notes") or ()), bool(plain.get("on_screen", True))
+        return cls(str(plain["heading"]), tuple(plain["header"]), body, notes, on_screen)
+
+
+MARKS = ("line", "level", "bar", "cell")
+"""How a series is drawn; a figure of cells is a heat map, with a series for each of its rows."""
+
+
+@dataclass(frozen=True)
+class Series:
+    """y[i] at x[i], None where nothing was measured; a level has one y and no x.
+
+    `low` and `high` are the ends of an interval, or of a band of draws. Points that are `flagged` are drawn hollow, and
+    such a cell is framed: the figure's note says why.
+    """
+
+    name: str
+    x: tuple[int | float | str, ...]
+    y: tuple[int | float | None, ...]
+    low: tuple[int | float | None, ...] = ()
+    high: tuple[int | float | None, ...] = ()
+    flagged: tuple[bool, ...] = ()
+    mark: str = "line"
+
+    def __post_init__(self) -> None:
+        """Raises InputError where lengths differ or the mark is unknown."""
+        choice("mark of a series", self.mark, MARKS)
+        wanted = 1 if self.mark == "level" else len(self.x)
+        if any(len(own) not in (wanted, *empty) for own, *empty in ((self.y,), (self.low, 0), (self.high, 0))):
+            raise InputError(f"series {self.name!r} must have a y for each x, got {len(self.y)} for {len(self.x)}.")
+
+    @classmethod
+    def read(cls, plain: Mapping[str, Any]) -> Series:
+        """From what a results.json holds."""
+        listed = {key: tuple(plain.get(key) or ()) for key in ("x", "y", "low", "high", "flagged")}
+        return cls(str(plain["name"]), **listed, mark=plain.get("mark", "line"))
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A picture as data. `name` is that of its files; `x`, `y` and `value` (of cells) are titles with their units.
+
+    `limits` are the ends of y; `log` is about x; the note stands below.
+    """
+
+    name: str
+    title: str
+    x: str
+    y: str
+    series: tuple[Series, ...]
+    value: str = ""
+    log: bool = False
+    limits: tuple[int | float, int | float] | None = None
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        """Raises InputError where the name is no name of a file."""
+        if not self.name or "/" in self.name:
+            raise InputError(
+                f"the name of a figure must be that of a file, without folder and ending, got {self.name!r}."
+            )
+
+    @property
+    def is_map(self) -> bool:
+        """Whether it is a heat map."""
+        return any(series.mark == "cell" for series in self.series)
+
+    @classmethod
+    def read(cls, plain: Mapping[str, Any]) -> Figure:
+        """From what a results.json holds."""
+        series = tuple(Series.read(own) for own in plain["series"])
+        limits = tuple(plain["limits"]) if plain.get("limits") else None
+        return cls(**{**plain, "series": series, "limits": limits})
 
 
 @dataclass(frozen=True)
 class Result:
     """What a study found: its rows, and for each reported probe how many units of each test sentence are correct.
 
-    Probes of a set that is drawn are `[draw, sentence]`. `tables` stand on the page; `files` are left in the job's
-    folder, by name; `handed` is for the studies that build on this one.
+    Of values it is how much of the total sum of squares is explained. Probes of a set that is drawn are
+    `[draw, sentence]`. `tables`, `figures` and `remarks` (sentences) are what it shows of itself; `files` are left in
+    the job's folder, by name; `handed` is for the studies that build on this one.
     """
 
     rows: tuple[Row, ...]
-    correct: Mapping[str, Int[Tensor, "*draw sentence"]] = field(default_factory=dict)
+    correct: Mapping[str, Real[Tensor, "*draw sentence"]] = field(default_factory=dict)
     tables: tuple[Table, ...] = ()
+    figures: tuple[Figure, ...] = ()
+    remarks: tuple[str, ...] = ()
     files: Mapping[str, bytes] = field(default_factory=dict)
     handed: Any = None
+
+    def __add__(self, other: Result) -> Result:
+        """Both together; handed on is what the first one hands on."""
+        return Result(
+            self.rows + other.rows, {**self.correct, **other.correct}, self.tables + other.tables,
+            self.figures + other.figures, self.remarks + other.remarks, {**self.files, **other.files}, self.handed,
+        )  # fmt: skip

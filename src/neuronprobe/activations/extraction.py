@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
 from neuronprobe.activations.store import StoreWriter
 from neuronprobe.models import Source
+from neuronprobe.progress import bar
 from neuronprobe.types import Sentence
 
 CHUNK_BYTES = 192 * 2**20
@@ -24,14 +22,12 @@ def extract(
 
     False where some layers have to be written anew (`StoreWriter.settle`): extract again, with the same sentences.
     """
-    columns = (TextColumn("extracting {task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, transient=True, disable=not sys.stdout.isatty()) as progress:
-        task = progress.add_task(f"{name} ({source.level}s)", total=n_rows, completed=writer.words_done)
+    with bar(f"extracting {name} ({source.level}s)", n_rows, writer.words_done) as advance:
         rest = _after(sentences, writer.words_done, source.level)
         for chunk, prepared in ahead(source, chunks(rest, len(source.neurons), source.level)):
             read = source.chunk(chunk, prepared, budget)
             writer.append(read.layers, read.dropped, read.windows)
-            progress.update(task, completed=writer.words_done)
+            advance(writer.words_done)
     if not writer.settle():
         return False
     writer.finish()

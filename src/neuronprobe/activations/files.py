@@ -55,15 +55,8 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def write_json(path: Path, content: Any) -> None:
-    """Write aside, then rename: a reader sees the old file or the new one, never half of it."""
-    aside = path.with_name(path.name + ".new")
-    aside.write_text(json.dumps(content, indent=1, allow_nan=False), encoding="utf-8")
-    aside.replace(path)
-
-
 def read_json(path: Path) -> dict[str, Any]:
-    """What `write_json` wrote. Raises StoreError where it can't be read."""
+    """An index. Raises StoreError where it can't be read."""
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:

@@ -66,8 +66,8 @@ class LiveStore:
         """Activations of units, the vectors of a unit's rows side by side."""
         sentences = torch.bucketize(rows, self._starts, right=True) - 1
         self._fetch(sentences.unique().tolist())
-        places = zip(sentences.tolist(), (rows - self._starts[sentences]).tolist(), strict=True)
-        units = [torch.cat([self._read[s][r] for s, r in zip(*place, strict=True)]) for place in places]
+        parts = zip(sentences.tolist(), (rows - self._starts[sentences]).tolist(), strict=True)
+        units = [torch.cat([self._read[s][r] for s, r in zip(*unit, strict=True)]) for unit in parts]
         self._forget()
         return torch.stack(units).to(self.device) if units else torch.zeros(0, rows.shape[1] * len(self.neurons))
 

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Real
 from torch import Tensor
 from torch.utils.data import IterableDataset
 
@@ -17,6 +17,8 @@ from neuronprobe.activations.held import HeldStore
 from neuronprobe.activations.live import LiveStore
 from neuronprobe.activations.store import Store
 from neuronprobe.neurons import Neurons, NeuronTable, Segment
+from neuronprobe.progress import bar
+from neuronprobe.targets import Target
 from neuronprobe.types import Batch, Units
 
 BLOCK = 256
@@ -38,16 +40,21 @@ class Split:
         units: Units,
         store: Store | LiveStore | HeldStore,
         neurons: NeuronTable,
-        n_labels: int,
+        target: Target,
         memory_limit: float = float("inf"),
     ) -> None:
         """`memory_limit` is in GiB: a larger store is read in shuffled blocks and never moved to a device whole."""
-        self.units, self.neurons, self.n_labels = units, neurons, n_labels
+        self.units, self.neurons, self.target = units, neurons, target
         self.fits_in_memory = store.gibibytes <= memory_limit
         self._store = store
 
     def __len__(self) -> int:
         return len(self.units)
+
+    @property
+    def n_labels(self) -> int:
+        """How many outputs a probe has: labels of train, or 1 for values."""
+        return len(self.target)
 
     def to(self, device: torch.device) -> Split:
         """This split with its activations on a device."""
@@ -85,23 +92,25 @@ class Split:
         is_constant = variance <= 1e-12 * square
         return Standardisation(mean.float(), torch.where(is_constant, 1.0, variance.clamp_min(0).sqrt()).float())
 
-    def relabelled(self, labels: Int[Tensor, " unit"]) -> Split:
+    def relabelled(self, labels: Real[Tensor, " unit"]) -> Split:
         """The same units and activations with other labels (a control task's)."""
         other = copy(self)
         other.units = replace(self.units, labels=labels)
         return other
 
     def of(self, neurons: Neurons) -> Split:
-        """The same units with the activations of some neurons alone, in memory; flat indices are places in `neurons`."""
+        """The same units with some neurons alone, in memory: a flat index is a place in `neurons`."""
         chosen = neurons.to(self.device)
         held = torch.cat([batch.activations[:, chosen] for batch in self.blocks()])
         units = replace(self.units, rows=torch.arange(len(self))[:, None])
-        return Split(units, HeldStore(held), NeuronTable((Segment("chosen", 0, len(neurons)),)), self.n_labels)
+        return Split(units, HeldStore(held), NeuronTable((Segment("chosen", 0, len(neurons)),)), self.target)
 
-    def blocks(self, size: int = 4096) -> Iterator[Batch]:
-        """All units in order."""
-        for index in torch.arange(len(self)).split(size):
-            yield self.batch(index)
+    def blocks(self, size: int = 4096, doing: str = "reading activations") -> Iterator[Batch]:
+        """All units in order, with a bar that says what is being done."""
+        with bar(doing, len(self)) as advance:
+            for start, index in enumerate(torch.arange(len(self)).split(size)):
+                yield self.batch(index)
+                advance(start * size + len(index))
 
 
 class BatchStream(IterableDataset[Batch]):

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytorch_lightning as pl
 
 from neuronprobe.callbacks.study import SearchCallback
-from neuronprobe.errors import InputError, choice, number
-from neuronprobe.probes import METRICS, Fit, ProbeBank
+from neuronprobe.errors import choice, number
+from neuronprobe.probes import ProbeBank
 from neuronprobe.rankings import Rank
 from neuronprobe.studies import Grid, Trained, lambda_search, named, oracle
+from neuronprobe.studies.grid import grid_result
 from neuronprobe.studies.lambda_search import BY, LambdaChoice
+from neuronprobe.targets import METRICS
 from neuronprobe.types import Result
 
 
@@ -23,11 +25,12 @@ class LambdaSearch(SearchCallback):
 
     def __init__(
         self, alpha: float = 0.5, beta: float = 0.5, share: float | Sequence[float] = 0.2, by: str = "score",
-        metric: str = "accuracy", of: str = "all",
+        metric: str = "auto", of: str = "all",
     ) -> None:  # fmt: skip
         """`by` is score, retrained_score or dev; `alpha` and `beta` weigh separation and lost accuracy in S.
 
-        `share` of the neurons is top and bottom; S takes the mean over several. `metric` is accuracy or macro_f1.
+        `share` of the neurons is top and bottom; S takes the mean over several. `metric` is accuracy or macro_f1, of
+        values r2; auto is the first of them.
         """
         super().__init__()
         self._by, self._metric = choice("search.by", by, BY), choice("metric", metric, METRICS)
@@ -38,21 +41,11 @@ class LambdaSearch(SearchCallback):
             "of": choice("search.of", of, ("all", "earned")),
         }
 
-    def begin(self, fit: Fit, ranks: Mapping[str, Rank]) -> None:
-        """Raises InputError if a score has only one (λ1, λ2) to choose from."""
-        super().begin(fit, ranks)
-        if self._by != "dev" and len(fit.pairs) < 2:
-            ((l1, l2),) = fit.pairs
-            raise InputError(
-                "probe.l1 and probe.l2 must give at least 2 pairs to choose from, "
-                f"got 1 (l1={l1:g}, l2={l2:g}); "
-                "give lists (probe.l1=[0.0,1e-3]), or search=dev, which takes a single pair as it is."
-            )
-
     def run(self, trainer: pl.Trainer, bank: ProbeBank) -> Result:
         """Search the grid, keep what was chosen as `trained`, score it with all neurons."""
         data = trainer.datamodule  # type: ignore[attr-defined]
         fit, train = self.fit, data.split("train")
+        metric = train.target.metric(self._metric)
         rest = fit.grid()[len(bank.members) :]  # those that would not fit in memory with the bank
         probes = fit.trained(bank, train) + (fit(rest, train) if rest else [])
         grid = Grid(probes, {name: data.split(name) for name in ("train", "dev", "test")})
@@ -60,9 +53,8 @@ class LambdaSearch(SearchCallback):
         probe = probes[found.chosen]
         rankings = named(self.ranks, grid.evidence(fit, probe))
         ranks = dict(zip(rankings, self.ranks.values(), strict=True))
-        self.trained = Trained(grid.splits, data.labels.names, fit, probes, probe, ranks, rankings, self._metric)
-        all_neurons = oracle(self.trained)
-        return Result((*found.rows, *all_neurons.rows), all_neurons.correct)
+        self.trained = Trained(grid.splits, data.target.names, fit, probes, probe, ranks, rankings, metric)
+        return grid_result(found.rows) + oracle(self.trained)
 
     def search(self, grid: Grid) -> LambdaChoice:
         """Which probe of the grid, and the rows of all."""

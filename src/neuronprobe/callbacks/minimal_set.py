@@ -22,7 +22,7 @@ class MinimalSet(StudyCallback):
         self, tolerances: float | Sequence[float] = (0.005, 0.01, 0.02), draws: int = 5, search: str = "bank",
         rankings: str = "primary",
     ) -> None:  # fmt: skip
-        """`tolerances` are fractions of accuracy; `draws` random sets; `search` is bank or bisection."""
+        """`tolerances` are fractions of accuracy (of values R²); `draws` random sets; `search` is bank or bisection."""
         super().__init__()
         self._tolerances = _fractions(tolerances)
         self._draws = whole_number("callbacks.minimal_set.draws", draws, 1)

@@ -16,7 +16,7 @@ class StableLambdaSearch(LambdaSearch):
 
     def __init__(
         self, tolerance: float = 0.01, resamples: int = 4, top: float = 0.05, share: float = 0.2,
-        metric: str = "accuracy",
+        metric: str = "auto",
     ) -> None:  # fmt: skip
         """`tolerance` is a fraction of the metric; `top` the share of neurons whose overlap decides; `share` is that of
         the score S, which is reported beside and chooses nothing. Costs `resamples` probes for each accurate pair.

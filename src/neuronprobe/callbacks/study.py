@@ -8,12 +8,14 @@ from typing import Any
 
 import pytorch_lightning as pl
 
+from neuronprobe.callbacks.scalars import scalars, shares
 from neuronprobe.errors import InputError
 from neuronprobe.neurons import size
 from neuronprobe.probes import Fit
+from neuronprobe.progress import stage
 from neuronprobe.rankings import Rank
 from neuronprobe.studies import Trained
-from neuronprobe.types import Result, Row
+from neuronprobe.types import Result
 
 
 class StudyCallback(pl.Callback):
@@ -52,18 +54,23 @@ class StudyCallback(pl.Callback):
         """Run the study and log what it found."""
         if trainer.is_global_zero:
             start = time.perf_counter()
-            self.result = self.run(trainer, pl_module)
+            studies = _studies(trainer)
+            with stage(f"{self.name.replace('_', ' ')} (study {studies.index(self) + 1} of {len(studies)})"):
+                self.result = self.run(trainer, pl_module)
             self.seconds = time.perf_counter() - start
-            for logger in trainer.loggers:
-                logger.log_metrics(_scalars(self.result.rows), step=trainer.global_step)
+            self._log(trainer)
         trainer.strategy.barrier()
 
     def run(self, trainer: pl.Trainer, bank: Any) -> Result:
         """The study of what the search chose, with the results that it builds on."""
-        callbacks = [one for one in trainer.callbacks if isinstance(one, StudyCallback)]  # type: ignore[attr-defined]
-        trained = next(one.trained for one in callbacks if isinstance(one, SearchCallback))
-        done = {one.name: one.result for one in callbacks if one.name in (*self.needs, *self.wants)}
-        return self.study(trained, **done)
+        done = {one.name: one.result for one in _studies(trainer) if one.name in (*self.needs, *self.wants)}
+        return self.study(_search(trainer).trained, **done)
+
+    def _log(self, trainer: pl.Trainer) -> None:
+        trained = _search(trainer).trained
+        found = scalars(self.result.rows, trained.primary, shares(self.sizes, len(trained.table)))
+        for logger in trainer.loggers:
+            logger.log_metrics(found, step=trainer.global_step)
 
 
 class SearchCallback(StudyCallback):
@@ -74,6 +81,14 @@ class SearchCallback(StudyCallback):
     def begin(self, fit: Fit, ranks: Mapping[str, Rank]) -> None:
         """What the grid is trained with, and the functions that rank; again once what depends on train is known."""
         self.fit, self.ranks = fit, ranks
+
+
+def _studies(trainer: pl.Trainer) -> list[StudyCallback]:
+    return [one for one in trainer.callbacks if isinstance(one, StudyCallback)]  # type: ignore[attr-defined]
+
+
+def _search(trainer: pl.Trainer) -> SearchCallback:
+    return next(one for one in _studies(trainer) if isinstance(one, SearchCallback))
 
 
 def in_order(studies: Mapping[str, StudyCallback]) -> list[StudyCallback]:
@@ -95,20 +110,4 @@ def in_order(studies: Mapping[str, StudyCallback]) -> list[StudyCallback]:
 
     for study in studies.values():
         add(study, (study.name,))
-    return found
-
-
-def _scalars(rows: tuple[Row, ...]) -> dict[str, float]:
-    """Test accuracies of the chosen probe's sets, areas and selectivities, by a readable name."""
-    found = {}
-    for row in rows:
-        is_headline = row.split == "test" and row.draw is None and row.study != "lambda_search"
-        is_shown = (
-            "accuracy" in row.metric or "macro_f1" in row.metric or row.metric.startswith(("area", "selectivity"))
-        )
-        if is_headline and is_shown and row.value is not None:
-            flags = (row.flags.get("fill"), row.ranking)
-            parts = (row.split, row.study, row.set, *flags, row.site, row.layer, row.k, row.metric)
-            parts = (*parts, row.flags.get("against"))  # type: ignore[assignment]
-            found["/".join(str(part) for part in parts if part is not None)] = row.value
     return found

@@ -12,15 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Real
 from torch import Tensor
 
 from neuronprobe.errors import InputError, one_line
-from neuronprobe.types import Row
+from neuronprobe.types import Figure, Result, Row, Table
+from neuronprobe.writing import write_bytes, write_json
 
 SCHEMA = 1
-OWN = ("results.json", "predictions.npz", "probe.safetensors", "report.md")
+OWN = ("results.json", "predictions.npz", "probe.safetensors", "report.md", "report.html")
 """The files that every job has."""
+PICTURES = ("png", "svg", "pdf")
+"""The files of a figure."""
 PACKAGES = (
     "neuronprobe",
     "torch",
@@ -50,41 +53,44 @@ def assemble(status: str, config: Any, rows: Sequence[Row] = (), **about: Any) -
 
 def write_results(folder: Path, results: Mapping[str, Any]) -> Path:
     """Write results.json in one step."""
-    text = json.dumps(results, indent=1, allow_nan=False, ensure_ascii=False)
-    return _in_one_step(folder / "results.json", text.encode())
+    return write_json(folder / "results.json", results)
 
 
-def write_files(folder: Path, files: Sequence[Mapping[str, bytes]]) -> None:
+def write_files(folder: Path, studies: Sequence[Result]) -> None:
     """Write what each study leaves, each file in one step.
 
-    Raises InputError for a name that is a path, a job's own or another study's, before anything is written.
+    Raises InputError for a name that is a path, a job's own or another study's, before anything is written; the names
+    of figures count too.
     """
     found: dict[str, bytes] = {}
-    for own in files:
-        for name in own:
-            if Path(name).name != name or name in ("", "..", *OWN, *found):
+    taken = set(OWN)
+    for own in studies:
+        for name in (*own.files, *(f"{one.name}.{ending}" for one in own.figures for ending in PICTURES)):
+            if Path(name).name != name or name in ("", "..") or name in taken:
                 raise InputError(f"a study's file must have a name of its own in the job's folder, got {name!r}.")
-        found |= own
+            taken.add(name)
+        found |= own.files
     for name, content in found.items():
-        _in_one_step(folder / name, content)
+        write_bytes(folder / name, content)
 
 
-def write_predictions(folder: Path, correct: Mapping[str, Int[Tensor, " sentence"]]) -> None:
+def write_predictions(folder: Path, correct: Mapping[str, Real[Tensor, "*draw sentence"]]) -> None:
     """Write predictions.npz: units of each test sentence, and correct ones for each reported probe.
 
-    Sets that were drawn are arrays `[draw, sentence]`.
+    Of values: the total sum of squares (`squares`), and how much of it each probe explains. Sets that were drawn are
+    arrays `[draw, sentence]`.
     """
     from io import BytesIO
 
     buffer = BytesIO()
     arrays: dict[str, Any] = {name: _small(counts.numpy()) for name, counts in correct.items()}
     np.savez_compressed(buffer, **arrays)
-    _in_one_step(folder / "predictions.npz", buffer.getvalue())
+    write_bytes(folder / "predictions.npz", buffer.getvalue())
 
 
 def _small(counts: Any) -> Any:
-    """The same numbers in as few bytes as they need."""
-    return counts.astype(np.min_scalar_type(int(counts.max(initial=0))))
+    """The same numbers, whole ones in as few bytes as they need."""
+    return counts if counts.dtype.kind == "f" else counts.astype(np.min_scalar_type(int(counts.max(initial=0))))
 
 
 def read_results(path: Path) -> dict[str, Any]:
@@ -101,6 +107,15 @@ def read_results(path: Path) -> dict[str, Any]:
     if not all(_is_row(row) for row in found["rows"]):
         raise InputError(f"{path} must have rows with study, metric, value and the like, got others.")
     return found
+
+
+def read_shown(path: Path, results: Mapping[str, Any]) -> tuple[list[Table], list[Figure]]:
+    """The tables and figures in the results of a job. Raises InputError where they are none."""
+    try:
+        tables = [Table.read(one) for one in results.get("tables") or ()]
+        return tables, [Figure.read(one) for one in results.get("figures") or ()]
+    except (TypeError, KeyError, AttributeError, InputError) as error:
+        raise InputError(f"{path} must have tables and figures of studies, got others: {one_line(error)}") from error
 
 
 def _is_row(row: Any) -> bool:
@@ -144,10 +159,3 @@ def _finite(content: Any) -> Any:
     if isinstance(content, list):
         return [_finite(value) for value in content]
     return None if isinstance(content, float) and not math.isfinite(content) else content
-
-
-def _in_one_step(path: Path, content: bytes) -> Path:
-    aside = path.with_name(path.name + ".new")
-    aside.write_bytes(content)
-    aside.replace(path)
-    return path

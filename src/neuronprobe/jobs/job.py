@@ -16,9 +16,11 @@ import torch
 from torch import Tensor
 
 from neuronprobe.errors import InputError, one_line
-from neuronprobe.jobs.files import read_results
+from neuronprobe.jobs.files import read_results, read_shown
 from neuronprobe.neurons import Neuron, NeuronTable
 from neuronprobe.probes import Probe, load_probe
+from neuronprobe.targets import FIRST, Target
+from neuronprobe.types import Figure, Table
 
 BROKEN = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError)
 """What numpy and zipfile raise where a file is no archive of arrays."""
@@ -50,6 +52,25 @@ class Job:
         """What the top neurons beat, in a sentence; empty for a job that failed."""
         return str(self.results.get("verdict") or "")
 
+    @property
+    def tables(self) -> list[Table]:
+        """What its studies show of themselves."""
+        return self._shown[0]
+
+    @property
+    def figures(self) -> list[Figure]:
+        """The pictures of its studies, as data."""
+        return self._shown[1]
+
+    @property
+    def remarks(self) -> list[str]:
+        """What its studies say of themselves, in sentences."""
+        return [str(remark) for remark in self.results.get("remarks") or ()]
+
+    @cached_property
+    def _shown(self) -> tuple[list[Table], list[Figure]]:
+        return read_shown(self.folder / "results.json", self.results)
+
     def frame(self) -> Any:
         """The rows as a pandas data frame. Raises InputError where pandas is not installed."""
         try:
@@ -59,7 +80,7 @@ class Job:
         return pd.DataFrame(self.rows)
 
     @cached_property
-    def _saved(self) -> tuple[Probe, list[str], list[dict[str, Any]]]:
+    def _saved(self) -> tuple[Probe, Target, list[dict[str, Any]]]:
         return load_probe(self.folder / "probe.safetensors")
 
     @property
@@ -68,9 +89,14 @@ class Job:
         return self._saved[0]
 
     @property
-    def labels(self) -> list[str]:
-        """Its label set: the rows of its weights."""
+    def target(self) -> Target:
+        """What it predicts; of values also what makes its output one."""
         return self._saved[1]
+
+    @property
+    def labels(self) -> list[str]:
+        """Its label set, or the property that has values: the rows of its weights."""
+        return list(self.target.names)
 
     @property
     def table(self) -> NeuronTable:
@@ -86,21 +112,42 @@ class Job:
 
     @cached_property
     def correct(self) -> dict[str, Tensor]:
-        """Units of each test sentence (`units`), and correct ones for each probe; `[draw, sentence]` for drawn sets."""
+        """Units of each test sentence (`units`), and correct ones for each probe; `[draw, sentence]` for drawn sets.
+
+        Of values: total sums of squares (`squares`), and how much each probe explains of them.
+        """
         path = self.folder / "predictions.npz"
         if not path.is_file():
             raise InputError(
                 f"JOB must be a job's folder with predictions.npz, got {str(self.folder)!r}, which has none."
             )
         arrays = _arrays(path)
-        units = arrays.get("units")
-        if units is None or units.ndim != 1 or units.dtype.kind not in "iu" or not units.sum() or units.min() < 0:
-            raise InputError(f"{path} must hold the units of each test sentence, got none; run the job again.")
-        for name, counts in arrays.items():
-            is_whole = counts.ndim in (1, 2) and counts.size and counts.dtype.kind in "iu"
-            if not is_whole or counts.shape[-1:] != units.shape or (counts < 0).any() or (counts > units).any():
-                raise InputError(f"{path} must hold correct units for each of {len(units)} sentences, {name} does not.")
-        return {name: torch.from_numpy(counts.astype(np.int64)) for name, counts in arrays.items()}
+        units, what = next(((arrays[name], name) for name in FIRST if name in arrays), (None, "units"))
+        kinds = "iu" if what == "units" else "f"
+        if units is None or units.ndim != 1 or not _is_finite(units, kinds) or not units.sum() or units.min() < 0:
+            raise InputError(f"{path} must hold the {what} of each test sentence, got none; run the job again.")
+        for name, found in arrays.items():
+            is_whole = found.ndim in (1, 2) and found.size and _is_finite(found, kinds)
+            if not is_whole or found.shape[-1:] != units.shape or (found > units).any() or _is_below(found, kinds):
+                raise InputError(
+                    f"{path} must hold correct {what} for each of {len(units)} sentences, {name} does not."
+                )
+        dtype = np.int64 if kinds == "iu" else np.float64
+        return {name: torch.from_numpy(found.astype(dtype)) for name, found in arrays.items()}
+
+    @property
+    def denominator(self) -> str:
+        """The name in `correct` of what all others there are parts of."""
+        return next(name for name in FIRST if name in self.correct)
+
+
+def _is_finite(numbers: Any, kinds: str) -> bool:
+    return numbers.dtype.kind in kinds and bool(np.isfinite(numbers).all())
+
+
+def _is_below(numbers: Any, kinds: str) -> bool:
+    """Whether there are counts below 0, which squares that are explained may be."""
+    return kinds == "iu" and bool((numbers < 0).any())
 
 
 def open_job(folder: str | Path) -> Job:

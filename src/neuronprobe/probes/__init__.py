@@ -4,18 +4,16 @@ from neuronprobe.probes.bank import Member, ProbeBank
 from neuronprobe.probes.exact import ExactFit
 from neuronprobe.probes.fit import Fit
 from neuronprobe.probes.probe import Probe, load_probe, save_probe
-from neuronprobe.probes.score import METRICS, BankScore, Counts, Score, score, scores
+from neuronprobe.probes.score import score, scores
+from neuronprobe.probes.training_bar import TrainingBar
 
 __all__ = [
-    "METRICS",
-    "BankScore",
-    "Counts",
     "ExactFit",
     "Fit",
     "Member",
     "Probe",
     "ProbeBank",
-    "Score",
+    "TrainingBar",
     "load_probe",
     "save_probe",
     "score",

@@ -1,6 +1,6 @@
 """The elastic-net probe bank (EMNLP 2020 section 3; JMLR 2023 algorithm 1): many probes, one matrix product per batch.
 
-Each member minimises mean cross-entropy + λ1‖θ‖₁ + λ2‖θ‖²₂ with a free bias. Members share nothing but the
+Each member minimises the mean of its target's loss + λ1‖θ‖₁ + λ2‖θ‖²₂ with a free bias. Members share nothing but the
 batches, so a member of a bank is the same probe as when it is trained alone.
 """
 
@@ -13,17 +13,17 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Real
 from torch import Tensor, nn
 
 from neuronprobe.activations.split import Standardisation
 from neuronprobe.errors import InputError
 from neuronprobe.neurons import Neurons
 from neuronprobe.probes.group import Group, group, outputs, stack_neurons
-from neuronprobe.probes.losses import CrossEntropy
-from neuronprobe.probes.penalty import elastic_net, soft_threshold
+from neuronprobe.probes.penalty import elastic_net
 from neuronprobe.probes.probe import Probe
-from neuronprobe.probes.score import BankScore
+from neuronprobe.probes.solvers.adam import Adam
+from neuronprobe.targets import Target
 from neuronprobe.types import Batch
 
 
@@ -39,20 +39,8 @@ class Member:
     l2: float = 0.0
     seed: int = 0
     neurons: Neurons | None = None
-    labels: Int[Tensor, " unit"] | None = None
+    labels: Real[Tensor, " unit"] | None = None
     weights: Float[Tensor, " unit"] | None = None
-
-
-@dataclass(frozen=True)
-class Steps:
-    """How weights move: `optimizer` is adam or sgd; `proximal` takes λ1 out of the loss and shrinks after each step;
-    without `squared` the second penalty is λ2‖θ‖₂ (NeuroX).
-    """
-
-    optimizer: str = "adam"
-    lr: float = 1e-3
-    proximal: bool = False
-    squared: bool = True
 
 
 class ProbeBank(pl.LightningModule):
@@ -62,15 +50,15 @@ class ProbeBank(pl.LightningModule):
         self,
         members: Sequence[Member],
         n_neurons: int,
-        n_labels: int,
-        steps: Steps | None = None,
+        target: Target,
+        solver: Adam | None = None,
         n_sentences: int = 0,
         standardisation: Standardisation | None = None,
     ) -> None:
         """`n_sentences` is that of the split that validation scores; with `standardisation` weights read z-scores."""
         super().__init__()
-        self.members, self.steps = list(members), steps or Steps()
-        self.loss = CrossEntropy()
+        self.members, self.solver = list(members), solver or Adam()
+        self.target, self.loss, n_labels = target, target.loss, len(target)
         self.places = group([member.neurons for member in self.members])
         self.weights, self.bias = nn.ParameterList(), nn.ParameterList()
         for g, places in enumerate(self.places):
@@ -88,7 +76,13 @@ class ProbeBank(pl.LightningModule):
         self._constant("_labels", _side_by_side([member.labels for member in self.members]))
         self._constant("_unit_weights", _side_by_side([member.weights for member in self.members]))
         self._epoch_loss, self._epoch_batches = torch.zeros(len(self.members)), 0
-        self.dev_score = BankScore(len(self.members), n_labels, n_sentences)
+        self.dev_score = target.bank_score(len(self.members), n_sentences)
+
+    @property
+    def progress(self) -> tuple[float, float]:
+        """How much of the training is done, and of how much: batches of all epochs."""
+        epochs, batches = self.trainer.max_epochs or 0, int(self.trainer.num_training_batches)
+        return float(self.trainer.fit_loop.total_batch_idx + 1), float(epochs * batches)
 
     def forward(self, activations: Float[Tensor, "unit neuron"]) -> Float[Tensor, "unit probe label"]:
         """Outputs of all members, in their order."""
@@ -112,9 +106,10 @@ class ProbeBank(pl.LightningModule):
         return losses.sum() + self._penalty()
 
     def on_train_batch_end(self, outputs: object, batch: Batch, batch_idx: int) -> None:
-        """The proximal step after the optimizer's: exact zeros."""
-        if self.steps.proximal:
-            self._shrink()
+        """What the solver has left to do after the optimizer's step."""
+        optimizer = self.optimizers(use_pl_optimizer=False)
+        for g, weights in enumerate(self.weights):
+            self.solver.finish(optimizer, weights, getattr(self, f"l1_{g}"))  # type: ignore[arg-type]
 
     def on_train_epoch_start(self) -> None:
         """Start the epoch's mean."""
@@ -130,15 +125,16 @@ class ProbeBank(pl.LightningModule):
         self.dev_score.update(self(batch.activations), batch.labels, batch.sentences)
 
     def on_validation_epoch_end(self) -> None:
-        """Log each member's accuracy on dev."""
-        self._log_members("dev/accuracy", torch.atleast_1d(self.dev_score.compute()))
+        """Log what each member reaches on dev; the best of them is `dev/score`, which callbacks can monitor."""
+        reached = torch.atleast_1d(self.dev_score.compute())
+        self._log_members(f"dev/{self.target.metrics[0]}", reached)
+        if self._trainer is not None:
+            self.log("dev/score", reached.max(), sync_dist=True)
         self.dev_score.reset()
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Adam, as in the papers (or SGD); in the loss, the penalty's gradient goes through it."""
-        if self.steps.optimizer == "sgd":
-            return torch.optim.SGD(self.parameters(), lr=self.steps.lr, fused=True)
-        return torch.optim.Adam(self.parameters(), lr=self.steps.lr, fused=True)
+        """The solver's."""
+        return self.solver.moves(self.parameters())
 
     def probes(self) -> list[Probe]:
         """The members as they are now, on the CPU, in their order; weights and bias read raw activations."""
@@ -152,7 +148,7 @@ class ProbeBank(pl.LightningModule):
         if not (weights.isfinite().all() and bias.isfinite().all()):
             raise InputError(
                 f"probe.l1, probe.l2 and probe.lr must keep weights finite, got NaN or infinity at "
-                f"l1={member.l1:g}, l2={member.l2:g}, lr={self.steps.lr:g}; lower them."
+                f"l1={member.l1:g}, l2={member.l2:g}, lr={self.solver.lr:g}; lower them."
             )
         about: dict[str, Any] = {"neurons": member.neurons, "l1": member.l1, "l2": member.l2, "seed": member.seed}
         if self._mean is None:
@@ -161,7 +157,7 @@ class ProbeBank(pl.LightningModule):
         mean, deviation = self._mean.cpu()[own], self._deviation.cpu()[own]
         return Probe(weights / deviation, bias - (weights / deviation) @ mean, **about, deviation=deviation)
 
-    def _targets(self, batch: Batch) -> tuple[Int[Tensor, "unit probe"], Float[Tensor, "unit probe"] | None]:
+    def _targets(self, batch: Batch) -> tuple[Real[Tensor, "unit probe"], Float[Tensor, "unit probe"] | None]:
         labels = batch.labels[:, None].expand(-1, len(self.members))
         if self._own_labels:
             labels = labels.clone()
@@ -176,20 +172,8 @@ class ProbeBank(pl.LightningModule):
         parts = []
         for g, weights in enumerate(self.weights):
             l1, l2 = getattr(self, f"l1_{g}"), getattr(self, f"l2_{g}")
-            parts.append(elastic_net(weights, l1 * (not self.steps.proximal), l2, self.steps.squared))
+            parts.append(elastic_net(weights, self.solver.in_loss(l1), l2, self.solver.squared))
         return torch.stack(parts).sum()
-
-    @torch.no_grad()
-    def _shrink(self) -> None:
-        """λ1's threshold, scaled per weight by the step that the optimizer took for it."""
-        optimizer = self.optimizers(use_pl_optimizer=False)
-        for g, weights in enumerate(self.weights):
-            step = self.steps.lr * getattr(self, f"l1_{g}")[:, None, None]
-            if self.steps.optimizer == "adam":
-                state, options = optimizer.state[weights], optimizer.param_groups[0]  # type: ignore[union-attr]
-                correction = 1 - options["betas"][1] ** float(state["step"])
-                step = step / ((state["exp_avg_sq"] / correction).sqrt() + options["eps"])
-            weights.copy_(soft_threshold(weights, step))
 
     def _log_members(self, name: str, values: Tensor) -> None:
         if self._trainer is None or not self.trainer.loggers:

@@ -22,8 +22,6 @@ log = logging.getLogger(__name__)
 
 MOST_HELD = 2.0
 """GiB of activations that are held in memory as float32; more are read from the store in every pass."""
-LEAST_SHARE = 1e-8
-"""The bias of a label that train lacks has its optimum at −∞; it starts, and stays, at the logarithm of this."""
 
 
 class ExactFit(Fit):
@@ -109,15 +107,16 @@ class ExactFit(Fit):
     def l1_max(self, member: Member, train: Split) -> float:
         """The least λ1 at which all weights of a member are zero, whatever λ2 is; in one pass over train.
 
-        max over neurons j and labels c of |mean_i v_i x_ij (π_c − y_ic)|: v the units' weights, π the label shares.
+        max over neurons j and labels c of |mean_i v_i x_ij r_ic|: v the units' weights, r the rest of the target (with
+        labels π_c − y_ic, π their shares).
         """
         (member,) = self._weighted([member], train)
-        shares = label_shares(member, train)
+        level = _level(member, train)
         labels = train.units.labels if member.labels is None else member.labels
         total = torch.zeros(train.n_labels, len(train.neurons), dtype=torch.float64, device=train.device)
         for batch in train.blocks(self.batch_size):
             places = batch.positions.cpu()
-            rest = shares - torch.nn.functional.one_hot(labels[places], train.n_labels)
+            rest = train.target.rest(level, labels[places])
             rest = rest if member.weights is None else rest * member.weights[places, None]
             total += rest.T.to(train.device) @ batch.activations.double()
         if self.standardise == "zscore":  # the means drop out: the rests of a label sum to 0
@@ -133,11 +132,11 @@ class ExactFit(Fit):
         members = self._weighted(members, train)
         train.hold(MOST_HELD)
         bank = ExactBank(
-            members, len(train.neurons), train.n_labels, len(train), self.epochs, self.tolerance, self.start,
+            members, len(train.neurons), train.target, train, self.epochs, self.tolerance, self.start,
             dev.units.n_sentences if dev is not None else 0,
             train.standardisation if self.standardise == "zscore" else None,
         )  # fmt: skip
-        bank.start_at([label_shares(member, train).clamp_min(LEAST_SHARE).log() for member in members])
+        bank.start_at([train.target.start(_level(member, train)) for member in members])
         return bank
 
     def trained(self, bank: ProbeBank, train: Split) -> list[Probe]:
@@ -154,12 +153,10 @@ class ExactFit(Fit):
         return probes
 
 
-def label_shares(member: Member, train: Split) -> Float[Tensor, " label"]:
-    """π: the weighted shares of the labels that a member learns."""
+def _level(member: Member, train: Split) -> Float[Tensor, " label"]:
+    """What a member predicts at the optimum where all its weights are zero."""
     labels = train.units.labels if member.labels is None else member.labels
-    weights = torch.ones(len(labels)) if member.weights is None else member.weights
-    totals = torch.zeros(train.n_labels, dtype=torch.float64).index_add_(0, labels.cpu(), weights.cpu().double())
-    return totals / totals.sum()
+    return train.target.level(labels, member.weights)
 
 
 def _refuse_unregularised(l1: float, l2: float) -> None:

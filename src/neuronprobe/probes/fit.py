@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from copy import copy
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import product
 from typing import Any, Self
 
@@ -15,9 +15,13 @@ from torch.utils.data import DataLoader
 
 from neuronprobe.activations import BatchStream, Split
 from neuronprobe.errors import InputError, choice, number, whole_number
-from neuronprobe.probes.bank import Member, ProbeBank, Steps
+from neuronprobe.probes.bank import Member, ProbeBank
 from neuronprobe.probes.optimality import optimality
 from neuronprobe.probes.probe import Probe
+from neuronprobe.probes.solvers.adam import Adam
+from neuronprobe.probes.solvers.proximal import Proximal
+from neuronprobe.probes.training_bar import TrainingBar
+from neuronprobe.quiet import quiet
 
 log = logging.getLogger(__name__)
 
@@ -28,8 +32,8 @@ LARGEST_BATCH = 512
 """The papers' batch size (EMNLP 2020 section 4)."""
 MOST_WEIGHTS = 100_000_000
 """Weights of one bank in memory (with gradients and Adam's moments 1.6 GB); a larger one is trained in parts."""
-SOLVERS = {"adam": ("adam",), "proximal": ("adam", "sgd")}
-"""The optimizers that each solver of mini-batches can use, the default first."""
+SOLVERS = {"adam": Adam, "proximal": Proximal}
+"""The solvers of mini-batches."""
 
 
 class Fit:
@@ -75,10 +79,10 @@ class Fit:
                 raise InputError(f"probe.{name} must be true or false, got {value!r}.")
         self.scale_weights = scale_weights
         self.order_seed = self.seed if shuffle else None
-        self._steps = Steps(
-            choice(f"probe.optimizer of solver {solver}", optimizer or SOLVERS[solver][0], SOLVERS[solver]),
+        kind = SOLVERS[solver]
+        self._solver = kind(
+            choice(f"probe.optimizer of solver {solver}", optimizer or kind.optimizers[0], kind.optimizers),
             number("probe.lr", lr, 1e-9, 1e3),
-            solver == "proximal",
             choice("probe.objective", objective, ("papers", "neurox")) == "papers",
         )
         precisions = ("32-true", "64-true", "bf16-mixed")
@@ -92,7 +96,7 @@ class Fit:
     def settings(self) -> dict[str, Any]:
         """All that decides the weights of the λ grid, as plain data."""
         names = ("solver", "l1", "l2", "epochs", "batch_size", "seed", "order_seed", "standardise", "class_weights")
-        return {name: getattr(self, name) for name in names} | vars(self._steps) | self._machine
+        return {name: getattr(self, name) for name in names} | asdict(self._solver) | self._machine
 
     @property
     def pairs(self) -> list[tuple[float, float]]:
@@ -114,7 +118,7 @@ class Fit:
         n_sentences = dev.units.n_sentences if dev is not None else 0
         standardisation = train.standardisation if self.standardise == "zscore" else None
         members = self._weighted(members, train)
-        return ProbeBank(members, len(train.neurons), train.n_labels, self._steps, n_sentences, standardisation)
+        return ProbeBank(members, len(train.neurons), train.target, self._solver, n_sentences, standardisation)
 
     def parts(self, members: Sequence[Member], train: Split) -> list[list[Member]]:
         """The members in the banks that fit in memory; it is said where one bank would not."""
@@ -195,9 +199,10 @@ class _TrainOnly(pl.LightningDataModule):
 
 
 def quiet_trainer(epochs: int, **options: Any) -> pl.Trainer:
-    """A Trainer that logs, saves and prints nothing."""
-    quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
-    fixed: dict[str, Any] = {"max_epochs": epochs, "devices": 1, "num_sanity_val_steps": 0, **quiet}
+    """A Trainer that logs, saves and prints nothing but its bar."""
+    quiet()
+    none = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
+    fixed = {"max_epochs": epochs, "devices": 1, "num_sanity_val_steps": 0, "callbacks": [TrainingBar()], **none}
     return pl.Trainer(**{"reload_dataloaders_every_n_epochs": 1, **options, **fixed})
 
 
@@ -226,10 +231,7 @@ def _balanced(member: Member, train: Split) -> Member:
     """The member with weights that give each of its labels the same total, mean 1 over train."""
     labels = train.units.labels if member.labels is None else member.labels
     own = torch.ones(len(labels)) if member.weights is None else member.weights
-    totals = torch.zeros(train.n_labels).index_add_(0, labels, own)
-    occurring = (totals > 0).sum()
-    weights = own * (own.sum() / (occurring * totals.clamp_min(1e-12)))[labels]
-    return replace(member, weights=weights)
+    return replace(member, weights=train.target.balanced(labels, own))
 
 
 def _parts(members: Sequence[Member], n_neurons: int, n_labels: int) -> Iterator[list[Member]]:

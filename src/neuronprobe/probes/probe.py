@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,13 @@ from typing import Any
 import torch
 from jaxtyping import Float, Int
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from neuronprobe.errors import InputError
 from neuronprobe.neurons import Neurons
+from neuronprobe.targets import Target, restored
+from neuronprobe.writing import write_bytes
 
 
 @dataclass(frozen=True)
@@ -64,27 +65,26 @@ class Probe:
         return replace(self, weights=self.weights[:, kept], bias=bias, neurons=own[kept], deviation=deviation)
 
 
-def save_probe(path: Path, probe: Probe, labels: Sequence[str], segments: list[dict[str, Any]]) -> None:
-    """Write a probe with its label set and neuron table as safetensors; no pickle."""
+def save_probe(path: Path, probe: Probe, target: Target, segments: list[dict[str, Any]]) -> None:
+    """Write a probe with its target and neuron table as safetensors; no pickle."""
     tensors = {"weights": probe.weights, "bias": probe.bias}
     if probe.neurons is not None:
         tensors["neurons"] = probe.neurons
     if probe.deviation is not None:
         tensors["deviation"] = probe.deviation
-    about = {"labels": list(labels), "segments": segments, "l1": probe.l1, "l2": probe.l2, "seed": probe.seed}
-    aside = path.with_name(path.name + ".new")
-    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, aside, {"probe": json.dumps(about)})
-    aside.chmod(0o644)
-    aside.replace(path)
+    about = {**target.saved(), "segments": segments, "l1": probe.l1, "l2": probe.l2, "seed": probe.seed}
+    write_bytes(
+        path, save({name: tensor.contiguous() for name, tensor in tensors.items()}, {"probe": json.dumps(about)})
+    )
 
 
-def load_probe(path: Path) -> tuple[Probe, list[str], list[dict[str, Any]]]:
-    """Inverse of `save_probe`: probe, labels, segments. Raises InputError if the file is no probe."""
+def load_probe(path: Path) -> tuple[Probe, Target, list[dict[str, Any]]]:
+    """Inverse of `save_probe`: probe, target, segments. Raises InputError if the file is no probe."""
     try:
         with safe_open(path, framework="pt") as file:
             about = json.loads((file.metadata() or {})["probe"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
     except Exception as error:
         raise InputError(f"{path} must be a saved probe, got {type(error).__name__}: {error}") from error
-    labels, segments = about.pop("labels"), about.pop("segments")
-    return Probe(**tensors, **about), labels, segments
+    target, segments = restored(about), about.pop("segments")
+    return Probe(**tensors, **about), target, segments

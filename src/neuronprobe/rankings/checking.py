@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import wraps
 from typing import Any
 
@@ -13,12 +14,17 @@ from neuronprobe.types import Ranking
 
 
 def checked(rank: Rank) -> Rank:
-    """The same ranking, that raises InputError where it does not order every neuron once, with finite scores."""
+    """The same ranking, that raises InputError where it does not order every neuron once, with finite scores.
+
+    Of one that has no orders of labels, no neuron is a label's.
+    """
 
     @wraps(rank, updated=())
     def ranked(evidence: Evidence) -> Ranking:
         found = rank(evidence)
         n, n_labels = len(evidence.table), evidence.train.n_labels
+        if isinstance(found, Ranking) and found.by_label.shape == (0, n):
+            found = replace(found, by_label=torch.ones(n_labels, n))
         for must, is_so in _demands(found, n, n_labels):
             if not is_so:
                 raise InputError(f"ranking {_name(found, rank)} must {must}, got another; correct its function.")

@@ -88,8 +88,8 @@ def elimination(
         parts = remaining.tensor_split(min(groups, len(remaining)))
         without = [torch.cat([*parts[:i], *parts[i + 1 :]]).sort().values for i in range(len(parts))]
         members = [Member(0.0, l2, evidence.seed, neurons=neurons) for neurons in without]
-        accuracy = score(among.trained(members, "elimination"), dev).accuracy
-        missed_least = accuracy.flip(0).argsort(descending=True, stable=True)
+        found_out = score(among.trained(members, "elimination"), dev).values(dev.target.metrics[0])
+        missed_least = found_out.flip(0).argsort(descending=True, stable=True)
         order = [parts[len(parts) - 1 - int(i)] for i in missed_least][: max(1, int(step * len(parts)))]
         left = [*reversed(order), *left]
         remaining = remaining[~torch.isin(remaining, torch.cat(order))]

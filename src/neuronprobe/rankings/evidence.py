@@ -50,9 +50,8 @@ class Evidence:
 
     @property
     def label_totals(self) -> Float[Tensor, " label"]:
-        """The weight of each label over the units of train."""
-        totals = torch.zeros(self.train.n_labels, dtype=torch.float64)
-        return totals.index_add_(0, self.train.units.labels, self.unit_weights.double())
+        """The weight of each label over the units of train; of values the weight of all units."""
+        return self.train.target.totals(self.train.units.labels, self.weights)
 
     @property
     def supported(self) -> Bool[Tensor, " label"]:

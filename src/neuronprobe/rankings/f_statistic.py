@@ -8,7 +8,6 @@ from torch import Tensor
 
 from neuronprobe.rankings.evidence import Evidence, reads_no_probe
 from neuronprobe.rankings.moments import Moments
-from neuronprobe.rankings.ordering import largest_first
 from neuronprobe.types import Ranking
 
 LEAST_WITHIN = 1e-12
@@ -30,7 +29,7 @@ def f_statistic(evidence: Evidence) -> Ranking:
     f = (freedom * explained / within).clamp_max(torch.finfo(torch.float64).max)
     f = torch.where(explained > 0, f, 0.0)
     own = _share(moments, moments.counts[:, None] * moments.centred * moments.from_rest)
-    return largest_first("f_statistic", f, own, evidence.seed)
+    return Ranking.from_scores("f_statistic", f, evidence.seed, own)
 
 
 def _share(moments: Moments, between: Float[Tensor, "*label neuron"]) -> Float[Tensor, "*label neuron"]:

@@ -7,7 +7,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from neuronprobe.rankings.evidence import Evidence
-from neuronprobe.rankings.ordering import largest_first
 from neuronprobe.types import Ranking
 
 
@@ -28,7 +27,7 @@ def gradient_activation(evidence: Evidence) -> Ranking:
     sums = torch.where(there[:, None], sums.cpu(), 0.0)
     totals = evidence.label_totals
     own = sums / totals.clamp_min(torch.finfo(torch.float64).tiny)[:, None]
-    return largest_first("gradient_activation", sums.sum(0) / totals.sum(), own, evidence.seed)
+    return Ranking.from_scores("gradient_activation", sums.sum(0) / totals.sum(), evidence.seed, own)
 
 
 def gradient(

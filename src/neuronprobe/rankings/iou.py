@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from neuronprobe.errors import InputError, number
 from neuronprobe.rankings.columns import by_neuron
 from neuronprobe.rankings.evidence import Evidence, reads_no_probe
-from neuronprobe.rankings.ordering import largest_first
 from neuronprobe.types import Ranking
 
 
@@ -37,7 +36,7 @@ def iou(evidence: Evidence, quantile: float | None = 0.005, threshold: float | N
         return np.asarray(np.divide(both, either, out=np.zeros(len(there)), where=either > 0))
 
     own = by_neuron(evidence.train, len(there), score)
-    return largest_first("iou", own.amax(0), own, evidence.seed)
+    return Ranking.from_scores("iou", own.amax(0), evidence.seed, own)
 
 
 def upper_quantile(values: NDArray[np.float32], weights: NDArray[np.float64], share: float) -> np.float32:

@@ -6,7 +6,6 @@ JMLR 2023 (table 2, "Wt. Mag.") says no more than "weight magnitude".
 from __future__ import annotations
 
 from neuronprobe.rankings.evidence import Evidence
-from neuronprobe.rankings.ordering import largest_first
 from neuronprobe.types import Ranking
 
 
@@ -15,5 +14,4 @@ def magnitude(evidence: Evidence) -> Ranking:
 
     Not invariant to scale: weights scale against the neuron's.
     """
-    weights = evidence.probe_weights().detach().double().abs()
-    return largest_first("magnitude", weights.mean(0), weights, evidence.seed)
+    return Ranking.from_scores("magnitude", evidence.probe_weights().detach().double().abs(), evidence.seed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from neuronprobe.rankings.evidence import Evidence, reads_no_probe
-from neuronprobe.rankings.ordering import largest_first, mean_over
+from neuronprobe.rankings.ordering import mean_over
 from neuronprobe.types import Ranking
 
 
@@ -15,4 +15,4 @@ def mean_difference(evidence: Evidence) -> Ranking:
     """
     moments = evidence.moments("mean_difference")
     own = moments.from_rest.abs()
-    return largest_first("mean_difference", mean_over(moments.there, own), own, evidence.seed)
+    return Ranking.from_scores("mean_difference", mean_over(moments.there, own), evidence.seed, own)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from neuronprobe.rankings.evidence import Evidence, reads_no_probe
-from neuronprobe.rankings.ordering import largest_first, mean_over
+from neuronprobe.rankings.ordering import mean_over
 from neuronprobe.types import Ranking
 
 
@@ -18,4 +18,4 @@ def mean_select(evidence: Evidence) -> Ranking:
     """
     moments = evidence.moments("mean_select")
     own = moments.from_rest.abs() / torch.where(moments.varies, moments.high - moments.low, 1.0)
-    return largest_first("mean_select", mean_over(moments.there, own), own, evidence.seed)
+    return Ranking.from_scores("mean_select", mean_over(moments.there, own), evidence.seed, own)

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from neuronprobe.errors import whole_number
 from neuronprobe.rankings.columns import by_neuron
 from neuronprobe.rankings.evidence import Evidence, reads_no_probe
-from neuronprobe.rankings.ordering import largest_first
 from neuronprobe.types import Ranking
 
 
@@ -36,7 +35,7 @@ def mutual_information(evidence: Evidence, bins: int = 16) -> Ranking:
 
     found = by_neuron(evidence.train, len(there) + 1, score).clamp_min(0)
     found = torch.where(evidence.moments("mutual_information").varies, found, 0.0)
-    return largest_first("mutual_information", found[-1], found[:-1], evidence.seed)
+    return Ranking.from_scores("mutual_information", found[-1], evidence.seed, found[:-1])
 
 
 def equal_bins(values: NDArray[np.float32], weights: NDArray[np.float64], n_bins: int) -> NDArray[np.int64]:

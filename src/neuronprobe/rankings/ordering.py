@@ -1,14 +1,16 @@
-"""What rankings share: the order behind the earned neurons, and how deep a neuron stands in each label's own order."""
+"""A ranking by keys of its own, where scores alone don't order it (`Ranking.from_scores` where they do)."""
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from neuronprobe.neurons import Neurons
+from neuronprobe.ordering import depth, in_order, shares
 from neuronprobe.types import Ranking
+
+__all__ = ["depth", "ordered", "shares"]
 
 
 def ordered(
@@ -16,43 +18,12 @@ def ordered(
     by_label: Float[Tensor, "label neuron"], seed: int,
 ) -> Ranking:  # fmt: skip
     """Earned neurons by `keys`, the first decides, smallest first, then by flat index; the others drawn by the seed."""
-    order = torch.from_numpy(np.lexsort((*(key.numpy() for key in reversed(keys)), ~is_earned.numpy())))
-    earned = int(is_earned.sum())
-    drawn = torch.randperm(len(order) - earned, generator=torch.Generator().manual_seed(seed))
-    return Ranking(name, torch.cat([order[:earned], order[earned:][drawn]]), score, earned, by_label)
-
-
-def largest_first(
-    name: str, score: Float[Tensor, " neuron"], own: Float[Tensor, "label neuron"], seed: int
-) -> Ranking:  # fmt: skip
-    """By score, those of score 0 not earned; a label's own order is by its own scores, which are at least 0."""
-    return ordered(name, (-score,), score > 0, score, depth(shares(own)), seed)
+    return Ranking(name, in_order(keys, is_earned, seed), score, int(is_earned.sum()), by_label)
 
 
 def mean_over(labels: Bool[Tensor, " label"], own: Float[Tensor, "label neuron"]) -> Float[Tensor, " neuron"]:
     """The mean of the labels' own scores over the labels that there are: each counts the same, however rare."""
     return own[labels].mean(0)
-
-
-def shares(scores: Float[Tensor, "label neuron"]) -> Float[Tensor, "label neuron"]:
-    """Each neuron's part in what a label gives out (the sum of its scores); 0 for a label that gives none."""
-    total = scores.sum(1, keepdim=True)
-    return torch.where(total > 0, scores / total.clamp_min(torch.finfo(torch.float64).tiny), 0.0)
-
-
-def depth(share: Float[Tensor, "label neuron"]) -> Float[Tensor, "label neuron"]:
-    """For each label and neuron the share that strictly larger ones have (ties share a depth); 1 where it has none."""
-    by_label = torch.argsort(share, dim=1, descending=True, stable=True)
-    sorted_ = share.gather(1, by_label)
-    before = torch.cat([torch.zeros_like(sorted_[:, :1]), sorted_.cumsum(1)[:, :-1]], dim=1)
-    starts_tie = torch.ones_like(sorted_, dtype=torch.bool)
-    starts_tie[:, 1:] = sorted_[:, 1:] != sorted_[:, :-1]
-    position = torch.arange(share.shape[1]).expand_as(by_label)
-    first = torch.where(starts_tie, position, 0).cummax(1).values
-    below_one = 1 - torch.finfo(torch.float64).eps  # what rounding makes of the last ones: a share is never all of it
-    before = before.gather(1, first).clamp_max(below_one)
-    found = torch.empty_like(share).scatter_(1, by_label, before)
-    return torch.where(share == 0, 1.0, found)
 
 
 def in_this_order(
@@ -63,6 +34,6 @@ def in_this_order(
     A label's own order is by its own scores, of these neurons alone.
     """
     n = own.shape[1]
-    place, scores, is_chosen = torch.full((n,), n), torch.zeros(n, dtype=torch.float64), torch.zeros(n).bool()
-    place[order], scores[order], is_chosen[order] = torch.arange(len(order)), score.double(), True
-    return ordered(name, (place,), is_chosen, scores, depth(shares(torch.where(is_chosen, own.double(), 0.0))), seed)
+    position, scores, is_chosen = torch.full((n,), n), torch.zeros(n, dtype=torch.float64), torch.zeros(n).bool()
+    position[order], scores[order], is_chosen[order] = torch.arange(len(order)), score.double(), True
+    return ordered(name, (position,), is_chosen, scores, depth(shares(torch.where(is_chosen, own.double(), 0.0))), seed)

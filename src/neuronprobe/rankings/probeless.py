@@ -10,7 +10,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from neuronprobe.rankings.evidence import Evidence, reads_no_probe
-from neuronprobe.rankings.ordering import largest_first
 from neuronprobe.types import Ranking
 
 
@@ -24,7 +23,7 @@ def probeless(evidence: Evidence) -> Ranking:
     moments = evidence.moments("probeless")
     apart = torch.zeros_like(moments.centred)
     apart[moments.there] = distances(moments.centred[moments.there])
-    return largest_first("probeless", apart.sum(0) / 2, apart, evidence.seed)
+    return Ranking.from_scores("probeless", apart.sum(0) / 2, evidence.seed, apart)
 
 
 def distances(means: Float[Tensor, "label neuron"]) -> Float[Tensor, "label neuron"]:

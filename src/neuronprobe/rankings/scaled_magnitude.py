@@ -9,7 +9,6 @@ import torch
 
 from neuronprobe.rankings.evidence import Evidence
 from neuronprobe.rankings.moments import moments
-from neuronprobe.rankings.ordering import largest_first
 from neuronprobe.types import Ranking
 
 
@@ -20,4 +19,4 @@ def scaled_magnitude(evidence: Evidence) -> Ranking:
     """
     weights = torch.where(evidence.supported[:, None], evidence.given_probe().weights, 0.0)
     effect = weights.detach().double().abs() * moments(evidence.train, evidence.weights).variance.sqrt()
-    return largest_first("scaled_magnitude", effect.mean(0), effect, evidence.seed)
+    return Ranking.from_scores("scaled_magnitude", effect.mean(0), evidence.seed, effect)

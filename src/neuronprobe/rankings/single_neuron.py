@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from neuronprobe.rankings.evidence import Evidence, reads_no_probe
-from neuronprobe.rankings.ordering import largest_first, mean_over
+from neuronprobe.rankings.ordering import mean_over
 from neuronprobe.types import UNKNOWN, Ranking
 
 
@@ -27,7 +27,7 @@ def single_neuron(evidence: Evidence) -> Ranking:
     recall = above / counts.clamp_min(1)[:, None]
     false = (total - above) / (n - counts).clamp_min(1)[:, None]
     own = torch.where(occurs[:, None] & moments.varies, (recall - false).abs() / 2, 0.0)
-    return largest_first("single_neuron", mean_over(moments.there, own), own, evidence.seed)
+    return Ranking.from_scores("single_neuron", mean_over(moments.there, own), evidence.seed, own)
 
 
 def _above(

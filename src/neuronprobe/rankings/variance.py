@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from neuronprobe.rankings.evidence import Evidence, reads_no_probe
 from neuronprobe.rankings.moments import moments
-from neuronprobe.rankings.ordering import largest_first
 from neuronprobe.types import Ranking
 
 
@@ -16,4 +15,4 @@ def variance(evidence: Evidence) -> Ranking:
     """
     found = moments(evidence.train, evidence.weights).variance
     own = evidence.supported.double()[:, None] * found
-    return largest_first("variance", found, own, evidence.seed)
+    return Ranking.from_scores("variance", found, evidence.seed, own)

@@ -14,7 +14,9 @@ from torch import Tensor
 from neuronprobe.errors import InputError
 from neuronprobe.jobs import Job
 from neuronprobe.report.lookup import metric_of, rankings
+from neuronprobe.studies.cells import metric_name
 from neuronprobe.studies.intervals import Bootstrap, difference_spreads, over_draws
+from neuronprobe.targets import FIRST
 
 CONTROL = "selectivity/control-"
 """What the names of a control task's probes begin with."""
@@ -23,7 +25,7 @@ SEED = 0
 
 @dataclass(frozen=True)
 class Difference:
-    """Accuracy on test of one probe in both jobs (the mean over its draws), and first − second.
+    """Accuracy (of values R²) on test of one probe in both jobs (the mean over its draws), and first − second.
 
     `draws` of both jobs, where there are any; without interval where there is but one.
     """
@@ -42,29 +44,30 @@ def compare(first: Path, second: Path, console: Console) -> list[Difference]:
     Raises InputError where a job's predictions can't be read or the jobs have other test sentences.
     """
     one, other = Job(first).correct, Job(second).correct
-    _same_sentences(first, second, one["units"], other["units"])
-    bootstrap = Bootstrap(one["units"], SEED)
-    shared = [name for name in one if name in other and name != "units" and one[name].ndim == other[name].ndim]
+    what, their = Job(first).denominator, Job(second).denominator
+    _same_sentences(first, second, one[what], other[their])
+    bootstrap = Bootstrap(one[what], SEED)
+    shared = [name for name in one if name in other and name != what and one[name].ndim == other[name].ndim]
     seeds = [_setting(job, "config").get("seed") for job in (first, second)]
     controls = [name for name in shared if name.startswith(CONTROL)] if seeds[0] != seeds[1] else []
     shared = [name for name in shared if name not in controls]
     if not shared:
         raise InputError(f"the jobs must have a probe in common, got none in {str(first)!r} and {str(second)!r}.")
-    found = [_difference(name, one[name], other[name], one["units"], bootstrap) for name in shared]
+    found = [difference(name, one[name], other[name], one[what], bootstrap) for name in shared]
     primary = [next(iter(rankings(_rows(job))), None) for job in (first, second)]
     if primary[0] != primary[1] and None not in primary:
         pairs = [
             (name, name.replace(f"/{primary[0]}/", f"/{primary[1]}/")) for name in one if f"/{primary[0]}/" in name
         ]
         found = [
-            _difference(f"{name} − {primary[1]}'s", one[name], other[twin], one["units"], bootstrap)
+            difference(f"{name} − {primary[1]}'s", one[name], other[twin], one[what], bootstrap)
             for name, twin in pairs if twin in other and one[name].ndim == other[twin].ndim
         ] + found  # fmt: skip
         console.print(f"The primary rankings differ ({primary[0]}, {primary[1]}): their sets stand first.")
-    _show(found, first, second, console)
-    if any(metric_of(_setting(job, "config")) != "accuracy" for job in (first, second)):
+    _show(found, metric_name(FIRST[what]), first, second, console)
+    if any(metric_of(_setting(job, "config")) == "macro_f1" for job in (first, second)):
         console.print("A job goes by macro-F1; compared is accuracy alone, which predictions.npz holds.")
-    alone = len((set(one) ^ set(other)) - {"units"})
+    alone = len((set(one) ^ set(other)) - {what})
     if alone:
         console.print(f"{alone} probes are in one job only and left out.")
     if controls:
@@ -106,7 +109,7 @@ def _setting(job: Path, name: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _difference(name: str, ours: Tensor, theirs: Tensor, units: Tensor, bootstrap: Bootstrap) -> Difference:
+def difference(name: str, ours: Tensor, theirs: Tensor, units: Tensor, bootstrap: Bootstrap) -> Difference:
     """Paired over sentences; over draws by pairs where both have as many."""
     is_drawn = ours.ndim == 2
     first, second = (torch.atleast_2d(counts).double() for counts in (ours, theirs))
@@ -118,14 +121,14 @@ def _difference(name: str, ours: Tensor, theirs: Tensor, units: Tensor, bootstra
     return Difference(name, float(one.mean()), float(other.mean()), value, ends, draws)
 
 
-def _show(found: list[Difference], first: Path, second: Path, console: Console) -> None:
+def _show(found: list[Difference], metric: str, first: Path, second: Path, console: Console) -> None:
     table = Table(
         Column("probe", overflow="fold"),
         "first",
         "second",
         "first − second, points [95 %]",
         "",
-        title="accuracy on test, %",
+        title=f"{metric} on test, %",
     )
     for one in found:
         ends = "" if one.ends is None else f" [{100 * one.ends[0]:+.1f}, {100 * one.ends[1]:+.1f}]"

@@ -1,157 +1,199 @@
-"""Two pictures of a job: where the salient neurons lie, and what accuracy costs in neurons."""
+"""Figures as Vega-Lite: one description draws the page's chart and the PNG, SVG and PDF beside it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
-import matplotlib.patches
+import vl_convert
 
-from neuronprobe.report.lookup import (
-    FILLS,
-    METRIC_NAMES,
-    PlainRow,
-    find,
-    first,
-    layer_name,
-    n_neurons,
-    of_primary,
-    rankings,
-    sizes,
-    subset_row,
-)
+from neuronprobe.types import Figure, Series
+from neuronprobe.writing import write_bytes
 
-mpl.use("Agg")
-STYLE = {
-    "top": ("#0b5fa5", "o", "top"),
-    "random": ("#5f6368", "s", "random (mean and range of draws)"),
-    "layer_matched": ("#9aa0a6", "D", "random, same layers"),
-    "bottom": ("#c4501b", "v", "bottom"),
-}
-OTHERS = (("#3c8c5a", "x"), ("#8a4fa0", "+"), ("#b8860b", "^"), ("#1b9aaa", "*"))
-"""Colours and markers of the tops of other rankings."""
-
-
-def draw_layers(rows: Sequence[PlainRow], path: Path) -> None:
-    """Bars: salient neurons of each layer."""
-    from matplotlib import pyplot as plt
-
-    found = find(rows, study="ranking", metric="salient_neurons")
-    labels = [layer_name(row) for row in found]
-    figure, axes = plt.subplots(figsize=(6, 3.2), layout="constrained")
-    bars = axes.bar(range(len(labels)), [row["value"] for row in found], color=STYLE["top"][0])
-    crowded = len(labels) > 16 or any(" " in label for label in labels)
-    axes.set_xticks(range(len(labels)), labels, rotation=90 if crowded else 0, fontsize=7 if crowded else None)
-    axes.bar_label(bars, fmt="{:.0f}", fontsize=8)
-    share, k, earned = (found[0]["share"], found[0]["k"], found[0].get("earned", found[0]["k"])) if found else (0, 0, 0)
-    title = f"Where the top {share:.0%} of the neurons lie"
-    title += f" ({earned:,} of {k:,} earned)" if earned < k else ""
-    axes.set(xlabel="layer (0 = embeddings)", ylabel="salient neurons", title=title)
-    _save(figure, axes, path)
+VEGA_LITE = "6.4"
+COLORS = ["#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#8C8C8C"]
+"""Okabe and Ito's, which people with any colour vision tell apart, on white and on black; grey for their black."""
+SHAPES = ["circle", "square", "diamond", "triangle-down", "triangle-up", "cross", "stroke"]
+DASHES = [[6, 4], [2, 3], [8, 3, 2, 3]]
+INK = "currentColor"
+"""The colour of the text around: black in a file, the theme's on the page."""
+SIZE = {"width": 440, "height": 260}
+CELLS = {"width": {"step": 34}, "height": {"step": 20}}
+PADDING = 8
+LEGIBLE = 400
+"""Cells of a heat map that have their numbers in them, at most."""
+NUMBER = ".3~r"
+GLOBALS = "window.vegaEmbed = vegaEmbed;"
+"""What the page calls of the script."""
+Spec = dict[str, Any]
+CONFIG: Spec = {
+    "view": {"stroke": None},
+    "axis": {"labelColor": INK, "titleColor": INK, "domainColor": INK, "tickColor": INK, "gridColor": INK,
+             "gridOpacity": 0.15, "labelLimit": 240, "titleFontWeight": "normal"},
+    "legend": {"labelColor": INK, "titleColor": INK, "titleFontWeight": "normal", "labelLimit": 320, "title": None,
+               "symbolOpacity": 1},
+    "title": {"color": INK, "subtitleColor": INK, "fontSize": 13, "subtitleFontSize": 11, "fontWeight": "normal",
+              "anchor": "start"},
+}  # fmt: skip
+CHOSEN: Spec = {"name": "chosen", "select": {"type": "point", "fields": ["series"]}, "bind": "legend"}
+ZOOM: Spec = {
+    "name": "zoom", "bind": "scales", "select": {"type": "interval", "zoom": "wheel![event.ctrlKey || event.metaKey]"},
+}  # fmt: skip
+"""The wheel alone scrolls the page."""
 
 
-def draw_accuracy(rows: Sequence[PlainRow], path: Path, metric: str = "accuracy") -> None:
-    """Lines: the metric on test against neurons kept, for each set; ablated with both fills, and retrained."""
-    from matplotlib import pyplot as plt
-
-    n_all = n_neurons(rows) or 1
-    figure, panels = plt.subplots(1, 3, figsize=(13.5, 3.6), sharey=True, layout="constrained")
-    kept: list[tuple[str, dict[str, str]]] = [(f"kept, {how}", {"fill": fill}) for fill, how in FILLS.items()]
-    for axes, (title, more) in zip(panels, [*kept, ("retrained", {})], strict=True):
-        study = "ablation" if more else "retraining"
-        for name, (color, marker, label) in STYLE.items():
-            style = (color, marker, f"top by {rankings(rows)[0]}" if name == "top" and rankings(rows) else label)
-            _line(axes, of_primary(rows), study, name, metric, more, style, n_all)
-        for name, (color, marker) in zip(rankings(rows)[1:], OTHERS, strict=False):
-            _line(axes, find(rows, ranking=name), study, "top", metric, more, (color, marker, f"top by {name}"), n_all)
-        _reference(axes, rows, metric)
-        axes.set(xlabel="neurons kept, % (log scale)", xscale="log", title=title, ylim=(0, 1))
-        ticks = sorted({100 * k / n_all for k in sizes(rows, study)})
-        axes.set_xticks(ticks, [f"{tick:.2g}" for tick in ticks])
-        axes.minorticks_off()
-        _plain(axes)
-    if any(row.get("not_earned") and row["study"] in ("ablation", "retraining") for row in rows):
-        figure.supxlabel("hollow: sets that reach into neurons which the ranking did not order", fontsize=8)
-    panels[0].set_ylabel(f"{METRIC_NAMES[metric]} on test")
-    figure.legend(*panels[0].get_legend_handles_labels(), fontsize=8, frameon=False, loc="outside right center")
-    figure.savefig(path, dpi=150)
-    plt.close(figure)
+def draw(figure: Figure, folder: Path) -> None:
+    """The figure as PNG, SVG and PDF of its name."""
+    svg = vl_convert.vegalite_to_svg(chart(figure), vl_version=VEGA_LITE)
+    made = {"svg": svg.encode(), "png": vl_convert.svg_to_png(svg, scale=2), "pdf": vl_convert.svg_to_pdf(svg)}
+    for ending, content in made.items():
+        write_bytes(folder / f"{figure.name}.{ending}", content)
 
 
-def draw_grid(rows: Sequence[PlainRow], path: Path) -> None:
-    """Heat maps over λ1 and λ2 on dev: score and accuracy with all neurons; the chosen pair framed."""
-    from matplotlib import pyplot as plt
-
-    figure, both = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")
-    scores = find(rows, study="lambda_search", metric="score")
-    metric = scores[0].get("of_metric", "accuracy") if scores else "accuracy"
-    whole = find(rows, study="lambda_search", metric=metric, set="all", split="dev")
-    titles = ("score S", f"{METRIC_NAMES[metric]}, all neurons")
-    for axes, found, title in zip(both, (scores, whole), titles, strict=True):
-        _heat_map(axes, found, title)
-    figure.savefig(path, dpi=150)
-    plt.close(figure)
-
-
-def _heat_map(axes: Any, found: Sequence[PlainRow], title: str) -> None:
-    import numpy as np
-
-    l1, l2 = (sorted({row[name] for row in found}) for name in ("l1", "l2"))
-    cells = np.full((len(l2), len(l1)), np.nan)
-    for row in found:
-        cells[l2.index(row["l2"]), l1.index(row["l1"])] = row["value"]
-    axes.imshow(cells, origin="lower", cmap="cividis", aspect="auto")
-    middle = np.nanmean([np.nanmin(cells), np.nanmax(cells)]) if found else 0
-    for row in found:
-        x, y = l1.index(row["l1"]), l2.index(row["l2"])
-        color = "white" if row["value"] < middle else "black"
-        axes.text(x, y, f"{row['value']:.3f}".replace("0.", "."), ha="center", va="center", fontsize=7, color=color)
-        if row["chosen"]:
-            axes.add_patch(
-                mpl.patches.Rectangle((x - 0.5, y - 0.5), 1, 1, fill=False, edgecolor="#c4501b", linewidth=2.5)
-            )
-    axes.set_xticks(range(len(l1)), [f"{value:g}" for value in l1], fontsize=8)
-    axes.set_yticks(range(len(l2)), [f"{value:g}" for value in l2], fontsize=8)
-    axes.set(xlabel="λ1", ylabel="λ2", title=f"{title} on dev")
+@cache
+def library() -> str:
+    """The script that draws charts in a page; kept on this machine, since bundling it takes seconds."""
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "neuronprobe"
+    path = home / f"vega-{VEGA_LITE}-{version('vl-convert-python')}.js"
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError:
+        script = vl_convert.javascript_bundle(GLOBALS, vl_version=VEGA_LITE)
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        write_bytes(path, script.encode())
+    except OSError:
+        return script  # where nothing can be kept the seconds are spent again
+    return script
 
 
-def _line(
-    axes: Any, rows: Sequence[PlainRow], study: str, name: str, metric: str, more: dict[str, str],
-    style: tuple[str, str, str], total: int,
-) -> None:  # fmt: skip
-    found = [row for k in sizes(rows, study) if (row := subset_row(rows, study, name, k, metric, **more)) is not None]
-    if not found:
-        return
-    shares = [100 * row["k"] / total for row in found]
-    color, marker, label = style
-    values = [row["value"] for row in found]
-    axes.plot(shares, values, color=color, marker=marker, markersize=4, linewidth=1.6, label=label)
-    hollow = [(x, row["value"]) for x, row in zip(shares, found, strict=True) if row.get("not_earned")]
-    if hollow:  # the set reaches into neurons that the ranking did not order
-        axes.plot(*zip(*hollow, strict=True), color=color, marker=marker, markersize=4, linestyle="", mfc="white")
-    if name == "random" and all("least" in row for row in found):
-        low, high = ([row[end] for row in found] for end in ("least", "most"))
-        axes.fill_between(shares, low, high, color=color, alpha=0.2, linewidth=0)
+def chart(figure: Figure, on_page: bool = False) -> Spec:
+    """The Vega-Lite description; the page gives a chart its width, title and background."""
+    about: Spec = {"background": None} if on_page else {"background": "white", "title": _title(figure)}
+    size: Spec = CELLS if figure.is_map else {**SIZE, **({"width": "container"} if on_page else {})}
+    layers = list(_cells(figure) if figure.is_map else _layers(figure))
+    return {
+        "$schema": "https://vega.github.io/schema/vega-lite/v6.json", "description": figure.title, **about, **size,
+        "layer": layers, "config": CONFIG, "resolve": {"scale": {"strokeDash": "independent"}},
+    }  # fmt: skip
 
 
-def _reference(axes: Any, rows: Sequence[PlainRow], metric: str) -> None:
-    oracle = first(rows, study="oracle", metric=metric, split="test")
-    majority = first(rows, study="baseline", set="majority", metric=metric, split="test")
-    for row, style, label in ((oracle, "--", "oracle"), (majority, ":", "most frequent label")):
-        if row is not None:
-            axes.axhline(row["value"], color="black", linestyle=style, linewidth=0.9, label=label)
+def _title(figure: Figure) -> Spec:
+    return {"text": figure.title, "subtitle": figure.note}
 
 
-def _plain(axes: Any) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="y", linewidth=0.4, alpha=0.5)
+def _layers(figure: Figure) -> Iterator[Spec]:
+    """Curves, bars and levels over the same axes."""
+    axes = {
+        "x": _x(figure),
+        "y": {"field": "y", "type": "quantitative", "title": figure.y, "scale": _y_scale(figure)},
+    }  # fmt: skip
+    for mark, drawn in (("line", _curves), ("bar", _bars), ("level", _levels)):
+        points = _points(figure, mark)
+        if points:
+            yield from ({"data": {"values": points}, **layer} for layer in drawn(figure, axes))
 
 
-def _save(figure: Any, axes: Any, path: Path) -> None:
-    from matplotlib import pyplot as plt
+def _curves(figure: Figure, axes: Spec) -> Iterator[Spec]:
+    """A band, a line and points for each series; a name in the legend shows its series alone."""
+    on = {**axes, "color": _by_series(figure, "line", COLORS)}
+    dim = {"opacity": {"condition": {"param": "chosen", "value": 1}, "value": 0.1}}
+    if any(series.low for series in figure.series):
+        band = {"y": {**axes["y"], "field": "low"}, "y2": {"field": "high"}}
+        yield {"mark": {"type": "area", "opacity": 0.18}, "encoding": {**on, **band},
+               "transform": [{"filter": "isValid(datum.low)"}]}  # fmt: skip
+    yield {"mark": "line", "encoding": {**on, **dim}, "params": [CHOSEN, ZOOM]}
+    fill = {**on["color"], "condition": {"test": "datum.flagged", "value": "white"}}
+    shape = _by_series(figure, "line", SHAPES)
+    yield {"mark": {"type": "point", "size": 45, "opacity": 1},
+           "encoding": {**on, "shape": shape, "fill": fill, "tooltip": _tooltip(figure), **dim}}  # fmt: skip
 
-    _plain(axes)
-    figure.savefig(path, dpi=150)
-    plt.close(figure)
+
+def _bars(figure: Figure, axes: Spec) -> Iterator[Spec]:
+    """Bars side by side, with their numbers."""
+    on = {**axes, "xOffset": {"field": "series", "sort": None}}
+    yield {"mark": "bar", "encoding": {**on, "color": _by_series(figure, "bar", COLORS), "tooltip": _tooltip(figure)}}
+    text = {"text": {"field": "y", "type": "quantitative", "format": NUMBER}}
+    yield {"mark": {"type": "text", "dy": -7, "color": INK, "fontSize": 10}, "encoding": {**on, **text}}
+
+
+def _levels(figure: Figure, axes: Spec) -> Iterator[Spec]:
+    """Lines across, told apart by their dashes."""
+    dash = _by_series(figure, "level", DASHES)
+    tooltip = [{"field": "series", "title": " "}, {"field": "y", "title": figure.y, "format": NUMBER}]
+    yield {"mark": {"type": "rule", "color": INK}, "encoding": {"y": axes["y"], "strokeDash": dash, "tooltip": tooltip}}
+
+
+def _cells(figure: Figure) -> Iterator[Spec]:
+    """Coloured cells with their numbers, the flagged ones framed."""
+    points = _points(figure, "cell")
+    data, known = {"values": points}, [point["y"] for point in points]
+    on = {"x": _x(figure), "y": {"field": "series", "type": "ordinal", "sort": None, "title": figure.y}}
+    color = {"field": "y", "type": "quantitative", "scale": {"scheme": "cividis"}, "legend": {"title": figure.value}}
+    tooltip = [{"field": "series", "title": figure.y}, {"field": "x", "title": figure.x},
+               {"field": "y", "title": figure.value, "format": NUMBER}]  # fmt: skip
+    yield {"data": data, "mark": "rect", "encoding": {**on, "color": color, "tooltip": tooltip}}
+    framed = {"type": "rect", "filled": False, "stroke": COLORS[3], "strokeWidth": 3}
+    yield {"data": data, "transform": [{"filter": "datum.flagged"}], "mark": framed, "encoding": on}
+    if known and len(points) <= LEGIBLE:
+        middle = (min(known) + max(known)) / 2
+        ink = {"condition": {"test": f"datum.y < {middle}", "value": "white"}, "value": "black"}
+        text = {"field": "y", "type": "quantitative", "format": NUMBER}
+        yield {"data": data, "mark": {"type": "text", "fontSize": 9}, "encoding": {**on, "text": text, "color": ink}}
+
+
+def _points(figure: Figure, mark: str) -> list[Spec]:
+    """What was measured: a record for each x of each series."""
+    found = (point for series in figure.series if series.mark == mark for point in _records(series))
+    return [point for point in found if point["y"] is not None]
+
+
+def _records(series: Series) -> Iterator[Spec]:
+    n = len(series.y)
+    x, low, high = (list(own) or [None] * n for own in (series.x, series.low, series.high))
+    flagged = list(series.flagged) or [False] * n
+    for i, y in enumerate(series.y):
+        yield {"series": series.name, "x": x[i], "y": y, "low": low[i], "high": high[i], "flagged": flagged[i]}
+
+
+def _x(figure: Figure) -> Spec:
+    """Numbers on a line, names side by side in their own order."""
+    x: Spec = {"field": "x", "title": figure.x}
+    values = [one for series in figure.series for one in series.x]
+    if any(isinstance(one, str) for one in values) or any(series.mark == "bar" for series in figure.series):
+        angle = 0 if max(len(str(one)) for one in values) < 4 else -45
+        return {**x, "type": "ordinal", "sort": None, "axis": {"labelAngle": angle}}
+    if figure.log:
+        axis: Spec = {"values": sorted(set(values)), "format": ".2~r"}
+        return {**x, "type": "quantitative", "scale": {"type": "log", "nice": False, "padding": PADDING}, "axis": axis}
+    axis = {"tickMinStep": 1} if all(isinstance(one, int) for one in values) else {}
+    return {**x, "type": "quantitative", "scale": {"zero": False, "padding": PADDING}, "axis": axis}
+
+
+def _y_scale(figure: Figure) -> Spec:
+    if figure.limits:
+        return {"domain": list(figure.limits)}
+    return {"zero": any(series.mark == "bar" for series in figure.series)}
+
+
+def _by_series(figure: Figure, mark: str, looks: list[Any]) -> Spec:
+    """What tells the series of one mark apart, by their order; a legend where there are several."""
+    own = [series for series in figure.series if series.mark == mark]
+    look = {one.name: looks[i % len(looks)] for i, one in enumerate(own) if one.y}
+    scale = {"domain": list(look), "range": list(look.values())}
+    legend = {} if len(look) > 1 or mark == "level" else {"legend": None}
+    return {"field": "series", "type": "nominal", "scale": scale, **legend}
+
+
+def _tooltip(figure: Figure) -> list[Spec]:
+    x: Spec = {"field": "x", "title": figure.x}
+    if _x(figure)["type"] == "quantitative":
+        x |= {"type": "quantitative", "format": NUMBER}
+    banded = any(series.low for series in figure.series)
+    numbers = [("y", figure.y), *([("low", "from"), ("high", "to")] if banded else [])]
+    found = [{"field": field, "title": title, "type": "quantitative", "format": NUMBER} for field, title in numbers]
+    return [{"field": "series", "title": " "}, x, *found]

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
-from neuronprobe.report.lookup import PlainRow, find, first, percent
+from neuronprobe.studies.cells import PlainRow, find, first, percent
+from neuronprobe.types import Table
 
 TASKS = {"xpos": "POS", "sem": "SEM", "chunk": "Chunk", "ccg": "CCG"}
 """What the papers call a property. Their POS are Penn tags, so that upos is none of theirs."""
@@ -74,6 +75,22 @@ def beside_paper(rows: Sequence[PlainRow], paper: str, prop: str) -> Iterator[li
         theirs = {line["model"]: line for line in lines if _quantity(line) == quantity}
         ours = _shown(quantity[-1], _ours(rows, theirs[next(iter(theirs))]))
         yield [_name(quantity), ours, *(_published(theirs[m]) if m in theirs else "-" for m in models)]
+
+
+def paper_table(rows: Sequence[PlainRow], config: Mapping[str, Any]) -> Table | None:
+    """The paper's figures and ours; None where the configuration names no paper."""
+    paper, prop = config.get("paper"), str((config.get("property") or {}).get("name"))
+    if paper is None:
+        return None
+    remarks = [str(paper), "its own models and corpora", labels_remark(rows, str(paper), prop)]
+    heading = f"Beside the paper ({'; '.join(remark for remark in remarks if remark)})"
+    header, *body = [*beside_paper(rows, str(paper), prop)] or [[]]
+    if not body:
+        said = f"It has no figures for {prop}, only for {', '.join(properties_of(str(paper)))}."
+        return Table(heading, (str(paper),), ((said,),))
+    settings = settings_line(rows, config, str(paper))
+    lines = [*body, settings + ["-"] * (len(header) - len(settings))]
+    return Table(heading, tuple(header), tuple(map(tuple, lines)))
 
 
 def _quantity(line: dict[str, str]) -> tuple[str, ...]:

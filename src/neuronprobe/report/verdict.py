@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from neuronprobe.report.lookup import METRIC_NAMES, PlainRow, count, find, first, of_primary
+from neuronprobe.report.lookup import count, of_primary
+from neuronprobe.studies.cells import PlainRow, find, first, metric_name
 
 SHARES = (0.1, 0.2)
 FILLS = ("zero", "mean")
@@ -13,6 +14,7 @@ RIVALS = {
     "random": "random sets",
     "layer_matched": "random sets of the same layers",
     "majority": "the most frequent label",
+    "mean": "the mean of train",
 }
 """What the top can beat, the weakest first."""
 ODDS = {2: 0.025, 1: 0.0125}
@@ -38,7 +40,7 @@ def judge(rows: Sequence[PlainRow], metric: str = "accuracy") -> Verdict:
     ks = [k for k in dict.fromkeys(count(rows, share) for share in SHARES) if _measured(rows, metric, "random", [k])]
     if not ks:
         return Verdict("Whether top beats random sets was not measured: no ablation at 10 or 20 % with both fills.", ())
-    if reason := next(_doubts(rows, ks), ""):
+    if reason := next(_doubts(rows, metric, ks), ""):
         return Verdict(f"No verdict on the top neurons: {reason}.", ())
     failed = {rival: _failing(rows, metric, rival, ks) for rival in RIVALS if _measured(rows, metric, rival, ks)}
     least = _fewest_draws(ks)
@@ -66,7 +68,7 @@ def _fewest_draws(ks: Sequence[int]) -> int:
     return round(1 / ODDS[len(ks)]) - 1
 
 
-def _doubts(rows: Sequence[PlainRow], ks: Sequence[int]) -> Iterator[str]:
+def _doubts(rows: Sequence[PlainRow], metric: str, ks: Sequence[int]) -> Iterator[str]:
     """Why the top should not be judged."""
     steps = first(rows, study="training", metric="optimizer_steps")
     if steps is not None and steps["value"] < steps["fewest"]:
@@ -81,7 +83,7 @@ def _doubts(rows: Sequence[PlainRow], ks: Sequence[int]) -> Iterator[str]:
             "probe.tolerance or the weakest λ"
         )
     for k in ks:
-        top = first(rows, study="ablation", metric="accuracy", set="top", split="test", k=k) or {}
+        top = first(rows, study="ablation", metric=metric, set="top", split="test", k=k) or {}
         if (beyond := top.get("not_earned") or 0) > k / 2:
             yield (
                 f"of the top {k:,} the ranking earned {k - beyond:,}, the others have no weight and stand in a drawn "
@@ -116,7 +118,7 @@ def _gains(rows: Sequence[PlainRow], metric: str, ks: Sequence[int], rival: str,
     that with the smaller difference; where none fails, with the weaker one.
     """
     parts = []
-    points = "points" if metric == "accuracy" else f"points of {METRIC_NAMES[metric]}"
+    points = "points" if metric == "accuracy" else f"points of {metric_name(metric)}"
     shares = {count(rows, share): share for share in reversed(SHARES)}
     for k in ks:
         found = _differences(rows, metric, rival, k)

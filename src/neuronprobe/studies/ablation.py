@@ -5,6 +5,7 @@ others to zero, and to their means.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 import torch
@@ -14,11 +15,12 @@ from torch import Tensor
 from neuronprobe.activations import Split
 from neuronprobe.neurons import size
 from neuronprobe.probes import Probe, scores
-from neuronprobe.studies.baselines import majority_probe
+from neuronprobe.studies.baselines import constant_probe
+from neuronprobe.studies.cells import BASELINES, FILLS
 from neuronprobe.studies.comparison import compare
 from neuronprobe.studies.sets import NeuronSet, neuron_sets, sizes
 from neuronprobe.studies.trained import Trained
-from neuronprobe.types import Result, Row
+from neuronprobe.types import Result
 
 SETS = ("top", "random", "layer_matched", "bottom")
 TESTED = (0.1, 0.2)
@@ -37,25 +39,22 @@ def ablation(
     tested = {size("share", share, len(table)) for share in TESTED}
     n_draws = {k: max(draws, tested_draws) if k in tested else draws for k in sizes(values, len(table))}
     sets = neuron_sets(trained.of(rankings), table, n_draws, SETS, trained.seed)
-    rows: list[Row] = []
-    correct: dict[str, Tensor] = {}
-    for name in trained.held_out:
-        few = [chosen for chosen in sets if chosen.draw is None or chosen.draw < draws]
-        for one in _ablated(trained, sets if name == "test" else few, name):
-            rows += one.rows
-            correct |= one.correct
-    return Result(tuple(rows), correct)
+    few = [chosen for chosen in sets if chosen.draw is None or chosen.draw < draws]
+    by_split = (_ablated(trained, sets if name == "test" else few, name) for name in trained.held_out)
+    return sum(chain.from_iterable(by_split), Result(()))
 
 
 def _ablated(trained: Trained, sets: Sequence[NeuronSet], name: str) -> Iterator[Result]:
     """What the sets give on one split, with each fill."""
-    majority = majority_probe(trained.train)
+    behind = {BASELINES[trained.target.constant]: constant_probe(trained.train), "all neurons": trained.probe}
+    levels = {level: len(sets) + i for i, level in enumerate(behind)}
     kept = [trained.probe.keep(chosen.neurons) for chosen in sets]
     filled = _biases(trained.probe, kept, trained.train)
-    biases = [torch.stack([*own, majority.bias]) for own in filled.values()]
-    found = scores([*kept, majority], biases, trained.splits[name], trained.keeps(name))
+    biases = [torch.stack([*own, *(probe.bias for probe in behind.values())]) for own in filled.values()]
+    found = scores([*kept, *behind.values()], biases, trained.splits[name], trained.keeps(name))
     for fill, counts in zip(filled, found, strict=True):
-        about: dict[str, Any] = {"majority": len(sets), "curve": True, "fill": fill}
+        about: dict[str, Any] = {"constant": len(sets), "curve": True, "fill": fill, "levels": levels}
+        about["title"] = f"Kept in the trained probe, the {FILLS[fill]}"
         yield compare("ablation", "ablated", trained, sets, kept, {name: counts}, **about)
 
 

@@ -2,68 +2,84 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Real
 from torch import Tensor
 
 from neuronprobe.activations import Split
-from neuronprobe.probes import BankScore, Probe
+from neuronprobe.probes import Probe
+from neuronprobe.studies.cells import find, metric_name, percent, plain
 from neuronprobe.studies.intervals import Bootstrap
-from neuronprobe.types import UNKNOWN, Row, Units
+from neuronprobe.studies.vocabulary import vocabulary_text
+from neuronprobe.targets import Target
+from neuronprobe.types import Row, Table, Units
+
+SHOWN = ("sentences", "words", "labels", "value_mean", "value_deviation")
+"""What the table says of each split, where it is known."""
 
 
-def corpus_summary(units: Mapping[str, Units], words: Mapping[str, int], unknown: Mapping[str, int]) -> list[Row]:
-    """Sentences, words, units, labels of each split, and units whose label train lacks."""
+def corpus_summary(target: Target, units: Mapping[str, Units], words: Mapping[str, int]) -> list[Row]:
+    """Sentences, words, units of each split; its labels, and units whose label train lacks (or mean of its values)."""
     rows = []
     for split, found in units.items():
-        known = found.labels[found.labels > UNKNOWN]
-        counts = {
-            "sentences": found.n_sentences,
-            "words": words[split],
-            "units": len(found),
-            "labels": len(known.unique()),
-            "labels_train_lacks": unknown[split],
-            "units_with_a_label_train_lacks": int((found.labels <= UNKNOWN).sum()),
-        }
-        rows += [Row("corpus", metric, float(value), split=split) for metric, value in counts.items()]
+        counts = {"sentences": found.n_sentences, "words": words[split], "units": len(found)}
+        said = {**counts, **target.composition(found)}
+        rows += [Row("corpus", metric, float(value), split=split) for metric, value in said.items()]
     return rows
 
 
-def baselines(units: Mapping[str, Units], seed: int) -> list[Row]:
-    """Accuracy and macro-F1 of the most frequent label of train, and of the most frequent one per word type (else the
-    former).
+def baselines(target: Target, units: Mapping[str, Units], seed: int) -> list[Row]:
+    """What the target's baselines reach: of labels the most frequent one of train, and the most frequent one per word
+    type (else the former); of values their means.
     """
-    train = units["train"]
-    counts = torch.bincount(train.labels)
-    majority = int(counts.argmax())
-    by_type: dict[str, Counter[int]] = defaultdict(Counter)
-    for kind, label in zip(train.types, train.labels.tolist(), strict=True):
-        by_type[kind][label] += 1
-    best = {kind: counts.most_common(1)[0][0] for kind, counts in by_type.items()}
     rows: list[Row] = []
     for split, found in units.items():
-        by_word = torch.tensor([best.get(kind, majority) for kind in found.types])
-        predicted = torch.stack([torch.full_like(by_word, majority), by_word], dim=1)
-        rows += _rows(split, found, predicted, len(counts), seed)
+        rows += _rows(target, split, found, target.baselines(units["train"], found), seed)
     return rows
 
 
-def majority_probe(train: Split) -> Probe:
-    """What says the most frequent label of train, whatever the activations are."""
-    counts = torch.bincount(train.units.labels, minlength=train.n_labels)
-    return Probe(torch.zeros(train.n_labels, 0), counts.float(), torch.zeros(0, dtype=torch.long))
+def corpus_table(target: Target, rows: Sequence[Row], name: str) -> Table:
+    """Each split's size and baselines; notes on units whose label, or type, train lacks."""
+    found = plain(rows)
+    body, notes = [], []
+    for split in dict.fromkeys(row["split"] for row in find(found, study="corpus")):
+        own = find(found, split=split)
+        counts = [row for metric in SHOWN for row in find(own, study="corpus", metric=metric)]
+        guesses = find(own, study="baseline", metric=target.metrics[0])
+        numbers = (f"{row['value']:,.{2 * row['metric'].startswith('value')}f}" for row in counts)
+        body.append((split, *numbers, *(percent({**row, "low": None}) for row in guesses)))
+        notes += [
+            f"{split}: {row['value']:.0f} units have a label that train lacks; they are scored as wrong."
+            for row in find(own, metric="units_with_a_label_train_lacks") if row["value"]
+        ]  # fmt: skip
+    notes += [text] if (text := vocabulary_text(found)) else []
+    names = (row["metric"].replace("_", " ") for row in counts)
+    of = "" if target.metrics[0] == "accuracy" else f" {metric_name(target.metrics[0])}"
+    header = ("split", *names, *(f"{row['set'].replace('_', ' ')}{of} %" for row in guesses))
+    return Table(name, header, tuple(body), tuple(notes))
 
 
-def _rows(split: str, units: Units, predicted: Int[Tensor, "unit 2"], n_labels: int, seed: int) -> Iterator[Row]:
-    metric = BankScore(2, n_labels, units.n_sentences)
-    metric.add(predicted, units.labels, units.sentences)
-    counts = metric.counts(n_unknown=units.n_unknown)
-    ends = Bootstrap(counts.units, seed).ends(counts.correct).tolist() if split == "test" else [(None, None)] * 2
-    for i, name in enumerate(("majority", "word_majority")):
-        place: dict[str, Any] = {"set": name, "split": split}
-        yield Row("baseline", "accuracy", float(counts.accuracy[i]), low=ends[i][0], high=ends[i][1], **place)
-        yield Row("baseline", "macro_f1", float(counts.macro_f1[i]), **place)
+def constant_probe(train: Split) -> Probe:
+    """What predicts the same for all units, whatever the activations are: the target's constant baseline."""
+    weights, neurons = torch.zeros(train.n_labels, 0), torch.zeros(0, dtype=torch.long)
+    return Probe(weights, train.target.constant_outputs(train.units.labels), neurons)
+
+
+def _rows(
+    target: Target, split: str, units: Units, predicted: Mapping[str, Real[Tensor, " unit"]], seed: int
+) -> Iterator[Row]:
+    scoring = target.bank_score(len(predicted), units.n_sentences)
+    scoring.add(torch.stack([*predicted.values()], dim=1), units.labels, units.sentences)
+    scored, first = scoring.scored(units), target.metrics[0]
+    ends = [(None, None)] * len(predicted)
+    if split == "test":
+        score = scored.score(first)
+        ends = Bootstrap(score.denominator, seed).ends(score.numerator).tolist()
+    for i, name in enumerate(predicted):
+        where: dict[str, Any] = {"set": name, "split": split}
+        for metric in target.metrics:
+            low, high = ends[i] if metric == first else (None, None)
+            yield Row("baseline", metric, float(scored.values(metric)[i]), low=low, high=high, **where)

@@ -1,4 +1,4 @@
-"""How sets of neurons compare: the rows of ablation, retraining and the minimal set, read from the scores of probes."""
+"""How sets of neurons compare: the rows of ablation, retraining and the minimal set, from the scores of probes."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from neuronprobe import neurons
-from neuronprobe.probes import METRICS, Counts, Probe
+from neuronprobe.probes import Probe
+from neuronprobe.studies.curves import set_figure, set_table
 from neuronprobe.studies.intervals import Bootstrap, Spread, over_draws
 from neuronprobe.studies.sets import RANDOM_SETS, NeuronSet, not_earned
 from neuronprobe.studies.trained import Trained
-from neuronprobe.types import Ranking, Result, Row
+from neuronprobe.targets import Scored, Target
+from neuronprobe.types import Figure, Ranking, Result, Row, Table
 
 BLOCK = 4096
 """Sentences whose numerators are held as floats at a time."""
@@ -28,32 +30,43 @@ MOST_DRAW_ROWS = 20
 
 def compare(
     study: str, mode: str, trained: Trained, sets: Sequence[NeuronSet], probes: Sequence[Probe],
-    scored: Mapping[str, Counts], oracle: int | None = None, majority: int | None = None, curve: bool = False,
-    **flags: Any,
+    scored: Mapping[str, Scored], oracle: int | None = None, constant: int | None = None, curve: bool = False,
+    title: str = "", levels: Mapping[str, int] | None = None, **flags: Any,
 ) -> Result:  # fmt: skip
     """Rows for each set and each mean over draws; on test also intervals, and top − mean(rival), paired.
 
-    `scored` has for each split what `probes` got right: those of the sets, and behind them what else to compare with.
-    `oracle` and `majority` are the positions of such: what each set loses against the oracle, and what the top gains
-    over the most frequent label. With `curve` also areas under accuracy over shares. Intervals and differences are
-    those of accuracy, and of the job's metric. `flags` are put on all rows.
+    `scored` has for each split what `probes` reach: those of the sets, and behind them what else to compare with.
+    `oracle` and `constant` are the positions of such: what each set loses against the oracle, and what the top gains
+    over the constant baseline. With `curve` also areas under the metric over shares. Intervals and differences are
+    those of the target's first metric (accuracy), and of the job's. With a `title` there are tables, and a curve with
+    the `levels` at these positions, by name. `flags` are put on all rows.
     """
     rows: list[Row] = []
     correct: dict[str, Tensor] = {}
-    for split, counts in scored.items():
+    tables: tuple[Table, ...] = ()
+    figures: tuple[Figure, ...] = ()
+    for split, found in scored.items():
         is_test = split == "test"
         about = trained.about(mode=mode, split=split)
-        compared = Comparison(study, sets, probes, trained.rankings, counts, about, flags)
+        compared = Comparison(study, sets, probes, trained.rankings, trained.target, found, about, flags)
         own = compared.rows()
-        for name in dict.fromkeys(("accuracy", trained.metric)):
-            combinations = [*compared.differences(name, majority)] if is_test else []
+        for name in dict.fromkeys((trained.target.metrics[0], trained.metric)):
+            combinations = [*compared.differences(name, constant)] if is_test else []
             combinations += compared.lost(name, oracle) if oracle is not None else []
             combinations += compared.areas(name) if curve else []
             own = compared.with_intervals(own, name, trained.seed) if is_test else own
-            own += with_ends(combinations, counts, name, trained.seed) if is_test else [one.row for one in combinations]
+            own += with_ends(combinations, found, name, trained.seed) if is_test else [one.row for one in combinations]
         rows += own
-        correct |= compared.correct if is_test else {}
-    return Result(tuple(rows), correct)
+        if is_test:
+            correct |= compared.correct
+        if is_test and title:
+            metrics = dict.fromkeys((trained.metric, *trained.target.metrics))
+            tables = tuple(set_table(own, metric, title) for metric in metrics)
+            values = found.values(trained.metric)
+            lines = {name: float(values[position]) for name, position in (levels or {}).items()}
+            stem = "_".join(filter(None, (study, flags.get("fill"))))
+            figures = (set_figure(own, trained.metric, title, stem, lines),)
+    return Result(tuple(rows), correct, tables, figures)
 
 
 @dataclass(frozen=True)
@@ -65,11 +78,11 @@ class Combination:
     spreads: Sequence[Spread]
 
 
-def with_ends(found: Sequence[Combination], counts: Counts, metric: str, seed: int) -> list[Row]:
+def with_ends(found: Sequence[Combination], scored: Scored, metric: str, seed: int) -> list[Row]:
     """The rows of combinations with their intervals: paired over sentences, and over draws."""
     if not found:
         return []
-    score = counts.score(metric)
+    score = scored.score(metric)
     weights = torch.stack([one.weights for one in found])
     together = torch.cat([weights @ part.double() for part in score.numerator.split(BLOCK, dim=1)], dim=1)
     rows = []
@@ -81,13 +94,14 @@ def with_ends(found: Sequence[Combination], counts: Counts, metric: str, seed: i
 
 @dataclass(frozen=True)
 class Comparison:
-    """What the counts of one split say of the sets; positions are those of `counts`."""
+    """What the scores on one split say of the sets; positions are those of `scored`."""
 
     study: str
     sets: Sequence[NeuronSet]
     probes: Sequence[Probe]
     rankings: Mapping[str, Ranking]
-    counts: Counts
+    target: Target
+    scored: Scored
     about: Mapping[str, Any]
     flags: Mapping[str, Any]
 
@@ -107,23 +121,23 @@ class Comparison:
     @cached_property
     def values(self) -> dict[str, Float[Tensor, " probe"]]:
         """Of each metric."""
-        return {metric: self.counts.values(metric) for metric in METRICS}
+        return {metric: self.scored.values(metric) for metric in self.target.metrics}
 
     @property
     def correct(self) -> dict[str, Tensor]:
         """Correct units of each test sentence for each set, `[draw, sentence]` for drawn ones."""
-        found = {}
+        found, numerator = {}, self.scored.score(self.target.metrics[0]).numerator
         for ranking, k, which, positions in self._groups():
             name = "/".join(filter(None, (self.study, self.flags.get("fill"), ranking, f"{which}-{k}")))
-            counts = self.counts.correct[positions]
-            found[name] = counts if which in RANDOM_SETS else counts[0]
+            own = numerator[positions]
+            found[name] = own if which in RANDOM_SETS else own[0]
         return found
 
     def rows(self) -> list[Row]:
         """Every set, and the means over draws."""
         rows = []
         for _, _, name, positions in self._groups():
-            for metric in METRICS:
+            for metric in self.target.metrics:
                 shown = [] if len(positions) > MOST_DRAW_ROWS else positions
                 rows += [self._row(metric, metric, [i], draw=self.sets[i].draw) for i in shown]
                 rows += [self._mean(metric, positions)] if name in RANDOM_SETS else []
@@ -133,24 +147,24 @@ class Comparison:
         """The rows of single sets with the intervals of one metric."""
         wanted = [i for i, row in enumerate(rows) if row.metric == metric]
         position = {(s.ranking, s.name, s.k, s.draw): i for i, s in enumerate(self.sets)}
-        score = self.counts.score(metric)
+        score = self.scored.score(metric)
         chosen = [position[row.ranking, row.set, row.k, row.draw] for row in map(rows.__getitem__, wanted)]  # type: ignore[index]
         ends = Bootstrap(score.denominator, seed).ends(score.numerator[chosen])
         found = dict(zip(wanted, ends.tolist(), strict=True))
         return [replace(row, low=found[i][0], high=found[i][1]) if i in found else row for i, row in enumerate(rows)]
 
-    def differences(self, metric: str, majority: int | None) -> Iterator[Combination]:
-        """Top − mean(rival) of each size, with the odds p of a random set as good; top − most frequent label.
+    def differences(self, metric: str, constant: int | None) -> Iterator[Combination]:
+        """Top − mean(rival) of each size, with the odds p of a random set as good; top − constant baseline.
 
         The primary ranking's top is also compared with the tops of the others.
         """
         for ranking, by_size in self.found.items():
             for k, sets in by_size.items():
                 if "top" in sets:
-                    yield from self._top_differences(metric, ranking, k, sets["top"][0], majority)
+                    yield from self._top_differences(metric, ranking, k, sets["top"][0], constant)
 
     def _top_differences(
-        self, metric: str, ranking: str, k: int, top: int, majority: int | None
+        self, metric: str, ranking: str, k: int, top: int, constant: int | None
     ) -> Iterator[Combination]:
         values, own = self.values[metric], self.found[ranking][k]
         rivals = {name: own[name] for name in RANDOM_SETS if name in own}
@@ -164,7 +178,7 @@ class Comparison:
             yield self._combine(f"{metric}_difference", metric, [top], [(1.0, [top]), (-1.0, positions)], **flags)
         others = self.found if ranking == self.primary else {}
         against = {name: found[k]["top"][0] for name, found in others.items() if name != ranking}
-        against |= {} if majority is None else {"majority": majority}
+        against |= {} if constant is None else {self.target.constant: constant}
         for name, position in against.items():
             terms = [(1.0, [top]), (-1.0, [position])]
             yield self._combine(f"{metric}_difference", metric, [top], terms, against=name)

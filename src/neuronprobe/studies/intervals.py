@@ -11,6 +11,8 @@ from jaxtyping import Float, Real, UInt8
 from scipy.special import stdtrit
 from torch import Tensor
 
+from neuronprobe.targets import Score
+
 RESAMPLES = 1000
 LEVEL = 0.95
 BLOCK = 1 << 22
@@ -25,7 +27,7 @@ class Bootstrap:
     """Percentile intervals over resampled sentences. The same resamples serve every probe: differences are paired."""
 
     def __init__(self, denominator: Real[Tensor, " sentence"], seed: int, resamples: int = RESAMPLES) -> None:
-        """`denominator` is that of the score: the units of each sentence, for accuracy."""
+        """`denominator` is that of the score: the units of each sentence, or its total sum of squares."""
         self._denominator = denominator.double()
         self._times = _drawn(len(denominator), resamples, seed)
         self._total = self._sums(self._denominator[None])[:, 0].clamp_min(torch.finfo(torch.float64).tiny)
@@ -36,8 +38,7 @@ class Bootstrap:
 
     def ends(self, numerator: Real[Tensor, "number sentence"]) -> Float[Tensor, "number 2"]:
         """Low and high end of each value."""
-        tail = (1 - LEVEL) / 2
-        return torch.quantile(self.values(numerator), torch.tensor([tail, 1 - tail], dtype=torch.float64), dim=0).T
+        return _ends(self.values(numerator))
 
     def _sums(self, numerator: Real[Tensor, "number sentence"]) -> Float[Tensor, "resample number"]:
         given = numerator.double().T
@@ -56,6 +57,24 @@ def _drawn(n: int, resamples: int, seed: int) -> UInt8[Tensor, "resample sentenc
         drawn = held[: len(block)].random_(n, generator=generator)
         block.scatter_add_(1, drawn, torch.ones(1, 1, dtype=torch.uint8).expand_as(drawn))
     return times
+
+
+def paired_ends(first: Score, others: Sequence[Score], probe: int, seed: int) -> Ends:
+    """Low and high end of first − mean(others) of one probe; all have the same sentences.
+
+    Where all have the same denominators the difference is a ratio itself, else one of ratios in each resample.
+    """
+    numerators = [one.numerator[probe].double() for one in (first, *others)]
+    if all(torch.equal(first.denominator, one.denominator) for one in others):
+        gain = numerators[0] - torch.stack(numerators[1:]).mean(0)
+        low, high = Bootstrap(first.denominator, seed).ends(gain[None])[0].tolist()
+        return low, high
+    own, *rest = (
+        Bootstrap(one.denominator, seed).values(numerator[None])
+        for one, numerator in zip((first, *others), numerators, strict=True)
+    )
+    low, high = _ends(own - torch.stack(rest).mean(0))[0].tolist()
+    return low, high
 
 
 def over_draws(ends: Ends, value: float, spreads: Sequence[Spread]) -> Ends | None:
@@ -85,6 +104,11 @@ def difference_spreads(first: Float[Tensor, " draw"], second: Float[Tensor, " ot
     Pairs of draws are independent of each other, whether or not the two of a pair are the same set.
     """
     return [(1.0, first - second)] if len(first) == len(second) else [(1.0, first), (-1.0, second)]
+
+
+def _ends(values: Float[Tensor, "resample number"]) -> Float[Tensor, "number 2"]:
+    tail = (1 - LEVEL) / 2
+    return torch.quantile(values, torch.tensor([tail, 1 - tail], dtype=torch.float64), dim=0).T
 
 
 def _rows(n: int) -> int:

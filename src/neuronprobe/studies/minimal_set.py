@@ -15,10 +15,11 @@ from torch import Tensor
 
 from neuronprobe.neurons import size, top
 from neuronprobe.probes import Probe, score
+from neuronprobe.studies.cells import PlainRow, find, first, metric_name, notes, percent, plain
 from neuronprobe.studies.comparison import compare
 from neuronprobe.studies.sets import neuron_sets
 from neuronprobe.studies.trained import Trained
-from neuronprobe.types import Result, Row
+from neuronprobe.types import Figure, Result, Row, Series, Table
 
 FIRST_SHARE = 0.2
 """All sizes up to this share are trained in the first bank; the papers' minimal sets hold 4 to 15 % of BERT."""
@@ -42,18 +43,16 @@ class Minimum:
 def minimal_set(
     trained: Trained, tolerances: Sequence[float], draws: int, search: str = "bank", rankings: str = "primary"
 ) -> Result:
-    """The smallest top set, in steps of 1 % of the neurons, with oracle − accuracy < tolerance on dev, for each.
+    """The smallest top set, in steps of 1 % of the neurons, with oracle − this < tolerance on dev, for each.
 
-    Tolerances are fractions of accuracy. `search` bank tries every step up to the one that suffices; bisection tries
-    few, takes accuracy to rise with size, and says how many smaller steps were not tried. Dev decides; test is only
-    reported.
+    Tolerances are fractions of the target's first metric: accuracy, R². `search` bank tries every step up to the one
+    that suffices; bisection tries few, takes the metric to rise with size, and says how many smaller steps were not
+    tried. Dev decides; test is only reported.
 
     Hands on the minima of the primary ranking, one for each tolerance.
     """
     found = [_minima(trained, name, tolerances, draws, search) for name in trained.of(rankings)]
-    rows = tuple(row for _, result in found for row in result.rows)
-    correct = {name: counts for _, result in found for name, counts in result.correct.items()}
-    return Result(rows, correct, handed=found[0][0])
+    return replace(sum((result for _, result in found), Result(())), handed=found[0][0])
 
 
 def _minima(
@@ -63,11 +62,52 @@ def _minima(
     SEARCHES[search](tops, tolerances)
     minima = tuple(Minimum(t, tops.smallest(t)) for t in tolerances)
     about = trained.about(ranking=ranking, mode="retrained", set="top", split="dev")
-    rows = [Row("minimal_set", "searched_accuracy", a, k=k, share=k / len(trained.table), **about)
-            for k, a in sorted(tops.accuracy.items())]  # fmt: skip
+    rows = [Row("minimal_set", f"searched_{tops.metric}", v, k=k, share=k / len(trained.table), **about)
+            for k, v in sorted(tops.values.items())]  # fmt: skip
     rows += [_size_row(minimum, tops, search, about) for minimum in minima]
     beside = _beside(minima, tops, trained, ranking, draws)
-    return minima, replace(beside, rows=(*rows, *beside.rows))
+    rows += beside.rows
+    tables = (_table(plain(rows), ranking, tops.metric),)
+    figures = (_figure(plain(rows), ranking, tops.metric),)
+    return minima, replace(beside, rows=tuple(rows), tables=tables, figures=figures)
+
+
+def _table(rows: Sequence[PlainRow], ranking: str, metric: str) -> Table:
+    """The sets and, of as many neurons, what random and bottom ones give."""
+    body: list[tuple[str, ...]] = []
+    for row in find(rows, metric="neurons"):
+        if row["value"] is None:
+            lost = f"none: the best set loses {100 * row['least_lost']:.1f} points on dev{_untried(row)}"
+            body.append((f"{row['tolerance']:g}", lost, "-", "-", "-"))
+            continue
+        own = find(rows, tolerance=row["tolerance"], split="test")
+        cells = [
+            first(own, study="minimal_set", set="top", metric=metric),
+            first(own, set="random", metric=f"mean_{metric}"),
+            first(own, set="bottom", metric=metric),
+        ]
+        size = f"{row['value']:,.0f} ({100 * row['share']:.3g} %){_untried(row)}"
+        body.append((f"{row['tolerance']:g}", size, *map(percent, cells)))
+    every_step = all(row.get("every_step_tried") for row in find(rows, metric="neurons"))
+    which = ", in steps of 1 %," if every_step else " that was tried,"
+    heading = f"Minimal neuron sets: the smallest top set by {ranking}{which} within the tolerance of the oracle on dev"
+    return Table(f"{heading}, retrained", ("tolerance", "neurons", "top (test)", "random (test)", "bottom (test)"),
+                 tuple(body), notes(find(rows, study="minimal_set", split="test")))  # fmt: skip
+
+
+def _untried(row: PlainRow) -> str:
+    return f"; {row['steps_untried']} smaller sizes were not tried" if row.get("steps_untried") else ""
+
+
+def _figure(rows: Sequence[PlainRow], ranking: str, metric: str) -> Figure:
+    """What each size that was tried gives on dev; the minimal sets are hollow."""
+    found, minima = find(rows, metric=f"searched_{metric}"), {row["k"] for row in find(rows, metric="neurons")}
+    shares, values = (tuple(100 * row[key] for row in found) for key in ("share", "value"))
+    curve = Series(f"top by {ranking}, retrained", shares, values, flagged=tuple(row["k"] in minima for row in found))
+    title = f"Retrained tops by {ranking}, and the minimal sets"
+    note = "Hollow: the smallest set within a tolerance of the oracle."
+    y = f"{metric_name(metric)} on dev, %"
+    return Figure(f"minimal_set_{ranking}", title, "neurons in the top, %", y, (curve,), note=note)
 
 
 class TopSets:
@@ -78,10 +118,11 @@ class TopSets:
         self.n_neurons = len(trained.table)
         self.sizes = sorted({size("share", percent / 100, self.n_neurons) for percent in range(1, 101)})
         self.probes: dict[int, Probe] = {}
-        self.accuracy: dict[int, float] = {}
-        self._lost: dict[int, int] = {}
-        found = score([trained.probe], self.dev)
-        self._units, self._correct = int(found.units.sum()), int(found.correct.sum())
+        self.metric = trained.target.metrics[0]
+        self.values: dict[int, float] = {}
+        self._lost: dict[int, float] = {}
+        found = score([trained.probe], self.dev).score(self.metric)
+        self._whole, self._of = found.numerator.sum().item(), found.denominator.sum().item()
 
     def retrain(self, sizes: Iterable[int]) -> None:
         """Train and score new sizes as one bank."""
@@ -89,12 +130,13 @@ class TopSets:
         if not new:
             return
         probes = self.trained.retrain([top(self.order, k) for k in new])
-        for k, probe, correct in zip(new, probes, score(probes, self.dev).correct.sum(1).tolist(), strict=True):
-            self.probes[k], self.accuracy[k], self._lost[k] = probe, correct / self._units, self._correct - correct
+        reached = score(probes, self.dev).score(self.metric).numerator.sum(1).tolist()
+        for k, probe, own in zip(new, probes, reached, strict=True):
+            self.probes[k], self.values[k], self._lost[k] = probe, own / self._of, self._whole - own
 
     def is_within(self, k: int, tolerance: float) -> bool:
         """Whether a trained size loses less than the tolerance."""
-        return self._lost[k] / self._units < tolerance
+        return self._lost[k] / self._of < tolerance
 
     def smallest(self, tolerance: float) -> Probe | None:
         """The probe of the smallest trained size within the tolerance."""
@@ -110,7 +152,7 @@ class TopSets:
     @property
     def least_lost(self) -> float:
         """What the best trained size loses against the oracle on dev."""
-        return min(self._lost.values()) / self._units
+        return min(self._lost.values()) / self._of
 
 
 def bank_search(tops: TopSets, tolerances: Sequence[float]) -> None:
@@ -164,7 +206,7 @@ def _beside(minima: Sequence[Minimum], tops: TopSets, trained: Trained, ranking:
     scored = trained.scored([*probes, trained.probe])
     found = compare("redundancy", "retrained", trained, sets, probes, scored, oracle=len(sets))
     rows = [
-        replace(row, study=_study(row), flags={**row.flags, "tolerance": minimum.tolerance})
+        replace(row, study=_study(row, tops.metric), flags={**row.flags, "tolerance": minimum.tolerance})
         for minimum in minima if minimum.k is not None for row in found.rows if row.k == minimum.k
     ]  # fmt: skip
     correct = {
@@ -174,6 +216,6 @@ def _beside(minima: Sequence[Minimum], tops: TopSets, trained: Trained, ranking:
     return Result(tuple(rows), correct)
 
 
-def _study(row: Row) -> str:
+def _study(row: Row, metric: str) -> str:
     """The set itself is one study, what stands beside it the other."""
-    return "minimal_set" if row.set == "top" and row.metric != "accuracy_difference" else "redundancy"
+    return "minimal_set" if row.set == "top" and row.metric != f"{metric}_difference" else "redundancy"

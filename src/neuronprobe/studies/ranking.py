@@ -7,18 +7,20 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from io import StringIO
 from typing import Any
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from neuronprobe.neurons import NeuronTable, size, top
+from neuronprobe.studies.cells import PlainRow, find, layer_name, neuron_name, plain
 from neuronprobe.studies.trained import Trained
-from neuronprobe.types import Ranking, Result, Row
+from neuronprobe.types import Figure, Ranking, Result, Row, Series, Table
 
 LABEL_MASS = 0.25
 """The share of a label's weight mass whose neurons are its salient set (AAAI 2019 footnote 8)."""
 MASSES = (0.01, 0.02, 0.05, 0.10, 0.25, 0.50, 1.0)
 SHOWN = 10
+RARE = 20
+"""With fewer units in train a label's neurons say little."""
 Confidence = Mapping[int, Float[Tensor, " neuron"]]
 """For each k the share of resamples in which each neuron is in the top k."""
 
@@ -35,14 +37,18 @@ def ranking(trained: Trained, salient: int | float, confidence: Confidence | Non
     for name, found in trained.rankings.items():
         own = confidence if name == trained.primary else None
         files["ranking.csv" if name == trained.primary else f"ranking_{name}.csv"] = neurons_csv(
-            found, trained.table, own
+            found, trained.table, trained.labels, own
         )
     files["ranking_by_label.csv"] = labels_csv(trained.ranking, trained.table, trained.labels, LABEL_MASS)
-    return Result(tuple(rows), files=files)
+    shown = plain(rows)
+    primary = find(shown, ranking=trained.primary)
+    tables = (*(_neurons_table(find(shown, ranking=name), name) for name in trained.rankings), _labels_table(primary))
+    remarks = tuple(_remarks(primary, trained.primary))
+    return Result(tuple(rows), {}, tables, (_layers_figure(primary),), remarks, files)
 
 
 def _rows(found: Ranking, trained: Trained, k: int) -> Iterator[Row]:
-    table, labels, units = trained.table, trained.labels, trained.train.units
+    table, labels = trained.table, trained.labels
 
     def row(metric: str, value: int | float, **where: Any) -> Row:
         return Row("ranking", metric, float(value), ranking=found.name, **trained.about(), **where)
@@ -50,7 +56,7 @@ def _rows(found: Ranking, trained: Trained, k: int) -> Iterator[Row]:
     shown = min(SHOWN, found.earned)
     for i, (flat, served) in enumerate(zip(found.order[:shown].tolist(), found.served(shown).T, strict=True)):
         neuron = table.neuron(flat)
-        names = [labels[label] for label in served.nonzero().flatten().tolist()]
+        names = [labels[label] for label in served.nonzero().flatten().tolist() if len(labels) > 1]
         flags = {"rank": i + 1, "labels": names, "role": neuron.role}
         where = {"site": neuron.site, "layer": neuron.layer, "neuron": neuron.index}
         yield row(_score_name(found), float(found.score[flat]), set="top", **where, flags=flags)
@@ -58,7 +64,7 @@ def _rows(found: Ranking, trained: Trained, k: int) -> Iterator[Row]:
     for segment, count in zip(table.segments, table.counts(top(found.order, earned)).tolist(), strict=True):
         where = {"site": segment.site, "layer": segment.layer, "flags": {"role": segment.role, "earned": earned}}
         yield row("salient_neurons", count, set="top", k=k, share=k / len(table), **where)
-    support = torch.bincount(units.labels, minlength=len(labels)).tolist()
+    support = trained.target.support(trained.train.units)
     for label, name in enumerate(labels):
         flags = {"mass": LABEL_MASS, "support": support[label], "massless": bool(found.massless[label])}
         yield row("label_neurons", label_neurons(found, label, LABEL_MASS), label=name, flags=flags)
@@ -67,6 +73,50 @@ def _rows(found: Ranking, trained: Trained, k: int) -> Iterator[Row]:
     yield row("first_block", found.first_block)
     yield row("earned_neurons", found.earned)
     yield row("massless_labels", int(found.massless.sum()))
+
+
+def _neurons_table(rows: Sequence[PlainRow], name: str) -> Table:
+    """The first neurons, and for which labels they are salient."""
+    body = tuple((str(row["rank"]), neuron_name(row), ", ".join(row["labels"])) for row in _first_neurons(rows))
+    (block,) = find(rows, metric="first_block")
+    why = ": each is some label's heaviest" if name == "lca" else " with one score"
+    notes = (f"The first {block['value']:.0f} neurons tie{why}.",) if block["value"] > 1 else ()
+    header = ("rank", "(layer, index)", "salient for")
+    return Table(f"Most salient neurons by {name}", header, body, notes, on_screen=False)
+
+
+def _labels_table(rows: Sequence[PlainRow]) -> Table:
+    body = []
+    for row in find(rows, metric="label_neurons"):
+        neurons = "none: no weight mass" if row["massless"] else f"{row['value']:.0f}"
+        body.append((str(row["label"]), f"{row['support']:,}", neurons))
+    header = ("label", "units in train", f"neurons that hold {LABEL_MASS:.0%} of its mass")
+    return Table("Labels: how many neurons carry each", header, tuple(body), on_screen=False)
+
+
+def _layers_figure(rows: Sequence[PlainRow]) -> Figure:
+    found = find(rows, metric="salient_neurons")
+    bars = Series("salient", tuple(map(layer_name, found)), tuple(row["value"] for row in found), mark="bar")
+    k, earned = found[0]["k"], found[0]["earned"]
+    title = f"Where the top {found[0]['share']:.0%} of the neurons lie"
+    title += f" ({earned:,} of {k:,} earned)" if earned < k else ""
+    return Figure("salient_neurons_per_layer", title, "layer (0 = embeddings)", "salient neurons", (bars,))
+
+
+def _remarks(rows: Sequence[PlainRow], name: str) -> Iterator[str]:
+    """The first neurons by name, and labels with few units among theirs."""
+    found = _first_neurons(rows)
+    names = [" ".join([neuron_name(row), *(["/".join(row["labels"])] * bool(row["labels"]))]) for row in found]
+    yield f"most salient by {name}: {' · '.join(names)}"
+    shown = {label for row in found for label in row["labels"]}
+    own = [row for row in find(rows, metric="label_neurons") if row["label"] in shown and row["support"] < RARE]
+    if own:
+        rare = ", ".join(f"{row['label']} ({row['support']})" for row in own)
+        yield f"few units in train have these labels, whose neurons say little: {rare}."
+
+
+def _first_neurons(rows: Sequence[PlainRow]) -> list[PlainRow]:
+    return [row for row in find(rows, set="top") if row.get("rank")]
 
 
 def _score_name(found: Ranking) -> str:
@@ -84,20 +134,25 @@ def neurons_at(found: Ranking, mass: float) -> int:
     return int((found.by_label.min(0).values < mass).sum())
 
 
-def neurons_csv(found: Ranking, table: NeuronTable, confidence: Confidence | None = None) -> bytes:
+def neurons_csv(
+    found: Ranking, table: NeuronTable, labels: Sequence[str], confidence: Confidence | None = None
+) -> bytes:
     """All neurons, most salient first; `earned` is false for those behind what the ranking ordered.
 
-    One column of confidence for each k, and the attention head where the table has any.
+    One column of confidence for each k, the labels in whose salient sets a neuron is, and the attention head where the
+    table has any.
     """
     columns, has_heads = confidence or {}, any(segment.heads is not None for segment in table.segments)
+    is_salient = (found.by_label < LABEL_MASS).T
     lines = []
     for rank, flat in enumerate(found.order.tolist(), 1):
-        head = table.neuron(flat).attention_head
+        own = [labels[label] for label in is_salient[flat].nonzero().flatten().tolist()]
         lines.append((
             rank, *_neuron(table, flat), f"{found.score[flat]:.8g}", str(rank <= found.earned).lower(),
-            *(f"{c[flat]:.4g}" for c in columns.values()), *([head] if has_heads else []),
+            *(f"{c[flat]:.4g}" for c in columns.values()), " ".join(own),
+            *([table.neuron(flat).attention_head] if has_heads else []),
         ))  # fmt: skip
-    header = (*NEURON, "score", "earned", *(f"confidence_top_{k}" for k in columns))
+    header = (*NEURON, "score", "earned", *(f"confidence_top_{k}" for k in columns), "labels")
     return _csv((*header, *(["attention_head"] if has_heads else [])), lines)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from neuronprobe.studies.baselines import constant_probe
+from neuronprobe.studies.cells import BASELINES
 from neuronprobe.studies.comparison import compare
 from neuronprobe.studies.sets import neuron_sets, sizes
 from neuronprobe.studies.trained import Trained
@@ -15,4 +17,7 @@ def retraining(trained: Trained, values: Sequence[int | float], draws: int, rank
     n_draws = dict.fromkeys(sizes(values, len(trained.table)), draws)
     sets = neuron_sets(trained.of(rankings), trained.table, n_draws, ("top", "random", "bottom"), trained.seed)
     probes = trained.retrain([chosen.neurons for chosen in sets])
-    return compare("retraining", "retrained", trained, sets, probes, trained.scored(probes))
+    scored = trained.scored([*probes, constant_probe(trained.train), trained.probe])
+    levels = {BASELINES[trained.target.constant]: len(sets), "all neurons": len(sets) + 1}
+    title = "Retrained on the set alone"
+    return compare("retraining", "retrained", trained, sets, probes, scored, title=title, levels=levels)

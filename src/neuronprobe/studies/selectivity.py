@@ -1,4 +1,4 @@
-"""Selectivity (Hewitt & Liang 2019; EMNLP 2020 table 2): accuracy − that of a task which only memory solves."""
+"""Selectivity (Hewitt & Liang 2019; EMNLP 2020 table 2): the score − that of a task which only memory solves."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ import torch
 from torch import Tensor
 
 from neuronprobe.activations import Split
-from neuronprobe.probes import Counts, Probe, score
-from neuronprobe.properties import control_labels
-from neuronprobe.studies.intervals import Bootstrap, over_draws
+from neuronprobe.probes import Probe, score
+from neuronprobe.studies.cells import PlainRow, find, first, metric_name, percent, plain
+from neuronprobe.studies.intervals import over_draws, paired_ends
 from neuronprobe.studies.minimal_set import Minimum
 from neuronprobe.studies.trained import Trained
-from neuronprobe.types import Result, Row
+from neuronprobe.targets import Score
+from neuronprobe.types import Result, Row, Table
 
 
 def selectivity(trained: Trained, minima: Sequence[Minimum], draws: int) -> Result:
@@ -32,24 +33,38 @@ def selectivity(trained: Trained, minima: Sequence[Minimum], draws: int) -> Resu
     controls = _control_probes(list(probes.values()), trained, seeds)
     rows: list[Row] = []
     correct: dict[str, Tensor] = {}
+    metric = trained.target.metrics[0]
     for name, split in trained.held_out.items():
-        memorised = [score(drawn, _control(split, train, s)) for drawn, s in zip(controls, seeds, strict=True)]
+        memorised = [
+            score(drawn, _control(split, train, s)).score(metric) for drawn, s in zip(controls, seeds, strict=True)
+        ]
         about = trained.about(split=name, task="control")
-        reading = _Reading(score(list(probes.values()), split), memorised, trained.seed, about)
-        rows += reading.rows(0, {"set": "all", "k": len(train.neurons), "share": 1.0, "mode": "trained"})
+        compared = _Memory(score(list(probes.values()), split).score(metric), memorised, trained.seed, about)
+        rows += compared.rows(0, {"set": "all", "k": len(train.neurons), "share": 1.0, "mode": "trained"})
         for minimum in minima:
-            place: dict[str, Any] = {"set": "top", "k": minimum.k, "mode": "retrained", "ranking": trained.primary}
+            own: dict[str, Any] = {"set": "top", "k": minimum.k, "mode": "retrained", "ranking": trained.primary}
             flags = {"tolerance": minimum.tolerance, "within_tolerance": minimum.k is not None}
             if minimum.k is None:
-                rows.append(Row("selectivity", "selectivity", None, flags=flags, **place, **about))
+                rows.append(Row("selectivity", "selectivity", None, flags=flags, **own, **about))
                 continue
             share = minimum.k / len(train.neurons)
-            rows += reading.rows(list(probes).index(f"top-{minimum.k}"), {**place, "share": share}, flags)
+            rows += compared.rows(list(probes).index(f"top-{minimum.k}"), {**own, "share": share}, flags)
         rows.append(_known_types(split, train, name))
-        if name == "test":
-            correct = {f"selectivity/control-{probe}": torch.stack([found.correct[i] for found in memorised])
+        if name == "test" and compared.is_one_ratio:
+            correct = {f"selectivity/control-{probe}": torch.stack([found.numerator[i] for found in memorised])
                        for i, probe in enumerate(probes)}  # fmt: skip
-    return Result(tuple(rows), correct)
+    return Result(tuple(rows), correct, (_table(plain(rows), metric),))
+
+
+def _table(rows: Sequence[PlainRow], metric: str) -> Table:
+    body = []
+    for row in find(rows, metric="selectivity", split="test"):
+        control = first(rows, metric=f"mean_{metric}", split="test", set=row["set"], tolerance=row.get("tolerance"))
+        size = "all" if row["set"] == "all" else f"minimal set, tolerance {row['tolerance']:g}"
+        body.append((size, f"{row['k']:,}" if row["k"] else "-", percent(control), percent(row)))
+    name = metric_name(metric)
+    heading = f"Selectivity: {name} − {name} on a control task that only memory solves, on test, %"
+    return Table(heading, ("neurons", "count", "control task", "selectivity"), tuple(body))
 
 
 def _control_probes(probes: Sequence[Probe], trained: Trained, seeds: Sequence[int]) -> list[list[Probe]]:
@@ -62,7 +77,7 @@ def _control_probes(probes: Sequence[Probe], trained: Trained, seeds: Sequence[i
 
 def _control(split: Split, train: Split, seed: int) -> Split:
     """The split with the labels of one draw of the control task."""
-    return split.relabelled(control_labels(split.units, train.units, train.n_labels, seed))
+    return split.relabelled(train.target.control(split.units, train.units, seed))
 
 
 def _known_types(split: Split, train: Split, name: str) -> Row:
@@ -73,35 +88,38 @@ def _known_types(split: Split, train: Split, name: str) -> Row:
 
 
 @dataclass(frozen=True)
-class _Reading:
+class _Memory:
     """Scores of the same probes on one split: `found` for the property, `memorised` for each draw of its control."""
 
-    found: Counts
-    memorised: Sequence[Counts]
+    found: Score
+    memorised: Sequence[Score]
     seed: int
     about: dict[str, Any]
 
-    def rows(self, i: int, place: dict[str, Any], flags: Mapping[str, Any] | None = None) -> list[Row]:
-        """What the i-th probe's control accuracy is in each draw and in the mean, and its selectivity."""
-        drawn = torch.stack([found.accuracy[i] for found in self.memorised])
+    @property
+    def is_one_ratio(self) -> bool:
+        """Whether the control task's scores are parts of the same as the property's (units are, squares are not)."""
+        return all(torch.equal(one.denominator, self.found.denominator) for one in self.memorised)
+
+    def rows(self, i: int, where: dict[str, Any], flags: Mapping[str, Any] | None = None) -> list[Row]:
+        """What the i-th probe's control reaches in each draw and in the mean, and its selectivity."""
+        drawn, metric = torch.stack([found.value[i] for found in self.memorised]), self.found.metric
         deviation = float(drawn.std()) if len(drawn) > 1 else None
         flags = dict(flags or {})
         summary = {**flags, "n_draws": len(drawn), "deviation": deviation}
-        place = {**place, **self.about}
+        where = {**where, **self.about}
         low, high = self._interval(i)
-        rows = [Row("selectivity", "accuracy", float(accuracy), draw=draw, flags=flags, **place)
-                for draw, accuracy in enumerate(drawn)]  # fmt: skip
-        rows.append(Row("selectivity", "mean_accuracy", float(drawn.mean()), flags=summary, **place))
-        gain = float(self.found.accuracy[i] - drawn.mean())
-        return [*rows, Row("selectivity", "selectivity", gain, low=low, high=high, flags=summary, **place)]
+        rows = [Row("selectivity", metric, float(value), draw=draw, flags=flags, **where)
+                for draw, value in enumerate(drawn)]  # fmt: skip
+        rows.append(Row("selectivity", f"mean_{metric}", float(drawn.mean()), flags=summary, **where))
+        gain = float(self.found.value[i] - drawn.mean())
+        return [*rows, Row("selectivity", "selectivity", gain, low=low, high=high, flags=summary, **where)]
 
     def _interval(self, i: int) -> tuple[float | None, float | None]:
         """Over test sentences, paired (both tasks have the same units), and over draws of the control task."""
         if self.about["split"] != "test":
             return None, None
-        drawn = torch.stack([found.correct[i] for found in self.memorised])
-        gain = self.found.correct[i] - drawn.double().mean(0)
-        low, high = Bootstrap(self.found.units, self.seed).ends(gain[None])[0].tolist()
-        accuracies = torch.stack([found.accuracy[i] for found in self.memorised])
-        value = float(self.found.accuracy[i] - accuracies.mean())
-        return over_draws((low, high), value, [(-1.0, accuracies)]) or (None, None)
+        low, high = paired_ends(self.found, self.memorised, i, self.seed)
+        values = torch.stack([found.value[i] for found in self.memorised])
+        value = float(self.found.value[i] - values.mean())
+        return over_draws((low, high), value, [(-1.0, values)]) or (None, None)

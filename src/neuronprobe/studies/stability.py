@@ -12,12 +12,14 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from neuronprobe.neurons import top
+from neuronprobe.progress import bar
+from neuronprobe.studies.cells import PlainRow, find, first, hundred, notes, percent, plain
 from neuronprobe.studies.overlap import Overlap, first_blocks, overlap, top_sets
 from neuronprobe.studies.ranking import SHOWN
 from neuronprobe.studies.resamples import resampled, resamples
 from neuronprobe.studies.sets import sizes
 from neuronprobe.studies.trained import Trained
-from neuronprobe.types import Ranking, Result, Row
+from neuronprobe.types import Figure, Ranking, Result, Row, Series, Table
 
 log = logging.getLogger(__name__)
 
@@ -44,13 +46,64 @@ def stability(trained: Trained, values: Sequence[int | float], seeds: int, n_res
     """
     counts = sizes(values, len(trained.table))
     over_seeds, over_resamples = by_seed(trained, seeds), by_resample(trained, n_resamples)
-    reading = _Reading(trained)
+    stable = _Stable(trained)
     confidence = {k: top_sets(over_resamples.found, k).float().mean(0) for k in counts}
-    rows = [row for rankings in (over_seeds, over_resamples) for row in reading.overlaps(rankings, counts)]
-    rows += [row for k in counts for row in reading.confidence(k, confidence[k])]
-    rows += reading.dropped_labels(over_resamples)
+    rows = [row for rankings in (over_seeds, over_resamples) for row in stable.overlaps(rankings, counts)]
+    rows += [row for k in counts for row in stable.confidence(k, confidence[k])]
+    rows += stable.dropped_labels(over_resamples)
     _say(rows)
-    return Result(tuple(rows), handed=confidence)
+    shown = plain(rows)
+    return Result(
+        tuple(rows), {}, (_table(shown),), (_figure(shown),), tuple(filter(None, (_remark(shown),))), handed=confidence
+    )
+
+
+def _table(rows: Sequence[PlainRow]) -> Table:
+    body = []
+    for row in find(rows, metric="overlap"):
+        size = "first block" if row["set"] == "first_block" else f"top {100 * row['share']:.3g} %"
+        certain = first(rows, metric="certain_neurons", k=row["k"], set=row["set"])
+        n_certain = "-" if certain is None or row["over"] == "seeds" else f"{certain['value']:.0f}"
+        by_chance = f"{100 * row['chance']:.1f}"
+        body.append((row["over"], f"{size} ({row['k']:,})", percent(row), by_chance, n_certain))
+    heading = "Stability: how much of the top two trainings share, %, mean [least, most] over pairs"
+    header = ("over", "neurons", "overlap", "by chance", "neurons in ≥ 90 % of the resampled tops")
+    return Table(heading, header, tuple(body), notes(find(rows, metric="overlap")), on_screen=False)
+
+
+def _figure(rows: Sequence[PlainRow]) -> Figure:
+    found = find(rows, metric="overlap", set="top")
+    curves = {f"two {over}": find(found, over=over) for over in dict.fromkeys(row["over"] for row in found)}
+    series = [_curve(own, name, "low", "value", "high") for name, own in curves.items()]
+    series.append(_curve(find(found, over="resamples"), "two resamples, by chance", "chance", "chance", "chance"))
+    title = "How much of their top two trainings share (bands: least and most over pairs)"
+    x_title = "neurons in the top, % (log scale)"
+    note = "Hollow: tops that the ranking did not earn whole." if any(any(one.flagged) for one in series) else ""
+    return Figure("stability", title, x_title, "shared, %", tuple(series), log=True, limits=(0, 100), note=note)
+
+
+def _curve(own: Sequence[PlainRow], name: str, *keys: str) -> Series:
+    low, value, high = (tuple(hundred(row[key]) for row in own) for key in keys)
+    flagged = tuple(bool(row.get("not_earned")) for row in own)
+    return Series(name, tuple(100 * row["share"] for row in own), value, low, high, flagged)
+
+
+def _remark(rows: Sequence[PlainRow]) -> str:
+    """How much of its top the ranking keeps over seeds and over resamples."""
+    found = []
+    for over in ("seeds", "resamples"):
+        shares = ", ".join(
+            f"{100 * row['value']:.0f} % of the top {row['share']:.0%} "
+            f"({_earned(row)}by chance {100 * row['chance']:.0f})"
+            for row in find(rows, metric="overlap", set="top", over=over)
+        )
+        found += [f"two {over} share {shares}"] if shares else []
+    return f"stability: {'; '.join(found)}." if found else ""
+
+
+def _earned(row: PlainRow) -> str:
+    """`12 earned, ` where the smallest of the tops was not earned whole."""
+    return f"{row['k'] - row['not_earned']:,} earned, " if row.get("not_earned") else ""
 
 
 def by_seed(trained: Trained, seeds: int) -> Rankings:
@@ -60,10 +113,12 @@ def by_seed(trained: Trained, seeds: int) -> Rankings:
     A ranking that trains probes of its own trains them with the same seeds.
     """
     found, fit = [trained.ranking], trained.fit
-    for seed in range(fit.seed + 1, fit.seed + 1 + seeds):
-        other = fit.with_seed(seed)
-        (probe,) = other([trained.member(seed=seed)], trained.train)
-        found.append(trained.ranks[trained.primary](replace(trained.evidence(probe), fit=other, seed=seed)))
+    with bar("other seeds", seeds) as advance:
+        for seed in range(fit.seed + 1, fit.seed + 1 + seeds):
+            other = fit.with_seed(seed)
+            (probe,) = other([trained.member(seed=seed)], trained.train)
+            found.append(trained.ranks[trained.primary](replace(trained.evidence(probe), fit=other, seed=seed)))
+            advance(len(found) - 1)
     differ = "initialisation" if fit.order_seed is None else "initialisation and order"
     return Rankings("seeds", differ, found, torch.ones(len(found), trained.train.n_labels, dtype=torch.bool))
 
@@ -78,7 +133,7 @@ def by_resample(trained: Trained, n: int) -> Rankings:
 
 
 @dataclass(frozen=True)
-class _Reading:
+class _Stable:
     """Rows about the primary ranking."""
 
     trained: Trained
@@ -102,10 +157,10 @@ class _Reading:
     def confidence(self, k: int, confidence: Float[Tensor, " neuron"]) -> list[Row]:
         """Of the first neurons one by one; mean of the top k, and how many of them are certain; earned ones only."""
         chosen = confidence[top(self.trained.ranking.order, min(k, self.trained.ranking.earned))]
-        place: dict[str, Any] = {"set": "top", "k": k, "share": k / self._n_neurons}
+        tops: dict[str, Any] = {"set": "top", "k": k, "share": k / self._n_neurons}
         rows = [
-            self._row("mean_confidence", float(chosen.mean()) if len(chosen) else 0.0, **place),
-            self._row("certain_neurons", int((chosen >= CERTAIN).sum()), flags={"confidence": CERTAIN}, **place),
+            self._row("mean_confidence", float(chosen.mean()) if len(chosen) else 0.0, **tops),
+            self._row("certain_neurons", int((chosen >= CERTAIN).sum()), flags={"confidence": CERTAIN}, **tops),
         ]
         for rank, flat in enumerate(
             self.trained.ranking.order[: min(k, SHOWN, self.trained.ranking.earned)].tolist(), 1
@@ -113,13 +168,13 @@ class _Reading:
             neuron = self.trained.table.neuron(flat)
             where = {"site": neuron.site, "layer": neuron.layer, "neuron": neuron.index}
             flags = {"rank": rank, "role": neuron.role}
-            rows.append(self._row("confidence", float(confidence[flat]), flags=flags, **where, **place))
+            rows.append(self._row("confidence", float(confidence[flat]), flags=flags, **where, **tops))
         return rows
 
     def dropped_labels(self, rankings: Rankings) -> list[Row]:
         """How many labels a resample lacks on average, and for each such label in how many resamples."""
-        names, units = self.trained.labels, self.trained.train.units
-        support = torch.bincount(units.labels, minlength=len(names)).tolist()
+        names = self.trained.labels
+        support = self.trained.target.support(self.trained.train.units)
         missing = (~rankings.labels).sum(0).tolist()
         n = len(rankings.labels)
         rows = [self._row("labels_dropped", sum(missing) / n, flags={"over": rankings.over, "resamples": n})]
@@ -129,10 +184,10 @@ class _Reading:
                 rows.append(self._row("resamples_without_label", times, label=names[label], flags=flags))
         return rows
 
-    def _overlap(self, found: Overlap, rankings: Rankings, flags: dict[str, Any], **place: Any) -> Row:
+    def _overlap(self, found: Overlap, rankings: Rankings, flags: dict[str, Any], **where: Any) -> Row:
         flags = {"over": rankings.over, "differ": rankings.differ, **found.about(), **flags}
         low, high = float(found.pairs.min()), float(found.pairs.max())
-        return self._row("overlap", float(found.pairs.mean()), low=low, high=high, flags=flags, **place)
+        return self._row("overlap", float(found.pairs.mean()), low=low, high=high, flags=flags, **where)
 
     def _row(self, metric: str, value: int | float, **where: Any) -> Row:
         return Row("stability", metric, float(value), ranking=self.trained.primary, **self.trained.about(), **where)

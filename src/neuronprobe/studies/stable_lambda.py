@@ -29,14 +29,14 @@ class StableChoice:
 
 
 def stable_lambda(
-    grid: Grid, fit: Fit, rank: Rank, tolerance: float, share: float, n_resamples: int, metric: str = "accuracy"
+    grid: Grid, fit: Fit, rank: Rank, tolerance: float, share: float, n_resamples: int, metric: str = "auto"
 ) -> StableChoice:
     """Of the pairs within `tolerance` of the best on dev: most overlap of the top `share` between resamples.
 
     Costs `n_resamples` probes for each pair that is within the tolerance, trained as one bank. Equal overlaps are
     decided by the metric on dev.
     """
-    probes, train = grid.probes, grid.splits["train"]
+    probes, train, metric = grid.probes, grid.splits["train"], grid.target.metric(metric)
     values = score(probes, grid.splits["dev"]).values(metric)
     candidates = [i for i, probe in enumerate(probes) if (probe.l1, probe.l2) in fit.pairs]
     best = float(values[candidates].max())
@@ -79,16 +79,16 @@ def _row(
     probe: Probe, found: Overlap | None, chosen: bool, k: int | None, share: float | None, solver: str,
     metric: str = "overlap", value: float = 0.0, flags: dict[str, Any] | None = None,
 ) -> Row:  # fmt: skip
-    place: dict[str, Any] = {"split": "dev", "flags": flags or {}}
+    where: dict[str, Any] = {"split": "dev", "flags": flags or {}}
     if found is not None:
         value = float(found.pairs.mean())
-        place = {"low": float(found.pairs.min()), "high": float(found.pairs.max()), "set": "top", "k": k}
-        place |= {
+        where = {"low": float(found.pairs.min()), "high": float(found.pairs.max()), "set": "top", "k": k}
+        where |= {
             "share": share,
             "split": "train",
             "flags": {"chosen": chosen, "by": "stability", "over": "resamples", **found.about()},
         }
     return Row(
         "lambda_search", metric, value, solver=solver, task="property",
-        seed=probe.seed, l1=probe.l1, l2=probe.l2, **place,
+        seed=probe.seed, l1=probe.l1, l2=probe.l2, **where,
     )  # fmt: skip

@@ -13,8 +13,10 @@ from torch import Tensor
 from neuronprobe.activations import Split
 from neuronprobe.errors import InputError, choice
 from neuronprobe.neurons import Neurons, NeuronTable
-from neuronprobe.probes import Counts, Fit, Member, Probe, score
+from neuronprobe.probes import Fit, Member, Probe, score
+from neuronprobe.progress import bar
 from neuronprobe.rankings import Evidence, Rank
+from neuronprobe.targets import Scored, Target
 from neuronprobe.types import Ranking
 
 WHICH = ("primary", "all")
@@ -23,10 +25,11 @@ WHICH = ("primary", "all")
 
 @dataclass(frozen=True)
 class Trained:
-    """Splits train, dev and test, the label set of train, the grid's probes and the chosen one, rankings by name.
+    """Splits train, dev and test, the names of outputs, the grid's probes and the chosen one, rankings by name.
 
-    `ranks` are the functions that made the `rankings`; the first is the primary one. `fit` trains more probes the way
-    that the grid was trained. Differences and intervals are those of `metric`.
+    `labels` are those of train, or the property's name where it has values. `ranks` are the functions that made the
+    `rankings`; the first is the primary one. `fit` trains more probes the way that the grid was trained. Differences
+    and intervals are those of `metric`.
     """
 
     splits: Mapping[str, Split]
@@ -42,6 +45,11 @@ class Trained:
     def train(self) -> Split:
         """What probes are trained on."""
         return self.splits["train"]
+
+    @property
+    def target(self) -> Target:
+        """What is predicted."""
+        return self.train.target
 
     @property
     def held_out(self) -> dict[str, Split]:
@@ -85,13 +93,13 @@ class Trained:
         """New probes on these neurons alone, with the λ and seed of the chosen one; one bank."""
         return self.fit([self.member(neurons) for neurons in sets], self.train)
 
-    def scored(self, probes: Sequence[Probe]) -> dict[str, Counts]:
+    def scored(self, probes: Sequence[Probe]) -> dict[str, Scored]:
         """What probes get right on dev and on test, with all that the job's metric needs for intervals."""
         return {name: score(probes, split, self.keeps(name)) for name, split in self.held_out.items()}
 
     def keeps(self, split: str) -> bool:
-        """Whether predictions are kept: macro-F1 has intervals on test."""
-        return split == "test" and self.metric != "accuracy"
+        """Whether predictions are kept: all metrics have intervals on test."""
+        return split == "test" and self.target.keeps(self.metric)
 
     def member(self, neurons: Neurons | None = None, **own: Any) -> Member:
         """A member with the λ and seed of the chosen probe."""
@@ -106,7 +114,11 @@ class Trained:
 
 def named(ranks: Mapping[Any, Rank], evidence: Evidence) -> dict[str, Ranking]:
     """All rankings of one evidence, by the names that they give themselves. Raises InputError where two share one."""
-    found = [rank(evidence) for rank in ranks.values()]
+    with bar("rankings", len(ranks)) as advance:
+        found = []
+        for rank in ranks.values():
+            found.append(rank(evidence))
+            advance(len(found))
     names = [ranking.name for ranking in found]
     if len(set(names)) < len(names):
         raise InputError(f"ranking must be a list of different rankings, got {', '.join(names)}; leave one out.")

@@ -1,0 +1,78 @@
+"""The folder of a sweep: its jobs by their configuration, those that are finished, those that were planned."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from neuronprobe.errors import InputError
+from neuronprobe.jobs.files import git_commit, read_results, versions
+from neuronprobe.writing import write_json
+
+PLAN = "sweep.json"
+FINISHED = ("ok", "debug")
+"""The status of a job that did what it should."""
+
+
+def signature(config: Any) -> str:
+    """All settings of a job as text, equal where they are equal."""
+    own = OmegaConf.create(OmegaConf.to_yaml(config))  # as a file has it
+    try:
+        plain = OmegaConf.to_container(own, resolve=True)
+    except OmegaConfBaseException:  # it refers to Hydra's own settings
+        plain = OmegaConf.to_container(own)
+    return json.dumps(plain, sort_keys=True)
+
+
+class SweepFolder:
+    """A folder with jobs in it, each known by its configuration: numbers shift when a sweep grows."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+
+    @cached_property
+    def known(self) -> dict[str, Path]:
+        """Folders of the jobs that were begun, by the signature of their configuration."""
+        found = sorted(self.path.rglob(".hydra/config.yaml"), key=lambda path: path.stat().st_mtime)
+        return {signature(OmegaConf.load(path)): path.parents[1] for path in found}
+
+    def is_finished(self, job: Path) -> bool:
+        """Whether this version of the package, at this commit where there is one, did what the job should."""
+        try:
+            results = read_results(job / "results.json")
+        except InputError:
+            return False
+        is_ours = results["versions"].get("neuronprobe") == versions()["neuronprobe"]
+        return results["status"] in FINISHED and is_ours and results.get("git") == self._commit
+
+    def folder_of(self, config: Any, wanted: str) -> Path:
+        """The folder of a configuration: the one that it has, else `wanted`, else the next number that is free."""
+        taken, folder = {*self.known.values()}, self.path / wanted
+        number = len(taken)
+        while folder in taken:
+            folder, number = self.path / str(number), number + 1
+        return self.known.setdefault(signature(config), folder)
+
+    def plan(self, jobs: Mapping[Path, Sequence[str]]) -> None:
+        """Write down what is about to run, beside what was: a job that leaves no results is missing then."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        own = {str(job.relative_to(self.path)): list(overrides) for job, overrides in jobs.items()}
+        write_json(self.path / PLAN, planned(self.path) | own)
+
+    @cached_property
+    def _commit(self) -> str | None:
+        return git_commit()
+
+
+def planned(folder: Path) -> dict[str, list[str]]:
+    """Overrides of the jobs that a sweep planned, by their folders; empty where it is no sweep's folder."""
+    try:
+        return dict(json.loads((folder / PLAN).read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return {}

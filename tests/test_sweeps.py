@@ -1,0 +1,168 @@
+"""Sweeps as users run them: jobs that fail among good ones, sweeps that go on, plug-ins that are there or not."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from neuronprobe.command import Failure
+from tests.test_train import ROOT, Run, results, run  # noqa: F401 (a fixture)
+
+
+def plug_in(package: str) -> None:
+    if importlib.util.find_spec(f"hydra_plugins.hydra_{package}") is None:
+        pytest.skip(f"hydra_{package} is not installed; it comes with an extra")
+
+
+@pytest.fixture
+def sweep(run: Run, tmp_path: Path) -> Any:  # noqa: F811
+    """Runs a multirun of small jobs into one folder."""
+
+    def sweep(*words: str, **overrides: Any) -> int:
+        gone = {f"callbacks__{name}__{key}": None for name in ("ablation", "retraining") for key in ("sizes", "draws")}
+        small = {"callbacks": "none", "probe__epochs": 1, "hydra__run__dir": None, **gone}
+        return run("-m", f"hydra.sweep.dir={tmp_path / 'sweep'}", *words, **{**small, **overrides})
+
+    return sweep
+
+
+def folders(sweep: Path) -> dict[str, str]:
+    return {path.parent.name: json.loads(path.read_text())["status"] for path in sweep.glob("*/results.json")}
+
+
+def test_failed_jobs_of_a_sweep_are_told_and_all_batches_run(
+    sweep: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert sweep("+hydra.sweeper.max_batch_size=1", probe__lr="-1,0.01", seed="0,1") == 1
+    assert folders(tmp_path / "sweep") == {"0": "failed", "1": "failed", "2": "ok", "3": "ok"}
+    said = capsys.readouterr()
+    (line,) = (line for line in said.out.splitlines() if line.startswith("2 ok, 2 failed: "))
+    assert "0 probe.lr=-1 seed=0: probe.lr must be a number" in line and "model.name" not in line
+    assert line.endswith(f"; python -m neuronprobe.report {tmp_path / 'sweep'}")
+    assert said.err.count("error: ") == 2
+
+
+def test_a_sweep_goes_on_with_what_is_missing_failed_or_changed(
+    sweep: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "sweep"
+    assert sweep(seed="0,1", probe__lr="-1,0.01") == 1
+    written = {name: (folder / name / "results.json").stat().st_mtime_ns for name in "0123"}
+    capsys.readouterr()
+    assert sweep(seed="2,1,0", probe__lr="0.01") == 0
+    said = capsys.readouterr().out
+    assert "2 jobs already finished, skipped" in said and "3 ok; " in said
+    again = {name: (folder / name / "results.json").stat().st_mtime_ns for name in "0123"}
+    assert again == written, "numbers shifted; what is there stays"
+    assert results(folder / "4")["config"]["seed"] == 2
+    assert sweep(seed="0,1", probe__lr="-1,0.01") == 1
+    failed = {name: (folder / name / "results.json").stat().st_mtime_ns != written[name] for name in "0123"}
+    assert failed == {"0": True, "1": False, "2": True, "3": False}, "failed jobs run again, in their folders"
+    assert folders(folder).keys() == set("01234")
+    old = results(folder / "1")
+    (folder / "1" / "results.json").write_text(json.dumps(old | {"git": "another commit"}))
+    assert sweep(seed="0,1", probe__lr="0.01") == 0
+    assert "1 jobs already finished, skipped" in capsys.readouterr().out
+    assert results(folder / "1")["git"] == old["git"]
+
+
+@pytest.mark.parametrize("words", [("property=upos,foo",), ("seed=0,1", "model=hf,brt"), ("probe.l3=1,2",)])
+def test_a_choice_that_can_not_be_composed_is_refused_before_the_first_job(
+    words: tuple[str, ...], sweep: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = {"model": None} if "model" in words[-1] else {}
+    assert sweep("+hydra.sweeper.max_batch_size=1", *words, **own) == 2
+    assert capsys.readouterr().err.count("error: Could not ") == 1
+    assert not list((tmp_path / "sweep").glob("*/results.json"))
+
+
+def test_an_interrupted_sweep_says_how_it_goes_on(
+    sweep: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stop(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("neuronprobe.probes.bank.ProbeBank.on_train_epoch_end", stop)
+        assert sweep(seed="0,1") == 130
+    advice = f"repeat the command with hydra.sweep.dir={tmp_path / 'sweep'}."
+    assert advice in capsys.readouterr().err
+    assert sweep(seed="0,1") == 0
+    assert folders(tmp_path / "sweep") == {"0": "ok", "1": "ok"}
+
+
+@pytest.mark.parametrize(
+    ("choice", "extra"),
+    [("launcher=joblib", "joblib"), ("launcher=slurm", "submitit"), ("sweeper=optimise", "optuna"),
+     ("launcher=ray", "ray")],
+)  # fmt: skip
+def test_an_absent_plug_in_is_named_with_its_extra(
+    choice: str, extra: str, sweep: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if any(importlib.util.find_spec(f"hydra_plugins.hydra_{extra}_{kind}") for kind in ("launcher", "sweeper")):
+        pytest.skip(f"{extra} is installed; this is about its absence")
+    assert sweep(f"hydra/{choice}") == 2
+    assert f"pip install 'neuronprobe[{extra}]'" in capsys.readouterr().err
+
+
+def command(tmp_path: Path, tiny_bert: Path, treebank: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
+    """A multirun in processes of its own, as a user starts it."""
+    files = [f"corpus.{split}={path}" for split, path in treebank.items()]
+    small = ["probe.epochs=1", "probe.l1=[0.0,1e-3]", "probe.l2=1e-4", "probe.batch_size=32", "callbacks=none"]
+    places = [f"activations.folder={tmp_path / 'store'}", f"hydra.sweep.dir={tmp_path / 'sweep'}"]
+    return subprocess.run(
+        [sys.executable, "train.py", "-m", "corpus=conllu", *files, "model=hf", f"model.name={tiny_bert}",
+         *small, *places, *words],
+        cwd=ROOT, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, timeout=300,
+    )  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("launcher", "package"), [("parallel", "joblib"), ("submitit_local", "submitit")])
+def test_a_failure_in_another_process_is_not_lost(
+    launcher: str, package: str, tmp_path: Path, tiny_bert: Path, small_treebank: dict[str, str]
+) -> None:
+    plug_in(f"{package}_launcher")
+    done = command(tmp_path, tiny_bert, small_treebank, f"hydra/launcher={launcher}", "seed=0,1", "probe.lr=-1,0.01")
+    assert done.returncode == 1, done.stderr[-3000:]
+    assert "2 ok, 2 failed: 0 seed=0 probe.lr=-1: probe.lr must be a number" in done.stdout
+    assert folders(tmp_path / "sweep") == {"0": "failed", "1": "ok", "2": "failed", "3": "ok"}
+
+
+@pytest.mark.slow
+def test_a_sweep_that_optimises_counts_a_failed_job_and_goes_on(
+    tmp_path: Path, tiny_bert: Path, small_treebank: dict[str, str]
+) -> None:
+    plug_in("optuna_sweeper")
+    words = ["hydra/sweeper=optimise", "hydra.sweeper.n_trials=5", "probe.lr=choice(-1,0.001,0.03)"]
+    done = command(tmp_path, tiny_bert, small_treebank, *words)
+    assert done.returncode == 1, done.stderr[-3000:]
+    found = {path.parent.name: json.loads(path.read_text()) for path in (tmp_path / "sweep").glob("*/results.json")}
+    best = max((one["objective"], one["config"]["probe"]["lr"]) for one in found.values() if one["status"] == "ok")
+    chosen = (tmp_path / "sweep" / "optimization_results.yaml").read_text()
+    assert f"probe.lr: {best[1]}" in chosen.replace("'", "") and str(best[0])[:8] in chosen
+    assert {one["config"]["probe"]["lr"] for one in found.values() if one["status"] == "failed"} == {-1}
+    refused = command(tmp_path, tiny_bert, small_treebank, *words, "objective=test/score")
+    assert refused.returncode == 2 and "objective must be on dev" in refused.stderr
+
+
+def test_the_objective_is_a_score_of_the_chosen_probe(run: Run, tmp_path: Path) -> None:  # noqa: F811
+    assert run(objective="dev/macro_f1", probe__epochs=1) == 0
+    found = results(tmp_path / "job")
+    rows = [
+        row for row in found["rows"] if (row["study"], row["split"], row["metric"]) == ("oracle", "dev", "macro_f1")
+    ]
+    assert [row["value"] for row in rows] == [found["objective"]]
+    assert run(objective="dev/loss") == 1
+
+
+def test_a_failure_survives_pickling() -> None:
+    assert str(pickle.loads(pickle.dumps(Failure("why")))) == "why"
