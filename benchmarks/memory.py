@@ -20,8 +20,9 @@ from neuronprobe.activations.store import StoreWriter
 from neuronprobe.corpora import Forms
 from neuronprobe.corpora.conllu import read_conllu
 from neuronprobe.models import from_package
-from neuronprobe.properties import LabelSet, WordProperty, collect
+from neuronprobe.properties import WordProperty, collect
 from neuronprobe.quiet import quiet
+from neuronprobe.targets import Labels
 
 SIZES = (2_000, 12_000)
 TIMES = (1, 10)
@@ -49,9 +50,8 @@ def measure_units(treebank: Path, times: int) -> None:
     samples, forms = sampled(), Forms()
     again = chain.from_iterable(read_conllu(treebank) for _ in range(times))
     collected = collect(WordProperty("upos").units(forms.of(again)))
-    found = collected.units(LabelSet.of(collected.names, "upos"), forms.n_sentences)
-    del collected
-    print(f"| {forms.n_sentences:,} | {len(found):,} | {max(samples) - samples[0]:,.0f} over {samples[0]:,.0f} |")
+    labels = Labels.of(collected.names, "upos").encode(collected.labels, collected.names)
+    print(f"| {forms.n_sentences:,} | {len(labels):,} | {max(samples) - samples[0]:,.0f} over {samples[0]:,.0f} |")
 
 
 def measure(treebank: Path, n_sentences: int) -> None:

@@ -25,7 +25,7 @@ WORD = "1\tIt\tit\tPRON\tPRP\t_\t0\troot\t_\t_\n"
 
 def columns(train: Path, **settings: Any) -> ColumnsCorpus:
     """A corpus of words and tags, all splits in one file."""
-    arguments = {"test": str(train), "dev": str(train), "columns": {"form": 0, "pos": 1}}
+    arguments = {"test": str(train), "dev": str(train), "columns": {"form": 0, "pos": 1}, "separator": "blank"}
     return ColumnsCorpus(str(train), **{**arguments, **settings})
 
 
@@ -199,7 +199,7 @@ MALFORMED_COLUMNS = {
     ),
     "label": ("a NN\nb \n", r"line 2, must have a pos in column 2, got an empty one; .*corpus\.missing\.pos='' "),
     "joiner": ("~ NN\n", r"line 1, must have a form in column 1, got an empty one"),
-    "bytes": (b"a NN\n\xe4 NN\n", r"train\.txt, after line 0, must be UTF-8 text"),
+    "bytes": (b"a NN\n\xe4 NN\n", r"train\.txt, line 2, must be UTF-8 text"),
 }
 
 
@@ -214,15 +214,14 @@ def test_a_malformed_file_in_columns_names_file_and_line(kind: str, tmp_path: Pa
 
 
 SETTINGS = {
-    "no form": ({"columns": {"pos": 1}}, r"corpus\.columns must give the places of form and of at least one column"),
-    "no labels": ({"columns": {"form": 0}}, r"corpus\.columns must give .*got {'form': 0}; write it like"),
+    "no form": ({"columns": {"pos": 1}}, r"corpus\.columns must give the place of form and of each column of labels"),
     "no mapping": ({"columns": "form"}, r"corpus\.columns must give .*got 'form'"),
     "place": (
         {"columns": {"form": 0, "pos": -1}},
         r"corpus\.columns\.pos must be a whole number of at least 0, got -1",
     ),
     "beyond": ({"columns": {"form": 0, "pos": 2}}, r"line 1, must have 3 columns .*got 2: 'a NN'; .*corpus\.columns"),
-    "separator": ({"separator": ","}, r"corpus\.separator must be one of blank, tab, got ','"),
+    "separator": ({"separator": ";"}, r"corpus\.separator must be one of blank, tab, comma, got ';'"),
     "comment": ({"comment": ""}, r"corpus\.comment must be text, got ''"),
     "joiner": ({"joiner": 1}, r"corpus\.joiner must be text, got 1"),
     "missing": ({"missing": {"sem": "O"}}, r"corpus\.missing must be one of pos, got 'sem'"),

@@ -421,7 +421,12 @@ def test_a_multirun_goes_on_after_a_failed_job(run: Run, tmp_path: Path, capsys:
     sys.argv = ["report", str(sweep)]
     assert main() == 0
     joined = list(csv.DictReader((sweep / "jobs.csv").open()))
-    assert {row["job"] for row in joined} == {"1"} and len(joined) == len(second["rows"])
+    assert [(row["job"], row["status"], row["probe.lr"]) for row in joined] == [
+        ("0", "failed", "-1"),
+        ("1", "ok", "0.01"),
+    ]
+    rows = list(csv.DictReader((sweep / "rows.csv").open()))
+    assert {row["job"] for row in rows} == {"1"} and len(rows) == len(second["rows"])
 
 
 def test_few_steps_are_warned_about(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
@@ -441,7 +446,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "missing file": ({"corpus__train": "nowhere.conllu"}, r"corpus\.train must be a CoNLL-U file, got 'nowhere"),
     "empty file": ({"corpus__dev": "{tmp}/empty"}, r"empty must hold at least one sentence, got none"),
     "malformed file": ({"corpus__test": "{tmp}/malformed"}, r"malformed, line 1, must have 10 columns .*, got 1"),
-    "no such property": ({"property": "foo"}, r"Could not find 'property/foo'.*upos, xpos"),
+    "no such property": ({"property": "foo"}, r"find 'property/foo'.*upos, xpos; any column .* property\.name=NAME"),
     "no such column": ({"property__name": "ner"}, r"property must be one of lemma, upos, xpos.*got 'ner'"),
     "no tokenizer": ({"model__name": "{tmp}/no-tokenizer"}, r"model\.name must be a model folder with a tokenizer"),
     "no weights": ({"model__name": "{tmp}/no-weights"}, r"model\.name must be a model folder with weights"),
@@ -460,7 +465,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "missing train": ({"corpus__train": "???"}, r"corpus.*train"),
     "folder as file": ({"corpus__test": "{tmp}"}, r"corpus\.test must be a CoNLL-U file"),
     "corpus number": ({"corpus__dev": 5}, r"corpus\.dev must be a CoNLL-U file, got '5'"),
-    "no such corpus": ({"corpus": "brown"}, r"Could not find 'corpus/brown'.*conll2000, conllu, pmb, starter"),
+    "no such corpus": ({"corpus": "brown"}, r"Could not find 'corpus/brown'.*conll2000, .*conllu, .*starter"),
     "column left empty": ({"property__name": "deprel"}, r"property deprel must label at least one word of train"),
     "no such model": ({"model": "brt"}, r"Could not find 'model/brt'.*bert, .*hf, .*minilm"),
     "model name number": ({"model__name": 7}, r"model\.name must be a model folder or a hub name, got 7"),
@@ -504,7 +509,6 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "unwritable store": ({"activations__folder": "/proc/x"}, r"activations\.folder must be writable, got '/proc/x'"),
     "NaN": ({"probe__l1": "nan"}, r"probe\.l1 must be a number of at least 0, got nan"),
     "overflow": ({"probe__l1": 1e300, "search": "dev"}, r"keep weights finite, got NaN or infinity at l1=1e\+300"),
-    "one pair": ({"probe__l1": 1e-3}, r"at least 2 pairs to choose from, got 1 .*l1=0\.001.*search=dev"),
     "search by": ({"search__by": "luck"}, r"search\.by must be one of score, retrained_score, dev, got 'luck'"),
     "metric": ({"metric": "noise"}, r"metric must be one of accuracy, macro_f1"),
     "tested draws": ({"callbacks__ablation__tested_draws": -1}, r"tested_draws must be a whole number of at least 0"),
@@ -666,11 +670,8 @@ def test_a_property_of_ones_own_is_told_all_that_it_lacks(run: Run, capsys: pyte
 
 
 def test_a_search_without_a_choice_is_refused_before_the_extraction(
-    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(probe__l1=1e-3) != 0
-    assert not list(tmp_path.glob("store/*"))
-    capsys.readouterr()
     assert run("~search") != 0
     said = capsys.readouterr().err.strip()
     assert re.fullmatch(r"error: search must choose a probe .*got NoneType; choose search=dev\.", said)

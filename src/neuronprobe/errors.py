@@ -53,4 +53,6 @@ def one_line(error: BaseException) -> str:
     for line in lines:
         glue = "" if not joined else " " if joined[-1] in ":.,;?!" else ", " if "options" in joined else "; "
         joined += glue + line
+    if "Could not find 'property/" in joined:
+        joined += "; any column of the corpus is property=column property.name=NAME"
     return joined or type(error).__name__

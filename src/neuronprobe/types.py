@@ -25,13 +25,15 @@ No probe can predict such a label, so it is scored as wrong.
 class Sentence:
     """Annotated words. `annotations[column][i]` is the label of word i in that column, or None.
 
-    `labels[name]` is a label of the sentence itself.
+    `labels[name]` is a label of the sentence itself. In a pair of sentences, word `second` is the first of the second.
     """
 
     id: str
     words: tuple[str, ...]
     annotations: Mapping[str, tuple[str | None, ...]]
     labels: Mapping[str, str | None] = field(default_factory=dict)
+    second: int | None = None
+    document: str | None = None
 
 
 @dataclass(frozen=True)

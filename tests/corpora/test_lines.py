@@ -26,4 +26,8 @@ def test_lines_that_cannot_be_used_are_named(text: str, settings: dict[str, Any]
     path = tmp_path / "train.txt"
     path.write_text(text, encoding="latin-1")
     with pytest.raises(InputError, match=message):
-        list(LinesCorpus(str(path), str(path), **{"held_out": 2, "separator": "blank", **settings}).sentences("train"))
+        list(
+            LinesCorpus(str(path), test=str(path), **{"held_out": 2, "separator": "blank", **settings}).sentences(
+                "train"
+            )
+        )

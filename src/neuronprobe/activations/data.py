@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import shutil
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,30 +18,21 @@ from torch.utils.data import DataLoader
 from neuronprobe.activations.extraction import extract
 from neuronprobe.activations.files import StoreError
 from neuronprobe.activations.live import LiveStore
+from neuronprobe.activations.preview import preview
+from neuronprobe.activations.reading import Reading, remarks, shared_sentences
 from neuronprobe.activations.split import BatchStream, Split
 from neuronprobe.activations.store import DTYPES, Store, StoreWriter, store_name
 from neuronprobe.corpora import SPLITS, Corpus, Forms
 from neuronprobe.errors import InputError, choice, number, whole_number
 from neuronprobe.models import Source
-from neuronprobe.properties import Property, collect
-from neuronprobe.properties.units import Collected, without_rows
+from neuronprobe.properties import LabelSelection, Property, collect
+from neuronprobe.properties.units import without_rows
 from neuronprobe.targets import Labels, Target, Values
 from neuronprobe.types import Batch, Units
 
 log = logging.getLogger(__name__)
 
 _AGGREGATIONS = {"word": "last, first, average or max", "sentence": "sentence_cls, sentence_mean or sentence_last"}
-
-
-@dataclass(frozen=True)
-class Reading:
-    """What one pass over a split found: its units, the digest of its forms, and what is counted."""
-
-    units: Collected
-    forms: str
-    n_sentences: int
-    n_words: int
-    n_rows: int
 
 
 class ActivationsDataModule(pl.LightningDataModule):
@@ -81,15 +73,32 @@ class ActivationsDataModule(pl.LightningDataModule):
             )
         self._memory_limit = number("activations.memory_limit", memory_limit, 0)
         self.extracted: list[str] = []
-        self.counts: dict[str, dict[str, int]] = {}
+        self.counts: dict[str, dict[str, int]] = {split: {} for split in SPLITS}
+        self.estimated: dict[str, float | None] = {}
+        """What the extraction takes, as it was said before it."""
         self._prepared = False
         self._splits: dict[str, Split] = {}
         self._stores: dict[str, Store] = {}
 
     @cached_property
     def readings(self) -> dict[str, Reading]:
-        """One pass over each split. Raises InputError where the corpus or the property can't be used."""
-        return {split: self._read(split) for split in SPLITS}
+        """One pass over each split. Raises InputError where the corpus or the property can't be used.
+
+        What is taken of the units, and what splits share or lack, is counted and said.
+        """
+        if hasattr(self.prop, "learn"):
+            self.prop.learn(self.corpus.sentences("train"))
+        found = {split: self._read(split) for split in SPLITS}
+        for split, counted in getattr(self.corpus, "counts", {}).items():
+            self.counts[split] |= counted
+        selection = getattr(self.prop, "selection", LabelSelection())
+        taken, dropped = selection.of({split: one.units for split, one in found.items()}, self.prop.name)
+        found = {split: replace(one, units=taken[split]) for split, one in found.items()}
+        for split in SPLITS:
+            self.counts[split] |= dropped[split] | shared_sentences(found, split)
+        for line in remarks(found, self.counts):
+            log.warning(line)
+        return found
 
     @cached_property
     def target(self) -> Target:
@@ -109,7 +118,7 @@ class ActivationsDataModule(pl.LightningDataModule):
     def fingerprint(self, split: str) -> dict[str, Any]:
         """What decides the numbers in the split's store."""
         dtype = "float32, live" if self.live else self._dtype
-        return {**self.model.fingerprint, "forms": self.readings[split].forms, "store_dtype": dtype}
+        return {**self.model.fingerprint, "forms": self.readings[split].forms.digest, "store_dtype": dtype}
 
     def prepare_data(self) -> None:
         """Extract what no store holds yet; one process at a time for each store."""
@@ -122,9 +131,14 @@ class ActivationsDataModule(pl.LightningDataModule):
             raise InputError(
                 f"activations.folder must be writable, got {str(self.folder)!r}: {error.strerror}."
             ) from error
+        wanted = []
         for split in SPLITS:
-            name = store_name(self.fingerprint(split))
-            with FileLock(self.folder / f"{name}.lock"):
+            with self._lock(split):
+                wanted += [] if self._is_complete(split) else [split]
+        if wanted:
+            self._preview(wanted)
+        for split in wanted:
+            with self._lock(split):
                 if not self._is_complete(split):
                     self._extract(split)
 
@@ -134,10 +148,11 @@ class ActivationsDataModule(pl.LightningDataModule):
         for name in SPLITS if not self._splits else ():
             store = self._open(name)
             table = store.neurons if self.prop.roles == (None,) else store.neurons.with_roles(self.prop.roles)
-            self.counts[name] = {"words_dropped": len(store.dropped), "windows_of_long_sentences": store.windows}
-            for what, count in self.counts[name].items():
+            counts = {"words_dropped": len(store.dropped), "windows_of_long_sentences": store.windows}
+            for what, count in counts.items():
                 if count:
                     log.warning("%s: %d %s.", name, count, what.replace("_", " "))
+            self.counts[name] |= counts
             units = without_rows(self._all_units[name], store.dropped) if len(store.dropped) else self._all_units[name]
             opened[name] = Split(units, store, table, self.target, self._memory_limit)
         self._splits = self._splits or opened
@@ -175,7 +190,18 @@ class ActivationsDataModule(pl.LightningDataModule):
                 f"property {self.prop.name} must label at least one {self.prop.level} of {split}, got none."
             )
         n_rows = forms.n_sentences if self.model.level == "sentence" else forms.n_words
-        return Reading(units, forms.digest, forms.n_sentences, forms.n_words, n_rows)
+        return Reading(units, forms, n_rows)
+
+    def _lock(self, split: str) -> FileLock:
+        return FileLock(self.folder / f"{store_name(self.fingerprint(split))}.lock")
+
+    def _preview(self, wanted: Sequence[str]) -> None:
+        """Say what the extraction will take. Raises InputError as `preview` does."""
+        rows = {split: self.readings[split].n_rows for split in wanted}
+        there = {split: self._store(split) for split in wanted}
+        found = preview(self.model, self.corpus, rows, there, DTYPES[self._dtype].itemsize, self._budget)
+        log.info(found.text(self.folder))
+        self.estimated = {"store_bytes": sum(found.n_bytes.values()), "extraction_seconds": found.seconds}
 
     def _units(self, split: str, reading: Reading) -> Units:
         found = reading.units

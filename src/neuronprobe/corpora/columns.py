@@ -2,47 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
-from neuronprobe.corpora.files import SEPARATORS, held_out_sentences, lines, not_empty, parted, split_files
+from neuronprobe.corpora.files import UTF8, lines
+from neuronprobe.corpora.splits import SplitCorpus
 from neuronprobe.errors import InputError, choice, whole_number
 from neuronprobe.types import Sentence
 
 FORM = "form"
 """The column of the words; every other column holds labels."""
+SEPARATORS = {"blank": " ", "tab": "\t", "comma": ","}
+"""What may stand between two parts of a line: exactly one of it."""
+DOCUMENT = "-DOCSTART-"
+"""What begins a line that begins a document (CoNLL-2003)."""
 
 
-class ColumnsCorpus:
+class ColumnsCorpus(SplitCorpus):
     """Annotated text, one word a line: a blank line ends a sentence, and all lines of a file have as many columns.
 
-    `columns` gives names to places, counted from 0: `form` is the word, the others are labels. `separator` is blank
-    or tab. Lines that begin with `comment` are passed over. `missing` is the value of a column that means no label,
-    and `joiner` what is written for a blank within a word; all else is read as it stands.
-    Without `dev`, the last `held_out` sentences of train are dev, and train ends before them.
+    `columns` gives names to places, counted from 0 (`{form: 0, chunk: 2}`, or `[form, null, chunk]`): `form` is the
+    word, the others are labels. Columns stand apart by any run of blanks and tabs, or by exactly one `separator`
+    (blank, tab, comma). Lines that begin with `document` begin a document, those with `comment` are passed over.
+    `missing` is the value of a column that means no label, and `joiner` what is written for a blank within a word; all
+    else is read as it stands.
     """
 
     def __init__(
-        self, train: str, test: str, columns: Mapping[str, int], dev: str | None = None, held_out: int = 0,
-        separator: str = "blank", comment: str | None = None, missing: Mapping[str, str] | None = None,
-        joiner: str | None = None, name: str = "columns",
+        self, train: Any, columns: Mapping[str, int] | Sequence[str | None], separator: str | None = None,
+        comment: str | None = None, document: str | None = DOCUMENT, missing: Mapping[str, str] | None = None,
+        joiner: str | None = None, encoding: str = UTF8, **others: Any,
     ) -> None:  # fmt: skip
-        self.name = name
-        self._held_out = held_out_sentences(held_out, dev)
+        """`others` are arguments of `SplitCorpus`."""
         places = _places(columns)
         self._layout = Layout(
-            places, choice("corpus.separator", separator, SEPARATORS), _sign("corpus.comment", comment),
-            _missing(missing or {}, places), _sign("corpus.joiner", joiner),
+            places, None if separator is None else choice("corpus.separator", separator, SEPARATORS),
+            _sign("corpus.comment", comment), _sign("corpus.document", document), _missing(missing or {}, places),
+            _sign("corpus.joiner", joiner),
         )  # fmt: skip
-        self._paths = split_files("text", train=train, dev=train if dev is None else dev, test=test)
+        self._encoding = encoding
+        super().__init__(train, **others)
 
-    def sentences(self, split: str) -> Iterator[Sentence]:
-        """The sentences of one split. Raises InputError, with file and line, where the file is empty or malformed."""
-        path = self._paths[split]
-        stream = not_empty(read_columns(path, self._layout), path, "text")
-        return parted(stream, split, self._held_out, path) if self._held_out else stream
+    def read(self, source: Path) -> Iterator[Sentence]:
+        """The sentences of one file."""
+        return read_columns(source, self._layout, self._encoding)
 
 
 @dataclass(frozen=True)
@@ -50,17 +56,25 @@ class Layout:
     """How a line becomes a word and its labels; the fields are arguments of ColumnsCorpus."""
 
     columns: Mapping[str, int]
-    separator: str
+    separator: str | None
     comment: str | None
+    document: str | None
     missing: Mapping[str, str]
     joiner: str | None
 
+    def split(self, line: str) -> list[str]:
+        """The columns of a line."""
+        if self.separator is not None:
+            return line.split(SEPARATORS[self.separator])
+        return [cell for cell in line.replace("\t", " ").split(" ") if cell]
+
     def cells(self, where: str, line: str, width: int) -> list[str]:
         """The columns of a line. Raises InputError unless there are `width`, and something in each that is read."""
-        cells = line.split(SEPARATORS[self.separator])
+        cells = self.split(line)
+        apart = f"one {self.separator} each" if self.separator else "blanks or tabs"
         if len(cells) != width:
             raise InputError(
-                f"{where} must have {width} columns separated by one {self.separator} each, got {len(cells)}: "
+                f"{where} must have {width} columns separated by {apart}, got {len(cells)}: "
                 f"{line[:40]!r}; mend the line, or set corpus.separator, corpus.columns and corpus.comment."
             )
         if self.joiner:
@@ -70,45 +84,53 @@ class Layout:
                 gap = "" if name == FORM else f", and corpus.missing.{name}='' makes it a word without label"
                 raise InputError(
                     f"{where} must have a {name} in column {place + 1}, got an empty one; "
-                    f"columns are separated by one {self.separator} each{gap}."
+                    f"columns are separated by {apart}{gap}."
                 )
         return cells
 
     def width(self, line: str) -> int:
         """How many columns a file has that begins with this line, which may have too few."""
-        return max(len(line.split(SEPARATORS[self.separator])), *(place + 1 for place in self.columns.values()))
+        return max(len(self.split(line)), *(place + 1 for place in self.columns.values()))
 
-    def sentence(self, identifier: str, words: list[list[str]]) -> Sentence:
+    def sentence(self, identifier: str, words: list[list[str]], document: str | None) -> Sentence:
         """Words and labels out of the cells of their lines."""
         annotations = {
             name: tuple(None if word[place] == self.missing.get(name) else word[place] for word in words)
             for name, place in self.columns.items()
             if name != FORM
         }
-        return Sentence(identifier, tuple(word[self.columns[FORM]] for word in words), annotations)
+        return Sentence(identifier, tuple(word[self.columns[FORM]] for word in words), annotations, document=document)
 
 
-def read_columns(path: Path, layout: Layout) -> Iterator[Sentence]:
+def read_columns(path: Path, layout: Layout, encoding: str = UTF8) -> Iterator[Sentence]:
     """Stream one file; InputError names file and line."""
     words: list[list[str]] = []
-    width, count = 0, 0
-    for number, line in chain(lines(path), [(0, "")]):
-        if layout.comment and line.startswith(layout.comment):
+    width, count, n_documents = 0, 0, 0
+    for number, line in chain(lines(path, encoding), [(0, "")]):
+        is_document = layout.document is not None and line.startswith(layout.document)
+        if not is_document and layout.comment and line.startswith(layout.comment):
             continue
-        if line:
+        if not is_document and line.strip(" \t"):
             width = width or layout.width(line)
             words.append(layout.cells(f"{path}, line {number},", line, width))
-        elif words:
+            continue
+        if words:
             count += 1
-            yield layout.sentence(f"{path.stem}-{count}", words)
+            document = f"{path.stem}-{n_documents}" if n_documents else None
+            yield layout.sentence(f"{path.stem}-{count}", words, document)
             words = []
+        n_documents += is_document
 
 
 def _places(columns: object) -> dict[str, int]:
-    if not isinstance(columns, Mapping) or FORM not in columns or len(columns) < 2:
+    if isinstance(columns, Sequence) and not isinstance(columns, str):
+        named = [name for name in columns if name is not None]
+        columns = {name: place for place, name in enumerate(columns) if name is not None}
+        columns = columns if len(columns) == len(named) else None
+    if not isinstance(columns, Mapping) or FORM not in columns:
         raise InputError(
-            f"corpus.columns must give the places of {FORM} and of at least one column of labels, got {columns!r}; "
-            "write it like {form: 0, chunk: 2}."
+            f"corpus.columns must give the place of {FORM} and of each column of labels, got {columns!r}; "
+            "write it like {form: 0, chunk: 2} or [form, null, chunk]."
         )
     return {str(name): whole_number(f"corpus.columns.{name}", place) for name, place in columns.items()}
 

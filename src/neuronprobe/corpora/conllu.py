@@ -1,34 +1,45 @@
-"""CoNLL-U files (universaldependencies.org/format.html), streamed sentence by sentence."""
+"""CoNLL-U and CoNLL-U Plus files (universaldependencies.org/format.html, ext-format.html), sentence by sentence."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
-from neuronprobe.corpora.files import lines, not_empty, split_files
+from neuronprobe.corpora.files import UTF8, lines
+from neuronprobe.corpora.splits import SplitCorpus
 from neuronprobe.errors import InputError
 from neuronprobe.types import Sentence
 
 NO_WORD = re.compile(r"\d+-\d+|\d+\.\d+")
 """Ids of ranges and of empty nodes."""
-COLUMNS = {"lemma": 2, "upos": 3, "xpos": 4, "feats": 5, "head": 6, "deprel": 7}
-"""Annotation columns that a property can read, and their place in a line."""
+ID, FORM = "id", "form"
+COLUMNS = (ID, FORM, "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc")
+GLOBAL_COLUMNS = "global.columns"
+NUMBERS = [str(number) for number in range(1, 1001)]
+"""Ids of words; a longer sentence has them made one by one."""
 
 
-class ConlluCorpus:
-    """A treebank in three CoNLL-U files. Ranges (1-2) and empty nodes (1.1) are no words and are passed over."""
+class ConlluCorpus(SplitCorpus):
+    """A treebank in CoNLL-U files. Ranges (1-2) and empty nodes (1.1) are no words and are passed over.
 
-    def __init__(self, train: str, dev: str, test: str, name: str = "conllu", batch_size: int | None = None) -> None:
-        """`batch_size` is what probes on few words are best trained with, where that was measured."""
-        self.name, self.batch_size = name, batch_size
-        self._paths = split_files("CoNLL-U", train=train, dev=dev, test=test)
+    Columns other than ID and FORM are annotations under their names in lower case; `_` is no label. A file in CoNLL-U
+    Plus names its columns itself, in its first line.
+    """
 
-    def sentences(self, split: str) -> Iterator[Sentence]:
-        """The sentences of one split. Raises InputError, with file and line, where the file is empty or malformed."""
-        path = self._paths[split]
-        return not_empty(read_conllu(path), path, "CoNLL-U")
+    kind = "CoNLL-U"
+
+    def __init__(self, train: Any, dev: Any = None, test: Any = None, encoding: str = UTF8, **others: Any) -> None:
+        """`others` are arguments of `SplitCorpus`."""
+        self._encoding = encoding
+        super().__init__(train, dev, test, **others)
+
+    def read(self, source: Path) -> Iterator[Sentence]:
+        """The sentences of one file."""
+        return read_conllu(source, self._encoding)
 
 
 def starter() -> ConlluCorpus:
@@ -38,47 +49,109 @@ def starter() -> ConlluCorpus:
     return ConlluCorpus(train, dev, test, name="starter", batch_size=32)
 
 
-def read_conllu(path: Path) -> Iterator[Sentence]:
+def treebank(folder: str, **others: Any) -> ConlluCorpus:
+    """A Universal Dependencies treebank by its folder: its files end in `ud-train.conllu` and so on.
+
+    With `ratios` all its files are parted anew. Raises InputError where a split is not there.
+    """
+    there = sorted(path for path in Path(folder).expanduser().glob("*.conllu*") if path.is_file())
+    found = {split: [str(path) for path in there if f"-{split}." in path.name] for split in ("train", "dev", "test")}
+    if not there:
+        raise InputError(
+            f"corpus.folder must hold a treebank (*.conllu), got {folder!r}; give the folder of its files."
+        )
+    others["name"] = others.get("name") or re.sub(r"-ud-.*|\.conllu.*", "", there[0].name)
+    if others.get("ratios") is not None:
+        return ConlluCorpus([str(path) for path in there], **others)
+    missing = [split for split in found if not found[split] and not (split == "dev" and others.get("held_out"))]
+    if missing:
+        raise InputError(
+            f"corpus.folder must hold files for train, dev and test (*-train.conllu, …), got none for "
+            f"{', '.join(missing)} in {folder!r}; part the files by corpus.ratios=[0.8,0.1,0.1], or hold out dev."
+        )
+    dev = None if others.get("held_out") else found["dev"]
+    return ConlluCorpus(found["train"], dev, found["test"], **others)
+
+
+def read_conllu(path: Path, encoding: str = UTF8) -> Iterator[Sentence]:
     """Stream one file; InputError names file and line."""
+    layout = Layout(COLUMNS)
     words: list[list[str]] = []
-    identifier, count = "", 0
-    for number, line in lines(path):
-        if line and not line.startswith("#"):
-            columns = _columns(path, number, line, expected=len(words) + 1)
-            if columns:
-                words.append(columns)
-        elif line.startswith("# sent_id"):
-            identifier = line.partition("=")[2].strip()
-        elif not line:
+    identifier, document, count, n_documents = "", None, 0, 0
+    for number, line in lines(path, encoding):
+        if not line:
             if words:
                 count += 1
-                yield _sentence(identifier or f"{path.stem}-{count}", words)
+                yield layout.sentence(identifier or f"{path.stem}-{count}", words, document)
             words, identifier = [], ""
+        elif line[0] != "#" or (words and not layout.has_ids):
+            cells = layout.cells(path, number, line, len(words))
+            if cells is not None:
+                words.append(cells)
+        else:
+            name, _, value = line[1:].partition("=")
+            name, value = name.strip(), value.strip()
+            if name == "sent_id":
+                identifier = value
+            elif name.startswith("newdoc"):
+                n_documents += 1
+                document = value or f"{path.stem}-{n_documents}"
+            elif name == GLOBAL_COLUMNS:
+                layout = Layout.named(path, number, value)
     if words:
-        yield _sentence(identifier or f"{path.stem}-{count + 1}", words)
+        yield layout.sentence(identifier or f"{path.stem}-{count + 1}", words, document)
 
 
-def _columns(path: Path, number: int, line: str, expected: int) -> list[str] | None:
-    columns = line.split("\t")
-    if len(columns) != 10:
-        raise InputError(
-            f"{path}, line {number}, must have 10 columns separated by tabs, got {len(columns)}: {line[:40]!r}."
-        )
-    identifier = columns[0]
-    if NO_WORD.fullmatch(identifier):
-        return None
-    if identifier != str(expected):
-        raise InputError(
-            f"{path}, line {number}, must be word {expected} of its sentence, got {identifier!r}; "
-            "words are numbered from 1, and a blank line ends a sentence."
-        )
-    if not columns[1]:
-        raise InputError(f"{path}, line {number}, must have a form in column 2, got an empty one.")
-    return columns
+@dataclass(frozen=True)
+class Layout:
+    """What the columns of a file are."""
 
+    columns: Sequence[str]
 
-def _sentence(identifier: str, words: list[list[str]]) -> Sentence:
-    annotations = {
-        name: tuple(None if word[place] == "_" else word[place] for word in words) for name, place in COLUMNS.items()
-    }
-    return Sentence(identifier, tuple(word[1] for word in words), annotations)
+    @property
+    def has_ids(self) -> bool:
+        """Whether a word begins with its number, and so never with #."""
+        return self.columns[0] == ID
+
+    @classmethod
+    def named(cls, path: Path, number: int, names: str) -> Layout:
+        """The columns that a file names. Raises InputError where FORM is not among them, or one is there twice."""
+        columns = names.lower().split()
+        if FORM not in columns or len(set(columns)) < len(columns):
+            raise InputError(f"{path}, line {number}, must name FORM and each column once, got {names!r}.")
+        return cls(columns)
+
+    def cells(self, path: Path, number: int, line: str, n_before: int) -> list[str] | None:
+        """The columns of a word; None for what is none. Raises InputError where a line is malformed."""
+        cells = line.split("\t")
+        if len(cells) != len(self.columns):
+            raise InputError(
+                f"{path}, line {number}, must have {len(self.columns)} columns separated by tabs, got {len(cells)}: "
+                f"{line[:40]!r}."
+            )
+        if self.has_ids and cells[0] != (
+            expected := NUMBERS[n_before] if n_before < len(NUMBERS) else str(n_before + 1)
+        ):
+            if NO_WORD.fullmatch(cells[0]):
+                return None
+            raise InputError(
+                f"{path}, line {number}, must be word {expected} of its sentence, got {cells[0]!r}; "
+                "words are numbered from 1, and a blank line ends a sentence."
+            )
+        if "" in cells:
+            place = cells.index("")
+            raise InputError(
+                f"{path}, line {number}, must have a {self.columns[place]} in column {place + 1}, got an empty one; "
+                "nothing is written _."
+            )
+        return cells
+
+    def sentence(self, identifier: str, words: list[list[str]], document: str | None) -> Sentence:
+        """Words and labels out of the cells of their lines."""
+        annotations: dict[str, tuple[str | None, ...]] = dict(zip(self.columns, zip(*words, strict=True), strict=True))
+        annotations.pop(ID, None)
+        forms: Any = annotations.pop(FORM)
+        for name, labels in annotations.items():
+            if "_" in labels:
+                annotations[name] = tuple([None if label == "_" else label for label in labels])
+        return Sentence(identifier, forms, annotations, document=document)

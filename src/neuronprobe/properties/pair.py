@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from neuronprobe.errors import InputError
+from neuronprobe.properties.selection import LabelSelection
 from neuronprobe.types import Sentence, Unit
 
 
@@ -19,8 +21,11 @@ class DependencyPair:
     level = "word"
     has_control_task = True
 
-    def __init__(self, name: str = "dependency_pair", labels: str = "deprel", heads: str = "head") -> None:
-        self.name, self._columns = name, (labels, heads)
+    def __init__(
+        self, name: str = "dependency_pair", labels: str = "deprel", heads: str = "head", **selection: Any
+    ) -> None:
+        """`selection` are arguments of `LabelSelection`."""
+        self.name, self._columns, self.selection = name, (labels, heads), LabelSelection(**selection)
 
     def units(self, sentences: Iterable[Sentence]) -> Iterator[Unit]:
         """The units of a split. Raises InputError where a column is missing, or a head is no word of its sentence."""

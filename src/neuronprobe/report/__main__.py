@@ -1,9 +1,8 @@
 """Reports over jobs.
 
-`python -m neuronprobe.report DIR [DIR ...]` joins the jobs below folders: what varied against the headline numbers,
-mean ± deviation over seeds, failed and missing jobs named; in the first folder it writes jobs.csv (a line for each
-job), rows.csv (all rows), jobs.md, jobs.tex and jobs.html. Where DIR is a job's own folder, its report.md and figures
-are made again;
+`python -m neuronprobe.report DIR [DIR ...]` joins the jobs below folders: what varied, with the headline numbers (mean
+± deviation over seeds), failed and missing jobs named. The first folder gets jobs.csv (a line for each job), rows.csv
+(all rows), jobs.md, jobs.tex and jobs.html; a folder that is a job's own gets its report.md and figures made again;
 `python -m neuronprobe.report compare JOB_A JOB_B` compares two jobs on the same test sentences.
 """
 
@@ -63,7 +62,7 @@ def _run(words: list[str], console: Console) -> list[str]:
     skipped = join(folders, console)
     for folder in folders:
         if (folder / "results.json").is_file() and (job := open_job(folder)).results["status"] == "ok":
-            console.print(f"report: {write_report(job)}", soft_wrap=True)
+            console.print(f"report: {write_report(job).resolve().as_uri()}", soft_wrap=True)
     return skipped
 
 

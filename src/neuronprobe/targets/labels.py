@@ -12,13 +12,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from neuronprobe.drawing import drawn
 from neuronprobe.errors import InputError, choice
-from neuronprobe.targets.control import drawn
 from neuronprobe.targets.counts import BankCounts
 from neuronprobe.targets.losses import CrossEntropy
 from neuronprobe.types import UNKNOWN, Units
 
-LEAST_SHARE = 1e-8
+LEAST_SHARE = 1e-12
 """The bias of a label that train lacks has its optimum at −∞; it starts, and stays, at the logarithm of this."""
 
 

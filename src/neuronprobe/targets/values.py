@@ -11,8 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from neuronprobe.drawing import drawn
 from neuronprobe.errors import InputError, choice
-from neuronprobe.targets.control import drawn
 from neuronprobe.targets.losses import SquaredError
 from neuronprobe.targets.squares import BankSquares
 from neuronprobe.types import Units
