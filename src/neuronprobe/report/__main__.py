@@ -17,6 +17,7 @@ from rich.console import Console
 
 from neuronprobe.errors import InputError
 from neuronprobe.jobs import open_job
+from neuronprobe.jobs.sweep import FINISHED
 from neuronprobe.report.compare import compare
 from neuronprobe.report.join import join
 from neuronprobe.report.page import write_report
@@ -60,7 +61,7 @@ def _run(words: list[str], console: Console) -> list[str]:
     folders = parser.parse_args(words).folders
     skipped = join(folders, console)
     for folder in folders:
-        if (folder / "results.json").is_file() and (job := open_job(folder)).results["status"] == "ok":
+        if (folder / "results.json").is_file() and (job := open_job(folder)).results["status"] in FINISHED:
             console.print(f"report: {write_report(job)}", soft_wrap=True)
     return skipped
 
