@@ -15,7 +15,8 @@ FLOORS = {
     "agent": 0,
     "corpora": 1, "properties": 1, "targets": 1, "models": 1, "activations": 2, "probes": 3, "rankings": 4,
     "studies": 5, "jobs": 5, "callbacks": 6, "report": 6, "tracking": 6,
-    "build": 7, "training": 7, "resume": 7, "store": 7, "command": 1, "sweeps": 8, "run": 8, "extract": 8,
+    "build": 7, "training": 7, "resume": 7, "store": 7, "docs": 7, "command": 1, "sweeps": 8, "run": 8, "extract": 8,
+    "__main__": 9,
 }  # fmt: skip
 GROUND = {"errors", "types", "neurons", "ordering", "writing"}
 MODELS = {"source": 0, "network": 1, "sites": 2, "formats": 3, "transformer": 3}

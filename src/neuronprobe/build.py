@@ -45,7 +45,7 @@ class Job:
     studies: Sequence[StudyCallback]
     """In the order in which they run."""
     shown: Sequence[StudyCallback]
-    """In that of the configuration."""
+    """In that of the configuration, the search last."""
     trainer: pl.Trainer
 
 
@@ -68,8 +68,8 @@ def build(config: DictConfig, callbacks: Sequence[pl.Callback] = ()) -> Job:
             f"callbacks must be Lightning callbacks, got {', '.join(wrong)}, which is none; derive it from "
             "neuronprobe.callbacks.StudyCallback or pytorch_lightning.Callback."
         )
-    shown = {"search": search} | {n: one for n, one in others.items() if isinstance(one, StudyCallback)}
-    studies = in_order(shown)
+    shown = {n: one for n, one in others.items() if isinstance(one, StudyCallback)} | {"search": search}
+    studies = in_order({"search": search} | shown)
     rest = [one for one in others.values() if not isinstance(one, StudyCallback)]
     loggers = list((construct(config, "logger") or {}).values())
     trainer = construct(

@@ -16,11 +16,11 @@ def drawn(kinds: Sequence[str], seed: int) -> Float[Tensor, " unit"]:
     A type's number is a hash, so every split has the same map and no split needs to see another's types. Types are
     case-sensitive.
     """
-    found = {kind: _uniform(seed, kind) for kind in set(kinds)}
+    found = {kind: uniform(seed, kind) for kind in set(kinds)}
     return torch.tensor([found[kind] for kind in kinds], dtype=torch.float64)
 
 
-def _uniform(seed: int, kind: str) -> float:
+def uniform(seed: int, kind: str) -> float:
     """A number in [0, 1) that looks random: 53 bits of a hash."""
     found = hashlib.blake2b(f"{seed}\0{kind}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return (int.from_bytes(found, "big") >> 11) / (1 << 53)

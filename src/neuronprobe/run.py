@@ -31,7 +31,7 @@ from neuronprobe.report.page import write_report
 from neuronprobe.report.summary import print_summary, print_table
 from neuronprobe.report.verdict import judge
 from neuronprobe.resume import checkpoint_callback, clear_checkpoints, keep_curves, last_checkpoint
-from neuronprobe.studies import baselines, corpus_summary
+from neuronprobe.studies import baselines, corpus_summary, vocabulary
 from neuronprobe.studies.baselines import corpus_table
 from neuronprobe.targets import Target
 from neuronprobe.tracking import about, show, tracked
@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 
 OF_PROCESSES = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE")
 """What Lightning says of a job's processes to those that it starts, and keeps."""
-OUTPUTS = ("results.json", "ranking*.csv", "predictions.npz", "probe.safetensors", "report.md")
+OUTPUTS = ("results.json", "ranking*.csv", "predictions.npz", "probe.safetensors", "report.md", "report.html")
 
 
 def run(config: DictConfig, folder: Path) -> float | None:
@@ -133,7 +133,8 @@ def _fingerprint(job: Job) -> dict[str, Any]:
 def _corpus_rows(job: Job) -> list[Row]:
     data = job.data
     words = {name: reading.n_words for name, reading in data.readings.items()}
-    return corpus_summary(data.target, data.units, words) + baselines(data.target, data.units, job.fit.seed)
+    counted = corpus_summary(data.target, data.units, words) + vocabulary(data.target, data.units)
+    return counted + baselines(data.target, data.units, job.fit.seed)
 
 
 def _corpus_table(job: Job, rows: Sequence[Row]) -> Table:
@@ -182,11 +183,12 @@ def _write(
     }  # fmt: skip
     results = assemble("debug" if debug else "ok", plain, rows, **said)
     write_results(folder, results)
-    write_report(open_job(folder))
+    page = write_report(open_job(folder))
     clear_checkpoints(folder)
     show(job.trainer.loggers, folder, results)
     where = [
-        f"results, ranking, probe and report: {folder}",
+        f"results, ranking, probe: {folder}",
+        f"report: {page.resolve().as_uri()}",
         f"activations: {'live' if data.live else data.folder.resolve()}",
     ]
     print_summary(console, results["rows"], verdict, where, plain["metric"], shown.tables, shown.remarks)

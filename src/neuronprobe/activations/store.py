@@ -90,9 +90,11 @@ class Store:
 
     def gather(self, rows: Int[Tensor, "unit part"]) -> Float[Tensor, "unit neuron"]:
         """Activations of units as float32, the vectors of a unit's rows side by side."""
-        if self._held is not None and rows.shape[1] == 1 and _are_neighbours(rows[:, 0]):
-            return self._held[rows[0, 0] : rows[-1, 0] + 1]
         rows = rows.to(self.device)
+        if self._held is not None and rows.shape[1] == 1:
+            if _are_neighbours(rows[:, 0]):
+                return self._held[rows[0, 0] : rows[-1, 0] + 1]
+            return self._held[rows[:, 0]]
         return self._restored(torch.cat([layer[part] for part in rows.T for layer in self._layers], dim=1).float())
 
     def _restored(self, values: Float[Tensor, "unit neuron"]) -> Float[Tensor, "unit neuron"]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, chain
@@ -11,6 +10,7 @@ from typing import Any
 from neuronprobe.corpora.corpus import SPLITS
 from neuronprobe.corpora.files import text_files
 from neuronprobe.corpora.selection import Selection
+from neuronprobe.drawing import uniform
 from neuronprobe.errors import InputError, number, whole_number
 from neuronprobe.types import Sentence
 
@@ -120,7 +120,7 @@ def drawn_part(stream: Iterator[Sentence], split: str, ends: Sequence[float], se
     low, high = (0.0, *ends)[which], ends[which]
     is_empty = True
     for sentence in stream:
-        if low <= _draw(seed, sentence.document or "\x1f".join(sentence.words)) < high:
+        if low <= uniform(seed, sentence.document or "\x1f".join(sentence.words)) < high:
             is_empty = False
             yield sentence
     if is_empty:
@@ -128,12 +128,6 @@ def drawn_part(stream: Iterator[Sentence], split: str, ends: Sequence[float], se
             f"corpus.ratios must leave sentences for {split}, got none of so small a corpus; raise its share, choose "
             "another corpus.seed, or give files."
         )
-
-
-def _draw(seed: int, key: str) -> float:
-    """A number in [0, 1) that looks random: 53 bits of a hash."""
-    found = hashlib.blake2b(f"{seed}\0{key}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
-    return (int.from_bytes(found, "big") >> 11) / (1 << 53)
 
 
 def _shares(ratios: Any) -> tuple[float, ...] | None:

@@ -2,7 +2,7 @@
 
 from neuronprobe.properties.feature import FeatureProperty
 from neuronprobe.properties.forms import CaseProperty, ConceptProperty, FrequencyBand, SuffixProperty
-from neuronprobe.properties.length import WordLength
+from neuronprobe.properties.numbers import Frequency, Position, SentenceScore, WordLength
 from neuronprobe.properties.pair import DependencyPair
 from neuronprobe.properties.property import Property
 from neuronprobe.properties.selection import LabelSelection
@@ -12,7 +12,7 @@ from neuronprobe.properties.units import collect
 from neuronprobe.properties.word import OfWords, WordProperty
 
 __all__ = [
-    "CaseProperty", "ConceptProperty", "DependencyPair", "FeatureProperty", "FrequencyBand", "LabelSelection",
-    "OfWords", "Property", "SentenceProperty", "SpanProperty", "SuffixProperty", "WordLength", "WordProperty",
-    "collect",
+    "CaseProperty", "ConceptProperty", "DependencyPair", "FeatureProperty", "Frequency", "FrequencyBand",
+    "LabelSelection", "OfWords", "Position", "Property", "SentenceProperty", "SentenceScore", "SpanProperty",
+    "SuffixProperty", "WordLength", "WordProperty", "collect",
 ]  # fmt: skip

@@ -103,7 +103,7 @@ class LabelSelection:
         if len(names) > 2 and all(map(_is_number, names)) and not all(float(label).is_integer() for label in names):
             raise InputError(
                 f"property {name} must have labels, got {len(names):,} numbers ({', '.join(sorted(names)[:3])}, …); "
-                f"take a property of numbers, {remedy}."
+                f"take property=score, which has values, {remedy}."
             )
         if len(names) > max(2, len(train) / 2):
             raise InputError(

@@ -29,4 +29,8 @@ class SentenceProperty:
                 known = ", ".join(sentence.labels) or "none"
                 raise InputError(f"property must be a label of sentences ({known} in this corpus), got {self.name!r}.")
             if (label := sentence.labels[self.name]) is not None:
-                yield Unit((index,), label, " ".join(sentence.words), index)
+                yield Unit((index,), self.value(sentence, label), " ".join(sentence.words), index)
+
+    def value(self, sentence: Sentence, label: str) -> str | float:
+        """What is predicted of a sentence that has this label: the label."""
+        return label

@@ -24,8 +24,8 @@ class OfWords:
         """`selection` are arguments of `LabelSelection`."""
         self.name, self.selection = name, LabelSelection(**selection)
 
-    def labels(self, sentence: Sentence) -> Sequence[str | None]:
-        """A label for each word of a sentence; None where a word is no unit."""
+    def labels(self, sentence: Sentence) -> Sequence[str | float | None]:
+        """A label, or a value, for each word of a sentence; None where a word is no unit."""
         raise NotImplementedError
 
     def units(self, sentences: Iterable[Sentence]) -> Iterator[Unit]:

@@ -15,6 +15,7 @@ from typing import NoReturn
 
 from rich.console import Console
 
+from neuronprobe.command import ended
 from neuronprobe.errors import InputError
 from neuronprobe.jobs import open_job
 from neuronprobe.jobs.sweep import FINISHED
@@ -62,9 +63,9 @@ def _run(words: list[str], console: Console) -> list[str]:
     skipped = join(folders, console)
     for folder in folders:
         if (folder / "results.json").is_file() and (job := open_job(folder)).results["status"] in FINISHED:
-            console.print(f"report: {write_report(job)}", soft_wrap=True)
+            console.print(f"report: {write_report(job).resolve().as_uri()}", soft_wrap=True)
     return skipped
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(ended(main))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
+from urllib.parse import quote
 
 import torch
 from rich.console import Console
@@ -18,17 +20,21 @@ from torch import Tensor
 from neuronprobe.errors import InputError
 from neuronprobe.jobs import open_job
 from neuronprobe.report.compare import SEED, difference
+from neuronprobe.report.figures import draw
 from neuronprobe.report.formats import html, latex, markdown
 from neuronprobe.report.jobs import JoinedJob, read_jobs, varied
 from neuronprobe.report.lookup import count, metric_of, of_primary, rankings
 from neuronprobe.report.papers import beside_paper
 from neuronprobe.studies.cells import PlainRow, first, metric_name
 from neuronprobe.studies.intervals import Bootstrap
-from neuronprobe.types import Table
+from neuronprobe.types import Figure, Series, Table
 from neuronprobe.writing import write_bytes
 
 SHOWN = ("oracle", "top 10%", "random 10%", "stable 5%")
 PAIRED = ("oracle", "top 10%")
+DRAWN = ("oracle", "top 10%", "random 10%")
+MOST_DRAWN = 40
+"""Groups of jobs in a picture, at most."""
 FIXED = ("model", "property", "corpus", "seed", "l1", "l2", "ranking")
 NOTE = (
     "Percent, mean ± deviation over seeds. oracle: all neurons; top, random: so many kept in the trained probe, the "
@@ -48,6 +54,10 @@ class Group:
         """Those whose numbers count, by seed."""
         return sorted((job for job in self.jobs if job.is_good), key=lambda job: job.setting("seed"))
 
+    def values_of(self, name: str) -> list[float]:
+        """One headline number of each, in percent."""
+        return [100 * value for job in self.good if (value := job.headline[name]) is not None]
+
 
 def join(folders: Sequence[Path], console: Console) -> list[str]:
     """Print the jobs below the folders, write them into the first one; a line for each results.json that was skipped.
@@ -63,8 +73,13 @@ def join(folders: Sequence[Path], console: Console) -> list[str]:
     _write_csv(folders[0] / "jobs.csv", [_line(job, keys) for job in jobs])
     _write_csv(folders[0] / "rows.csv", [{"job": job.name, **row} for job in jobs for row in job.rows])
     title = f"{len(jobs)} jobs"
-    for ending, form in (("md", markdown), ("tex", latex), ("html", html)):
-        write_bytes(folders[0] / f"jobs.{ending}", form(title, tables).encode())
+    figures = list(_figures(groups, keys))
+    for figure in figures:
+        draw(figure, folders[0])
+    page = html(title, tables, figures, links=list(_links(jobs, folders[0])))
+    texts = {"md": markdown(title, tables), "tex": latex(title, tables), "html": page}
+    for ending, text in texts.items():
+        write_bytes(folders[0] / f"jobs.{ending}", text.encode())
     console.print(
         f"{len(jobs)} jobs: {folders[0] / 'jobs.csv'}, rows.csv, jobs.md, jobs.tex, jobs.html", soft_wrap=True
     )
@@ -95,13 +110,39 @@ def _numbers(groups: Sequence[Group], keys: Sequence[str]) -> Iterator[Table]:
         yield Table(f"{metric_name(metric)} on test", (*map(_key, keys), "jobs", *shown), body, (NOTE,))
 
 
+def _figures(groups: Sequence[Group], keys: Sequence[str]) -> Iterator[Figure]:
+    """The headline numbers as bars, with the deviation over seeds, a figure for each metric."""
+    for metric in dict.fromkeys(metric_of(group.good[0].config) for group in groups if group.good):
+        own = [group for group in groups if group.good and metric_of(group.good[0].config) == metric]
+        names = tuple(_named(group.values, keys) or "all" for group in own)
+        bars = [_bars(name, names, [group.values_of(name) for group in own]) for name in DRAWN]
+        title = f"{metric_name(metric)} on test"
+        series = tuple(one for one in bars if any(y is not None for y in one.y))
+        if series and len(names) <= MOST_DRAWN:
+            yield Figure(f"jobs_{metric}", f"Headline numbers: {title}", "jobs", f"{title}, %", series)
+
+
+def _bars(name: str, jobs: tuple[str, ...], values: Sequence[list[float]]) -> Series:
+    means = [fmean(own) if own else None for own in values]
+    around = [stdev(own) if len(own) > 1 else None for own in values]
+    ends = [(None, None) if m is None or a is None else (m - a, m + a) for m, a in zip(means, around, strict=True)]
+    return Series(name, jobs, tuple(means), tuple(low for low, _ in ends), tuple(high for _, high in ends), mark="bar")
+
+
+def _links(jobs: Sequence[JoinedJob], top: Path) -> Iterator[tuple[str, str]]:
+    """The jobs' own pages, where they have one."""
+    for job in jobs:
+        if (job.folder / "report.html").is_file():
+            yield job.name, quote(os.path.relpath(job.folder / "report.html", top))
+
+
 def _count(group: Group) -> str:
     good = len(group.good)
     return str(good) if good == len(group.jobs) else f"{good} of {len(group.jobs)}"
 
 
 def _mean(group: Group, name: str) -> str:
-    values = [100 * value for job in group.good if (value := job.headline[name]) is not None]
+    values = group.values_of(name)
     if not values:
         return "-"
     return f"{fmean(values):.1f}" + (f" ±{stdev(values):.1f}" if len(values) > 1 else "")

@@ -13,6 +13,7 @@ from neuronprobe.studies.spread import spread
 from neuronprobe.studies.stability import stability
 from neuronprobe.studies.stable_lambda import StableChoice, stable_lambda
 from neuronprobe.studies.trained import Trained, named
+from neuronprobe.studies.vocabulary import vocabulary
 
 __all__ = [
     "Grid",
@@ -34,4 +35,5 @@ __all__ = [
     "spread",
     "stability",
     "stable_lambda",
+    "vocabulary",
 ]

@@ -13,6 +13,7 @@ from neuronprobe.activations import Split
 from neuronprobe.probes import Probe
 from neuronprobe.studies.cells import find, metric_name, percent, plain
 from neuronprobe.studies.intervals import Bootstrap
+from neuronprobe.studies.vocabulary import vocabulary_text
 from neuronprobe.targets import Target
 from neuronprobe.types import Row, Table, Units
 
@@ -41,7 +42,7 @@ def baselines(target: Target, units: Mapping[str, Units], seed: int) -> list[Row
 
 
 def corpus_table(target: Target, rows: Sequence[Row], name: str) -> Table:
-    """Each split's size and baselines; a note where units have a label that train lacks."""
+    """Each split's size and baselines; notes on units whose label, or type, train lacks."""
     found = plain(rows)
     body, notes = [], []
     for split in dict.fromkeys(row["split"] for row in find(found, study="corpus")):
@@ -54,6 +55,7 @@ def corpus_table(target: Target, rows: Sequence[Row], name: str) -> Table:
             f"{split}: {row['value']:.0f} units have a label that train lacks; they are scored as wrong."
             for row in find(own, metric="units_with_a_label_train_lacks") if row["value"]
         ]  # fmt: skip
+    notes += [text] if (text := vocabulary_text(found)) else []
     names = (row["metric"].replace("_", " ") for row in counts)
     of = "" if target.metrics[0] == "accuracy" else f" {metric_name(target.metrics[0])}"
     header = ("split", *names, *(f"{row['set'].replace('_', ' ')}{of} %" for row in guesses))

@@ -88,7 +88,7 @@ def _figures(rows: Sequence[PlainRow]) -> Iterator[Figure]:
     yield _map(scores, "lambda_grid", "Score S of each λ on dev", "score S", 1)
     whole = find(rows, metric=metric, set="all", split="dev")
     name = f"{metric_name(metric)}, %"
-    yield _map(whole, "lambda_grid_all_neurons", f"{metric_name(metric)} of each λ on dev, all neurons", name, 100)
+    yield _map(whole, "lambda_grid_all_neurons", f"All neurons: {metric_name(metric)} of each λ on dev", name, 100)
 
 
 def _map(found: Sequence[PlainRow], name: str, title: str, value: str, unit: int) -> Figure:

@@ -5,9 +5,8 @@ EMNLP 2020 section 3.2 (and JMLR 2023 in prose) keeps top and bottom in the trai
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from jaxtyping import Float
@@ -71,8 +70,9 @@ def lambda_search(
     found, tests = score(probes, dev), score(probes, grid.splits["test"])
     whole = found.values(metric)
     sets = [chosen for side in zip(*tops, strict=True) for chosen in side]
-    retrain = partial(fit, train=grid.splits["train"]) if by == "retrained_score" else None
-    subsets = _subsets([*probes] * (2 * len(shares)), sets, retrain)
+    subsets = _subsets(
+        [*probes] * (2 * len(shares)), sets, fit if by == "retrained_score" else None, grid.splits["train"]
+    )
     above, below = score(subsets, dev).values(metric).view(2, len(shares), len(probes)).mean(1)
     free = next(i for i, probe in enumerate(probes) if (probe.l1, probe.l2) == fit.reference)
     scores = alpha * (above - below) - beta * (whole[free] - whole)
@@ -96,14 +96,12 @@ def _ends(ranking: Ranking, share: float, of: str) -> tuple[Neurons, Neurons]:
     return top(order, k), bottom(order, k)
 
 
-def _subsets(
-    probes: Sequence[Probe], sets: Sequence[Neurons], retrain: Callable[[Sequence[Member]], list[Probe]] | None
-) -> list[Probe]:
-    """Each probe with its set kept, or trained anew on it with the same λ and seed."""
+def _subsets(probes: Sequence[Probe], sets: Sequence[Neurons], fit: Fit | None, train: Split) -> list[Probe]:
+    """Each probe with its set kept, or with a `fit` trained anew on it, with the same λ and seed."""
     pairs = zip(probes, sets, strict=True)
-    if retrain is None:
+    if fit is None:
         return [probe.keep(chosen) for probe, chosen in pairs]
-    return retrain([Member(probe.l1, probe.l2, probe.seed, chosen) for probe, chosen in pairs])
+    return fit([Member(probe.l1, probe.l2, probe.seed, chosen) for probe, chosen in pairs], train)
 
 
 @dataclass(frozen=True)

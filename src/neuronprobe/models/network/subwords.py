@@ -60,7 +60,7 @@ class SubwordSplitter:
         """
         pieces: list[SubwordSentence] = []
         start = 0
-        encoded = self._encode([list(sentence.words) for sentence in sentences])
+        encoded = self._encode([list(sentence.words) for sentence in sentences], [one.second for one in sentences])
         for number, (sentence, piece) in enumerate(zip(sentences, encoded, strict=True)):
             if self._sentence:
                 pieces.append(self._whole(sentence, number, piece))
@@ -74,6 +74,8 @@ class SubwordSplitter:
         ids, type_ids, word_ids = encoded
         spans = word_spans(word_ids)
         self._check(sentence, spans)
+        if len(ids) > self._limit and sentence.second is not None:
+            raise self._too_long(sentence, len(ids), "a pair is not read in windows; shorten it in the corpus")
         if len(ids) > self._limit:
             yield from self._in_windows(sentence, start, word_ids)
         elif spans:
@@ -99,28 +101,46 @@ class SubwordSplitter:
             raise InputError(f"sentence {sentence.id} must give at least one subword, got none; remove it.")
         return SubwordSentence(ids, type_ids, [span], [number])
 
-    def _encode(self, words: list[list[str]]) -> Iterator[Encoded]:
+    def _encode(self, words: list[list[str]], seconds: Sequence[int | None] = ()) -> Iterator[Encoded]:
+        """Each sentence by itself; one with a second (the number of its first word) as a pair of two segments."""
         words = [[f"{self._lead}{word}" for word in sentence] for sentence in words]
+        seconds = seconds or [None] * len(words)
         if not self._tokenizer.is_fast:
-            yield from (self._word_by_word(sentence) for sentence in words)
-            return
-        encoding = self._tokenizer(words, is_split_into_words=True, truncation=False, padding=False, verbose=False)
-        type_ids = encoding.get("token_type_ids")
-        for i in range(len(words)):
-            yield encoding["input_ids"][i], type_ids[i] if type_ids is not None else None, encoding.word_ids(i)
+            yield from (self._word_by_word(sentence, second) for sentence, second in zip(words, seconds, strict=True))
+        elif len(kinds := {second is None for second in seconds}) > 1:
+            for sentence, second in zip(words, seconds, strict=True):
+                yield from self._encode_alike([sentence], [second])
+        elif kinds:
+            yield from self._encode_alike(words, seconds)
 
-    def _word_by_word(self, words: list[str]) -> Encoded:
+    def _encode_alike(self, words: list[list[str]], seconds: Sequence[int | None]) -> Iterator[Encoded]:
+        """Sentences, or pairs of sentences, but not both."""
+        pairs = None if seconds[0] is None else [one[second:] for one, second in zip(words, seconds, strict=True)]
+        encoding = self._tokenizer(
+            [one[:second] for one, second in zip(words, seconds, strict=True)], pairs, is_split_into_words=True,
+            truncation=False, padding=False, verbose=False,
+        )  # fmt: skip
+        type_ids = encoding.get("token_type_ids")
+        for i, second in enumerate(seconds):
+            word_ids = encoding.word_ids(i)
+            if second is not None:  # the words of each segment are numbered from 0
+                segments = encoding.sequence_ids(i)
+                word_ids = [w if w is None or s == 0 else w + second for w, s in zip(word_ids, segments, strict=True)]
+            yield encoding["input_ids"][i], type_ids[i] if type_ids is not None else None, word_ids
+
+    def _word_by_word(self, words: list[str], second: int | None) -> Encoded:
         """With a slow tokenizer, which knows no word ids: each word by itself, then the special tokens around."""
         tokenizer = self._tokenizer
         pieces = [tokenizer(word, add_special_tokens=False, verbose=False)["input_ids"] for word in words]
-        flat = [piece for word in pieces for piece in word]
+        segments = [pieces] if second is None else [pieces[:second], pieces[second:]]
+        flat = [[piece for word in segment for piece in word] for segment in segments]
         owners = iter([number for number, word in enumerate(pieces) for _ in word])
-        special = tokenizer.get_special_tokens_mask(flat)
+        special = tokenizer.get_special_tokens_mask(*flat)
         type_ids = None
         if "token_type_ids" in tokenizer.model_input_names:
-            type_ids = tokenizer.create_token_type_ids_from_sequences(flat)
+            type_ids = tokenizer.create_token_type_ids_from_sequences(*flat)
         word_ids = [None if is_special else next(owners) for is_special in special]
-        return tokenizer.build_inputs_with_special_tokens(flat), type_ids, word_ids
+        return tokenizer.build_inputs_with_special_tokens(*flat), type_ids, word_ids
 
     def _check(self, sentence: Sentence, spans: Mapping[int, tuple[int, int]]) -> None:
         missing = next((index for index in range(len(sentence.words)) if index not in spans), None)
