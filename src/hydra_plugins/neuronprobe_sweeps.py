@@ -29,6 +29,7 @@ class Sweeping(Callback):
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """Before Hydra makes the sweeper."""
         with open_dict(config):
+            config.hydra.sweep.dir = str(config.hydra.sweep.dir)  # one time of day for all that is made of this
             for name, around in zip(PARTS, (Whole, Missing), strict=True):
                 target = f"{around.__module__}.{around.__name__}"
                 config.hydra[name] = {"_target_": target, "_recursive_": False, "inner": config.hydra[name]}

@@ -19,6 +19,7 @@ from rich.console import Console
 from neuronprobe.command import ended
 from neuronprobe.errors import InputError
 from neuronprobe.jobs import open_job
+from neuronprobe.jobs.sweep import FINISHED
 from neuronprobe.report.compare import compare
 from neuronprobe.report.join import join
 from neuronprobe.report.page import write_report
@@ -63,7 +64,7 @@ def _run(words: list[str], console: Console) -> list[str]:
     folders = parser.parse_args(words).folders
     skipped = join(folders, console)
     for folder in folders:
-        if (folder / "results.json").is_file() and (job := open_job(folder)).results["status"] == "ok":
+        if (folder / "results.json").is_file() and (job := open_job(folder)).results["status"] in FINISHED:
             console.print(f"report: {write_report(job).resolve().as_uri()}", soft_wrap=True)
     return skipped
 

@@ -48,8 +48,8 @@ class Difference:
 def compare(first: Path, second: Path, console: Console, page: Path | None = None) -> list[Difference]:
     """Print first − second for each probe that both jobs have, paired over test sentences, and return it.
 
-    With `page` the same is written there as HTML. Raises InputError where a job's predictions can't be read or the jobs
-    have other test sentences.
+    With `page` the same is written there as HTML. Raises InputError where a job's predictions can't be read or the
+    jobs have other test sentences.
     """
     one, other = Job(first).correct, Job(second).correct
     what, their = Job(first).denominator, Job(second).denominator
