@@ -639,17 +639,23 @@ def test_settings_of_the_trainer_reach_the_probes_of_the_studies(run: Run, tmp_p
     assert values["whole"] > values["one batch"] + 0.1
 
 
-def test_neurons_of_dependency_pairs_are_named_by_their_role(
-    run: Run, tmp_path: Path, small_treebank: dict[str, str]
-) -> None:
+def chained(treebank: dict[str, str], folder: Path) -> dict[str, str]:
+    """The same treebank with every word hanging on the one before it, by its part of speech."""
     paths = {}
-    for split, path in small_treebank.items():  # every word hangs on the one before it, by its part of speech
+    for split, path in treebank.items():
         lines = [line.split("\t") for line in Path(path).read_text(encoding="utf-8").splitlines()]
         for columns in lines:
             if len(columns) == 10 and columns[0].isdecimal():
                 columns[6:8] = str(int(columns[0]) - 1), columns[3]
-        paths[f"corpus__{split}"] = tmp_path / f"{split}.conllu"
-        paths[f"corpus__{split}"].write_text("\n".join(map("\t".join, lines)) + "\n", encoding="utf-8")
+        paths[split] = str(folder / f"{split}.conllu")
+        Path(paths[split]).write_text("\n".join(map("\t".join, lines)) + "\n", encoding="utf-8")
+    return paths
+
+
+def test_neurons_of_dependency_pairs_are_named_by_their_role(
+    run: Run, tmp_path: Path, small_treebank: dict[str, str]
+) -> None:
+    paths = {f"corpus__{split}": path for split, path in chained(small_treebank, tmp_path).items()}
     assert run(property="dependency_pair", probe__epochs=1, **paths) == 0
     ranked = list(csv.DictReader((tmp_path / "job" / "ranking.csv").open(encoding="utf-8")))
     assert len(ranked) == 2 * 96 and {row["role"] for row in ranked} == {"head", "modifier"}

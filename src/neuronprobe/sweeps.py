@@ -30,7 +30,6 @@ class SweptJob:
     folder: str
     overrides: tuple[str, ...]
     error: str | None
-    was_finished: bool
 
 
 def refuse_objective(objective: Any, sweeper: DictConfig) -> None:
@@ -51,9 +50,9 @@ def refuse_choices(words: Sequence[str], config: DictConfig, loader: Any) -> Non
     parsed = OverridesParser.create(loader).parse_overrides(list(words))
     choices = {one.key_or_group: _choices(one, loader) for one in parsed}
     first = {name: found[0] for name, found in choices.items()}
-    for name, found in choices.items():
-        for choice in found:
-            loader.load_sweep_config(config, list({**first, name: choice}.values()))
+    jobs = [tuple({**first, name: choice}.values()) for name, found in choices.items() for choice in found]
+    for job in dict.fromkeys(jobs):
+        loader.load_sweep_config(config, list(job))
 
 
 def _choices(override: Override, loader: Any) -> list[str]:
@@ -80,7 +79,7 @@ def launch(
     found = _run(launcher, sweep, missing, number)
     returns = [found.get(folder) or _as_it_was(folder) for folder in folders]
     jobs = [
-        SweptJob(str(folder.relative_to(sweep.path)), words, _error(one), folder not in missing)
+        SweptJob(str(folder.relative_to(sweep.path)), words, _error(one))
         for folder, words, one in zip(folders, varied, returns, strict=True)
     ]
     return jobs, returns

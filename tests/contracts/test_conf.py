@@ -61,8 +61,9 @@ def needs(group: str, name: str, files: Files, family: Folders) -> list[str]:
     if group == "experiment":  # it may choose its corpus
         chosen = re.search(r"override /corpus: (\w+)", (CONF / group / f"{name}.yaml").read_text(encoding="utf-8"))
         corpus = chosen[1] if chosen else ""
+    own = {("property", "concept"): ["property.pattern=ing$"], ("property", "feature"): ["property.name=Number"]}
     return [f"corpus.{key}={value}" for key, value in files.get(corpus, {}).items()] + (
-        model_overrides(name, family) if group == "model" else []
+        model_overrides(name, family) if group == "model" else own.get((group, name), [])
     )
 
 
