@@ -19,6 +19,7 @@ from rich.console import Console
 
 from neuronprobe.jobs.files import assemble, write_results
 from neuronprobe.report.__main__ import main
+from neuronprobe.report.figures import library
 from neuronprobe.report.join import join
 from neuronprobe.types import Row
 
@@ -133,7 +134,8 @@ def test_jobs_csv_has_a_line_for_each_job_and_rows_csv_all_rows(sweep: Path) -> 
 
 def test_the_tables_are_markdown_latex_and_html(sweep: Path) -> None:
     join([sweep], Console())
-    page, tex, html = ((sweep / f"jobs.{ending}").read_text(encoding="utf-8") for ending in ("md", "tex", "html"))
+    page, tex, whole = ((sweep / f"jobs.{ending}").read_text(encoding="utf-8") for ending in ("md", "tex", "html"))
+    html = whole.replace(library(), "")
     assert "| bert | xpos | 3 | 81.0 ±1.0 | 71.0 ±1.0 | 50.0 ±0.0 |" in page
     assert r"bert & xpos & 3 & 81.0 $\pm$1.0" in tex and r"top 10\%" in tex
     assert tex.count(r"\begin{table}") == tex.count(r"\end{table}") == tex.count(r"\toprule") == html.count("<table>")
@@ -141,13 +143,14 @@ def test_the_tables_are_markdown_latex_and_html(sweep: Path) -> None:
 
     class Balance(HTMLParser):
         def handle_starttag(self, tag: str, attrs: object) -> None:
-            opened.append(tag) if tag not in ("meta", "p") else None
+            opened.append(tag) if tag not in ("meta", "p", "br") else None
 
         def handle_endtag(self, tag: str) -> None:
             assert tag == "p" or opened.pop() == tag
 
     Balance().feed(html)
     assert opened == [] and "<td>81.0 ±1.0</td>" in html and "http" not in html
+    assert "Headline numbers: accuracy on test" in html and (sweep / "jobs_accuracy.svg").is_file()
 
 
 def test_latex_compiles(sweep: Path) -> None:

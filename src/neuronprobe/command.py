@@ -22,7 +22,7 @@ from omegaconf import DictConfig
 from neuronprobe.agent import overrides
 from neuronprobe.errors import InputError, one_line
 
-WITH_TRACEBACK = os.environ.get("HYDRA_FULL_ERROR") == "1"
+WITH_TRACEBACK = os.environ.get("NEURONPROBE_TRACEBACK", os.environ.get("HYDRA_FULL_ERROR")) == "1"
 INTERRUPTED = 130
 PIPE_CLOSED = 141
 HERE = Path(__file__).parent
@@ -101,6 +101,7 @@ def _absent(text: str) -> str:
 def main(job: Callable[[], Any]) -> int:
     """0 when all jobs went well, 1 for a failed job, 2 for an override that does not fit, 130 after Ctrl-C."""
     os.environ["NEURONPROBE_ID"] = secrets.token_hex(3)  # of this run or sweep; other processes of it inherit it
+    os.environ["NEURONPROBE_TRACEBACK"] = str(int(WITH_TRACEBACK))  # what was asked for, in all processes
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands its errors on instead of printing them
     sys.argv[1:] = overrides(sys.argv[1:])
     _terminate_as_interrupt()

@@ -1,4 +1,4 @@
-"""What each word type gets, drawn at random: in control tasks (Hewitt & Liang 2019; EMNLP 2020 section 3.4)."""
+"""What word types get, drawn at random: control labels (Hewitt & Liang 2019; EMNLP 2020 section 3.4), splits."""
 
 from __future__ import annotations
 

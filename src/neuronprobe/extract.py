@@ -20,10 +20,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
-from neuronprobe.command import main
+from neuronprobe.command import CONF, ended, main
 from neuronprobe.errors import InputError
 
-CONF = Path(__file__).parents[2] / "conf"
 DATA = ("corpus", "property", "model", "activations", "allow_targets")
 """What decides about activations."""
 
@@ -86,4 +85,4 @@ def run() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run())
+    sys.exit(ended(run))

@@ -36,8 +36,8 @@ class FeatureProperty(OfWords):
         for unit in super().units(self._counted(sentences, known)):
             is_there = is_there or unit.label != self._none
             yield unit
-        if not is_there:
-            names = ", ".join(name for name, _ in known.most_common(30)) or "none"
+        if known and not is_there:
+            names = ", ".join(name for name, _ in known.most_common(30))
             raise InputError(f"property.name must be a feature in {self._column} ({names}), got {self.name!r}.")
 
     def _counted(self, sentences: Iterable[Sentence], known: Counter[str]) -> Iterator[Sentence]:

@@ -77,8 +77,8 @@ def chart(figure: Figure, on_page: bool = False) -> Spec:
     size: Spec = CELLS if figure.is_map else {**SIZE, **({"width": "container"} if on_page else {})}
     layers = list(_cells(figure) if figure.is_map else _layers(figure))
     return {
-        "$schema": "https://vega.github.io/schema/vega-lite/v6.json", "description": figure.title, **about, **size,
-        "layer": layers, "config": CONFIG, "resolve": {"scale": {"strokeDash": "independent"}},
+        "description": figure.title, **about, **size, "layer": layers, "config": CONFIG,
+        "resolve": {"scale": {"strokeDash": "independent"}},
     }  # fmt: skip
 
 
@@ -102,7 +102,7 @@ def _curves(figure: Figure, axes: Spec) -> Iterator[Spec]:
     """A band, a line and points for each series; a name in the legend shows its series alone."""
     on = {**axes, "color": _by_series(figure, "line", COLORS)}
     dim = {"opacity": {"condition": {"param": "chosen", "value": 1}, "value": 0.1}}
-    if any(series.low for series in figure.series):
+    if any(end is not None for series in figure.series for end in series.low):
         band = {"y": {**axes["y"], "field": "low"}, "y2": {"field": "high"}}
         yield {"mark": {"type": "area", "opacity": 0.18}, "encoding": {**on, **band},
                "transform": [{"filter": "isValid(datum.low)"}]}  # fmt: skip
@@ -114,11 +114,16 @@ def _curves(figure: Figure, axes: Spec) -> Iterator[Spec]:
 
 
 def _bars(figure: Figure, axes: Spec) -> Iterator[Spec]:
-    """Bars side by side, with their numbers."""
+    """Bars side by side, with their ends and their numbers."""
     on = {**axes, "xOffset": {"field": "series", "sort": None}}
     yield {"mark": "bar", "encoding": {**on, "color": _by_series(figure, "bar", COLORS), "tooltip": _tooltip(figure)}}
-    text = {"text": {"field": "y", "type": "quantitative", "format": NUMBER}}
-    yield {"mark": {"type": "text", "dy": -7, "color": INK, "fontSize": 10}, "encoding": {**on, **text}}
+    if any(end is not None for series in figure.series for end in series.low):
+        ends = {**on, "y": {**axes["y"], "field": "low"}, "y2": {"field": "high"}}
+        whole = [{"filter": "isValid(datum.low)"}]
+        yield {"mark": {"type": "rule", "color": INK}, "encoding": ends, "transform": whole}
+    above = {**on, "y": {**axes["y"], "field": "end"}, "text": {"field": "y", "type": "quantitative", "format": NUMBER}}
+    yield {"mark": {"type": "text", "dy": -7, "color": INK, "fontSize": 10}, "encoding": above,
+           "transform": [{"calculate": "isValid(datum.high) ? datum.high : datum.y", "as": "end"}]}  # fmt: skip
 
 
 def _levels(figure: Figure, axes: Spec) -> Iterator[Spec]:
@@ -143,7 +148,8 @@ def _cells(figure: Figure) -> Iterator[Spec]:
         middle = (min(known) + max(known)) / 2
         ink = {"condition": {"test": f"datum.y < {middle}", "value": "white"}, "value": "black"}
         text = {"field": "y", "type": "quantitative", "format": NUMBER}
-        yield {"data": data, "mark": {"type": "text", "fontSize": 9}, "encoding": {**on, "text": text, "color": ink}}
+        yield {"data": data, "transform": [{"filter": "datum.y != 0"}], "mark": {"type": "text", "fontSize": 9},
+               "encoding": {**on, "text": text, "color": ink}}  # fmt: skip
 
 
 def _points(figure: Figure, mark: str) -> list[Spec]:
@@ -177,7 +183,8 @@ def _x(figure: Figure) -> Spec:
 def _y_scale(figure: Figure) -> Spec:
     if figure.limits:
         return {"domain": list(figure.limits)}
-    return {"zero": any(series.mark == "bar" for series in figure.series)}
+    has_bars = any(series.mark == "bar" for series in figure.series)
+    return {"zero": True} if has_bars else {"zero": False, "padding": PADDING}
 
 
 def _by_series(figure: Figure, mark: str, looks: list[Any]) -> Spec:

@@ -70,7 +70,7 @@ def _figure(confusion: Int[Tensor, "label predicted"], labels: Sequence[str]) ->
     """A row for each label that occurs; of many those with most units."""
     units = confusion.sum(1)
     most = units.argsort(descending=True, stable=True)[: min(MOST_LABELS, int((units > 0).sum()))].sort().values
-    shares = 100 * confusion[most][:, most].double() / units[most, None]
+    shares = (100 * confusion[most][:, most].double() / units[most, None]).round(decimals=1)
     names = tuple(labels[i] for i in most.tolist())
     series = tuple(
         Series(name, names, tuple(own), mark="cell") for name, own in zip(names, shares.tolist(), strict=True)
