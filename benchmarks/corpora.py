@@ -1,7 +1,7 @@
 """Reading and labelling large treebanks: words per second, and anonymous memory, at 1 and 10 million words.
 
-`python benchmarks/corpora.py FILE.conllu FOLDER` writes the large ones into FOLDER: FILE again and again,
-every sentence with a word that is its own.
+`python benchmarks/corpora.py FILE.conllu FOLDER` writes the large ones into FOLDER: FILE again and again, every
+sentence with a word of its own.
 """
 
 from __future__ import annotations
