@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from html.parser import HTMLParser
 from io import StringIO
 from pathlib import Path
@@ -23,8 +24,10 @@ from neuronprobe.errors import InputError
 from neuronprobe.neurons import Neuron, NeuronTable, Segment
 from neuronprobe.neurons.__main__ import main
 from neuronprobe.portraits import Portrait, Side, Text, TintedSentence, TopWord, fragment, portray
+from neuronprobe.portraits.html import page
 from neuronprobe.portraits.terminal import ISOLATE, print_portraits
 from neuronprobe.properties import DependencyPair, collect
+from tests.test_page import CHROMIUM
 from tests.test_tracking import FEW
 from tests.test_train import Run, chained, run  # noqa: F401 (a fixture)
 
@@ -168,17 +171,40 @@ def portrait_of(*words: str) -> Portrait:
 
 
 def test_a_page_tints_words_in_any_direction_and_is_searched_by_neuron_word_and_label() -> None:
-    page = Page(fragment([portrait_of("<script>", "שלום", "c&a", "d")]))
-    assert "<script>" in page.texts["mark"] and page.texts["bdi"][1] == "שלום", "escaped, and in order"
-    (sentence,) = [own for own in page.attributes["p"] if "dir" in own]
+    shown = Page(fragment([portrait_of("<script>", "שלום", "c&a", "d")]))
+    assert "<script>" in shown.texts["mark"] and shown.texts["bdi"][1] == "שלום", "escaped, and in order"
+    (sentence,) = [own for own in shown.attributes["p"] if "dir" in own]
     assert sentence["dir"] == "auto"
-    tinted = page.attributes["mark"][2:]
+    tinted = shown.attributes["mark"][2:]
     assert [own["class"] for own in tinted] == ["up", "up", "up", "down"]
     assert [own["style"] for own in tinted] == ["--z:1.00", "--z:0.75", "--z:0.25", "--z:0.25"]
-    (one,) = page.attributes["details"]
+    (one,) = shown.attributes["details"]
     assert {"head:mlp:3:17", "שלום", "<n>", "c&a"} <= set((one["data-search"] or "").split("\x01"))
-    given = {name for own in page.attributes.values() for one in own for name in one}
+    given = {name for own in shown.attributes.values() for one in own for name in one}
     assert not {"src", "href"} & given, "needs nothing"
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium to open the page in")
+def test_the_search_of_a_page_works_in_a_browser(tmp_path: Path) -> None:
+    found = [portrait_of("bank", "river"), replace(portrait_of("שלום"), neuron=Neuron("residual", 1, 2))]
+    asked = {"": 2, "head:mlp:3:17": 1, "riv": 1, "שלום": 1, "<n>": 2, "bank nothing": 0}
+    script = """<script>
+      const field = document.querySelector("input"), seen = [];
+      for (const words of ASKED) {
+        field.value = words;
+        field.dispatchEvent(new Event("input"));
+        seen.push(document.querySelectorAll("details:not([hidden])").length);
+      }
+      document.body.innerHTML = "<pre>" + JSON.stringify(seen) + "</pre>";
+    </script></body>""".replace("ASKED", json.dumps(list(asked)))
+    path = tmp_path / "page.html"
+    path.write_text(page(found).replace("</body>", script), encoding="utf-8")
+    command = [str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
+    done = subprocess.run(
+        [*command, "--enable-logging=stderr", "--dump-dom", path.as_uri()], capture_output=True, text=True, timeout=120
+    )
+    assert f"<pre>{json.dumps(list(asked.values()), separators=(',', ':'))}</pre>" in done.stdout, done.stderr
+    assert "CONSOLE" not in done.stderr, "no error is written to the console"
 
 
 def test_a_terminal_tints_words_and_without_colours_scores_stand_behind_them() -> None:

@@ -5,7 +5,7 @@ Hydra takes plug-ins from this package only, and imports it whenever a command s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,11 @@ class Sweeping(Callback):
 
     def __init__(self) -> None:
         self.jobs: list[Any] = []
+        self.job_ended: Callable[[], None] = lambda: None
+
+    def on_job_end(self, config: DictConfig, job_return: JobReturn, **_: Any) -> None:
+        """After each job that runs in this process."""
+        self.job_ended()
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """Before Hydra makes the sweeper."""
@@ -95,7 +100,8 @@ class Missing(_Around, Launcher):
 
         compose = self.hydra_context.config_loader.load_sweep_config
         configs = [compose(self.config, list(overrides)) for overrides in job_overrides]
-        jobs, returns = launch(self.inner, configs, job_overrides, initial_job_idx)
+        sweeping = self.sweeping if str(self.given["_target_"]).endswith(".BasicLauncher") else None
+        jobs, returns = launch(self.inner, configs, job_overrides, initial_job_idx, sweeping)
         self.sweeping.jobs += jobs
         return [as_failed(one) for one in returns] if _optimises(self.config) else returns
 

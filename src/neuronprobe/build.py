@@ -20,6 +20,8 @@ from neuronprobe.rankings import Rank, checked
 
 TARGETS = ("neuronprobe.", "pytorch_lightning.")
 """What a configuration may construct; `allow_targets` adds more."""
+HOMES = ("lightning_fabric.",)
+"""Where what Lightning offers under its own name may be at home."""
 
 SINGLE = ("corpus", "property", "model", "activations", "probe", "search", "trainer")
 """The groups of one object each."""
@@ -141,16 +143,32 @@ def construct(config: DictConfig, group: str, **arguments: Any) -> Any:
     try:
         allowed = (*TARGETS, *_allowed(config.get("allow_targets") or []))
         for target in _targets(OmegaConf.to_container(config[group], resolve=True)):
-            if not target.startswith(allowed):
-                raise InputError(
-                    f"_target_ in {group} must begin with {' or '.join(allowed)}, got {target!r}; "
-                    "if you trust it, add its package with allow_targets=[package.]."
-                )
+            _refuse_foreign(target, group, allowed)
         return hydra.utils.instantiate(config[group], _convert_="all", **arguments)
     except InstantiationException as error:
         raise _cause(error, group) from error
     except OmegaConfBaseException as error:
         raise InputError(f"{group}: {one_line(error)}") from error
+
+
+def _refuse_foreign(target: str, group: str, allowed: tuple[str, ...]) -> None:
+    remedy = "if you trust it, add its package with allow_targets=[package.]."
+    if not target.startswith(allowed):
+        raise InputError(f"_target_ in {group} must begin with {' or '.join(allowed)}, got {target!r}; {remedy}")
+    if not (home := _home(target)).startswith((*allowed, *HOMES)):
+        raise InputError(f"_target_ in {group} must not lead elsewhere, got {target!r}, which is {home}; {remedy}")
+
+
+def _home(target: str) -> str:
+    """The dotted path by which what a target leads to knows itself: `pytorch_lightning.seed.os.system` is os's.
+
+    The target itself where it leads to nothing, which is said when it is constructed.
+    """
+    try:
+        found = hydra.utils.get_object(target)
+    except Exception:  # whatever importing a module of one's own may raise
+        return target
+    return f"{getattr(found, '__module__', None)}.{getattr(found, '__qualname__', '')}"
 
 
 def _allowed(names: Any) -> list[str]:

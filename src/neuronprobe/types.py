@@ -36,8 +36,7 @@ class Sentence:
     document: str | None = None
 
 
-@dataclass(frozen=True)
-class Unit:
+class Unit(NamedTuple):
     """What gets one label: `rows` of the store (one for a word or a sentence, two for a pair of words).
 
     `label` is a name, or a number where the property has values. `type` is what the control task and the baseline count

@@ -50,10 +50,11 @@ class HubCorpus(SplitCorpus):
     def read(self, source: str) -> Iterator[Sentence]:
         """The sentences of one split of the dataset."""
         rows = self._load(source)
+        wanted = [*self._columns.values(), *self._text, *([] if self._label is None else [self._label])]
         names = {column: naming((rows.features or {}).get(column)) for column in rows.column_names or []}
         for number, row in enumerate(rows, 1):
             where = f"{self._path}, {source}, row {number},"
-            missing = [column for column in [*self._columns.values(), *self._text] if column not in row]
+            missing = [column for column in wanted if column not in row]
             if missing:
                 raise InputError(f"{where} must have a column {missing[0]}, got {', '.join(row)}.")
             make = self._annotated if self._columns else self._labelled

@@ -17,7 +17,7 @@ from rich.console import Console
 from neuronprobe.corpora import SPLITS
 from neuronprobe.errors import InputError
 from neuronprobe.gallery import neuron_portraits
-from neuronprobe.portraits import fragment
+from neuronprobe.portraits.html import page
 from neuronprobe.portraits.terminal import print_portraits
 from neuronprobe.writing import write_bytes, write_json
 
@@ -35,7 +35,7 @@ def main(words: Sequence[str] | None = None) -> int:
         if as_json:
             write_json(as_json, [asdict(portrait) for portrait in found])
         if as_html:
-            write_bytes(as_html, f'<!doctype html><meta charset="utf-8">{fragment(found)}\n'.encode())
+            write_bytes(as_html, page(found).encode())
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

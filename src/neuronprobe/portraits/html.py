@@ -51,6 +51,13 @@ def fragment(portraits: Sequence[Portrait]) -> str:
     return "".join(_section(portraits))
 
 
+def page(portraits: Sequence[Portrait]) -> str:
+    """The fragment as a file of its own, in the reader's light or dark."""
+    look = "<style>:root{color-scheme:light dark;font-family:system-ui,sans-serif;line-height:1.4}</style>"
+    head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Neurons</title>{look}'
+    return f'<!doctype html><html lang="en"><head>{head}</head><body>{fragment(portraits)}</body></html>\n'
+
+
 def _section(portraits: Sequence[Portrait]) -> Iterator[str]:
     yield f'<section class="neurons"><style>{STYLE}</style>'
     yield '<search><label>Find a neuron (3:17), a word or a label <input type="search"></label> '
