@@ -3,7 +3,8 @@
 MiniLM × UPOS, the starter treebank (9,881 words × 2,688 neurons × 16 labels); process time of one thread, ratios within
 one run. Five rankings by moments against one reading of the store; probeless against a mean per label and a loop over
 pairs, of rows in memory; average precision of all labels against scikit-learn's; the Gaussian's selection against
-SciPy's densities fitted anew for every set. The last two witnesses are measured on a few neurons, or one set, and scaled up.
+SciPy's densities fitted anew for every set. The last two witnesses are measured on a few neurons, or one set, and
+scaled up.
 """
 
 from __future__ import annotations
