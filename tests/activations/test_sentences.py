@@ -22,7 +22,7 @@ def test_a_label_of_sentences_is_read_from_a_row_for_each(
     )
     model = FrozenTransformer(str(tiny_bert), aggregation="sentence_mean")
     data = module(corpus, model, tmp_path, SentenceProperty("question"))
-    assert list(data.labels) == ["HUM", "LOC", "NUM"]
+    assert list(data.target.names) == ["HUM", "LOC", "NUM"]
     assert [len(data.split(name)) for name in ("train", "dev", "test")] == [500, 100, 90]
     assert data.split("train").batch(torch.tensor([3])).activations.shape == (1, 96)
     assert list(module(corpus, model, tmp_path, SentenceProperty("question_fine")).labels) == [
