@@ -68,7 +68,7 @@ def report(data: ActivationsDataModule, n_resamples: int) -> None:
     print(chosen, flush=True)
     print("| S by | λ1, λ2 | earned | test | least top − random, 10 %, 20 % | resamples share |")
     print("|---|---|---|---|---|---|")
-    labels = data.labels.names
+    labels = data.target.names
     seen = {i: describe(trained(grid, fit, probes[i], labels), n_resamples) for i in sorted(set(chosen.values()))}
     for name, i in chosen.items():
         print(f"| {name} | {probes[i].l1:.3g}, {probes[i].l2:g} | {seen[i]} |", flush=True)

@@ -24,7 +24,7 @@ from rich.console import Console
 from neuronprobe.activations import ActivationsDataModule, Split
 from neuronprobe.corpora import starter
 from neuronprobe.models import from_package
-from neuronprobe.probes import Counts, Fit, Member, Probe
+from neuronprobe.probes import Fit, Member, Probe
 from neuronprobe.properties import WordProperty
 from neuronprobe.quiet import quiet
 from neuronprobe.rankings.lca import by_mass
@@ -35,6 +35,7 @@ from neuronprobe.studies import Trained, ablation
 from neuronprobe.studies.comparison import compare
 from neuronprobe.studies.selectivity import _Memory
 from neuronprobe.studies.sets import NeuronSet
+from neuronprobe.targets import Counts
 from neuronprobe.types import Ranking, Row
 
 SIZES = (10, 20)

@@ -6,8 +6,8 @@ from jaxtyping import install_import_hook
 
 TENSORS = (  # not where settings of any type come in, which are checked by hand
     "types", "ordering", "activations.rounding", "activations.split", "activations.store",
-    "models.network.aggregation", "probes.bank", "probes.group", "probes.penalty", "probes.probe", "probes.score",
-    "rankings", "studies", "targets",
+    "models.network.aggregation", "portraits", "probes.bank", "probes.group", "probes.penalty", "probes.probe",
+    "probes.score", "rankings", "studies", "targets",
 )  # fmt: skip
 install_import_hook([f"neuronprobe.{name}" for name in TENSORS], "beartype.beartype")
 

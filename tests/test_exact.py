@@ -18,6 +18,7 @@ from neuronprobe.probes import ExactFit, Fit, Member, Probe
 from neuronprobe.probes.exact_bank import ExactBank
 from neuronprobe.probes.fit import _TrainOnly, quiet_trainer
 from neuronprobe.probes.optimality import optimality
+from neuronprobe.probes.solvers import proximal_newton
 from neuronprobe.probes.solvers.fista import Fista
 from neuronprobe.probes.solvers.regularisation_path import RegularisationPaths, paths
 from neuronprobe.rankings.lca import by_mass
@@ -204,6 +205,7 @@ def test_most_passes_read_only_the_neurons_in_use(planted: Split, monkeypatch: p
         return found
 
     monkeypatch.setattr(ExactBank, "_read", spy)
+    monkeypatch.setattr(proximal_newton, "DENSE", 0.0)
     members = [Member(0.1, 1e-3), Member(0.05, 1e-3), Member(0.01, 1e-3)]
     active = fit()(members, planted)
     assert np.mean([width < 40 for width in read]) > 0.5
@@ -241,14 +243,18 @@ def test_members_that_run_out_of_passes_say_so(correlated: Split, caplog: pytest
     assert [probe.optimality.converged for probe in one] == [False, False, True]
 
 
-def test_an_interrupted_path_goes_on_where_it_was(correlated: Split, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("dense", "epochs"), [(250.0, 10), (250.0, 13), (0.0, 60)])
+def test_an_interrupted_path_goes_on_where_it_was(
+    correlated: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dense: float, epochs: int
+) -> None:
+    monkeypatch.setattr(proximal_newton, "DENSE", dense)
     members = [Member(l1, 1e-2) for l1 in (1e-1, 5e-2, 1e-2)]
     settings = fit(precision="32-true", tolerance=1e-5)
     straight = settings(members, correlated)
     data = _TrainOnly(correlated, 1000, None)
     bank = settings.bank(members, correlated)
     options = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
-    first = pl.Trainer(max_epochs=60, callbacks=[checkpoint_callback(tmp_path)], **options)  # type: ignore[arg-type]
+    first = pl.Trainer(max_epochs=epochs, callbacks=[checkpoint_callback(tmp_path)], **options)  # type: ignore[arg-type]
     first.fit(bank, datamodule=data)
     assert 0 < len(bank.paths.reached) < 3
     again = settings.bank(members, correlated)
@@ -279,11 +285,13 @@ def test_the_residual_is_the_largest_violation_over_weights_and_bias() -> None:
 
 
 def walk(passes: int = 10) -> RegularisationPaths:
-    """Two members of one path, at zero; a gradient of 0 is optimal, one of 5 is not."""
-    return RegularisationPaths([Member(1e-2, 1e-3), Member(1e-1, 1e-3)], [torch.zeros(1, 3)] * 2, 1e-5, passes)
+    """Two members of one path, at zero, dense ones; a gradient of 0 is optimal, one of 5 is not."""
+    walked = RegularisationPaths([Member(1e-2, 1e-3), Member(1e-1, 1e-3)], [torch.zeros(1, 3)] * 2, 1e-5, passes)
+    walked.descents[1] = Fista(torch.zeros(1, 3).double(), 1e-1, 1e-3)
+    return walked
 
 
-NEAR, FAR = torch.zeros(1, 3), torch.full((1, 3), 5.0)
+NEAR, FAR = torch.zeros(1, 3).double(), torch.full((1, 3), 5.0).double()
 
 
 def test_a_member_is_solved_only_once_all_neurons_were_read() -> None:

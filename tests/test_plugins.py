@@ -120,7 +120,7 @@ def test_what_a_study_from_outside_shows_is_on_page_and_screen_and_in_the_joined
     assert {path.name for path in (tmp_path / "job").glob("*.png")} == pictures
     (figure,) = [one for one in open_job(tmp_path / "job").figures if one.name == "halves"]
     assert (figure.series[0].x, figure.series[0].y) == ((0.9,), (row["value"],))
-    joined = list(csv.DictReader((tmp_path / "job" / "jobs.csv").open(encoding="utf-8")))
+    joined = list(csv.DictReader((tmp_path / "job" / "rows.csv").open(encoding="utf-8")))
     assert [line["value"] for line in joined if line["study"] == "halves"] == [str(row["value"])]
 
 

@@ -186,10 +186,10 @@ def test_the_join_shows_solver_and_stability_side_by_side(tmp_path: Path, capsys
         found = {"schema": 1, "status": "ok", "config": {}, "seconds": {"a": 61.0, "b": 2.0}}
         found["rows"] = [row.as_dict() for row in rows]
         (tmp_path / solver / "results.json").write_text(json.dumps(found))
-    join(tmp_path, Console(width=200))
+    join([tmp_path], Console(width=200))
     shown = [line for line in capsys.readouterr().out.splitlines() if "adam" in line or "exact" in line]
-    assert [re.findall(r"adam|exact|[\d.]+", line)[-4:] for line in shown] == [
-        ["adam", "90.0", "54.0", "63"], ["exact", "90.0", "71.0", "63"],
+    assert [re.findall(r"adam|exact|[\d.]+", line) for line in shown] == [
+        ["adam", "1", "90.0", "54.0"], ["exact", "1", "90.0", "71.0"],
     ]  # fmt: skip
 
 
@@ -220,7 +220,9 @@ def test_jobs_of_other_primary_rankings_are_compared_by_their_tops(
     for folder, primary, metric in ((one, "lca", "accuracy"), (two, "mine", "macro_f1")):
         rows = [Row("oracle", "accuracy", 0.5, k=96), Row("ablation", "accuracy", 0.5, ranking=primary, set="top", k=9)]
         write_results(folder, assemble("ok", {"seed": 0, "metric": metric}, rows))
-    found = compare(one, two, Console(width=200))
+    found = compare(one, two, Console(width=200), one.parent / "both.html")
+    page = (one.parent / "both.html").read_text(encoding="utf-8")
+    assert "ablation/zero/lca/top-9 − mine" in page and f"{100 * found[0].value:+.1f} [" in page and "apart" in page
     assert found[0].probe == "ablation/zero/lca/top-9 − mine's" and found[0].value > 0.1
     assert {row.value for row in found[1:]} == {0.0}
     shown = " ".join(capsys.readouterr().out.split())

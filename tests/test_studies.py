@@ -10,7 +10,6 @@ import torch
 from scipy.stats import binomtest
 
 from neuronprobe.activations import Split
-from neuronprobe.callbacks import LambdaSearch
 from neuronprobe.errors import InputError
 from neuronprobe.neurons import bottom, top
 from neuronprobe.probes import Fit, Member, Probe, score
@@ -29,6 +28,7 @@ from neuronprobe.studies import (
     retraining,
 )
 from neuronprobe.studies.comparison import compare
+from neuronprobe.studies.grid import grid_result
 from neuronprobe.studies.intervals import Bootstrap
 from neuronprobe.studies.sets import neuron_sets
 from neuronprobe.types import Row, Units
@@ -274,13 +274,15 @@ def test_a_search_by_dev_takes_the_most_accurate_and_reports_the_score(planted: 
     assert only.chosen == 1  # (0, 0) and what is no candidate can't be chosen
 
 
-def test_a_score_needs_a_choice_and_dev_takes_a_single_pair() -> None:
-    alone = Fit(l1=1e-3, l2=1e-4)
-    for by in ("score", "retrained_score"):
-        with pytest.raises(InputError, match=r"at least 2 pairs to choose from, got 1 .*search=dev"):
-            LambdaSearch(by=by).begin(alone, {"lca": lca})
-    LambdaSearch(by="dev").begin(alone, {"lca": lca})
-    LambdaSearch(by="score").begin(Fit(l1=[0.0, 1e-3], l2=0.0), {"lca": lca})
+def test_a_single_pair_is_a_grid_of_one_with_the_unregularised_probe_beside(planted: Split) -> None:
+    fit = Fit(l1=1e-3, l2=1e-4, epochs=2, batch_size=64, lr=0.01)
+    grid = Grid(fit(fit.grid(), planted), {"train": planted, "dev": planted, "test": planted})
+    found = lambda_search(grid, fit, lca)
+    assert [(probe.l1, probe.l2) for probe in grid.probes] == [(0.0, 0.0), (1e-3, 1e-4)] and found.chosen == 1
+    scores = [row.value for row in found.rows if row.metric == "score"]
+    assert len(scores) == 2 and len(set(scores)) == 2
+    (remark, *_) = grid_result(found.rows).remarks
+    assert remark.startswith("λ was given as one pair: search by S had no choice") and "probe.l1=[0,0.001]" in remark
 
 
 def test_draws_differ_and_layer_matched_sets_have_the_layers_of_the_top(planted: Split) -> None:

@@ -8,12 +8,16 @@ import os
 import pickle
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hydra.core.global_hydra import GlobalHydra
 
+from neuronprobe.build import debugging
 from neuronprobe.command import Failure
+from neuronprobe.extract import run as extraction
 from tests.test_train import ROOT, Run, results, run  # noqa: F401 (a fixture)
 
 
@@ -166,3 +170,76 @@ def test_the_objective_is_a_score_of_the_chosen_probe(run: Run, tmp_path: Path) 
 
 def test_a_failure_survives_pickling() -> None:
     assert str(pickle.loads(pickle.dumps(Failure("why")))) == "why"
+
+
+def test_a_debug_job_is_marked_and_has_no_verdict(run: Run, tmp_path: Path) -> None:  # noqa: F811
+    sizes = {f"callbacks__{name}__sizes": None for name in ("ablation", "retraining")}
+    draws = {f"callbacks__{name}__draws": None for name in ("ablation", "retraining")}
+    assert run("debug=fast", probe__epochs=None, **sizes, **draws) == 0
+    found = results(tmp_path / "job")
+    assert found["status"] == "debug" and found["verdict"].startswith("No verdict: a debug job (trainer.limit_train_")
+    assert {"minimal_set", "selectivity", "spread", "stability", "layers"} <= {row["study"] for row in found["rows"]}
+    assert found["beaten"] == [] and found["config"]["probe"]["epochs"] == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({}, ""),
+        ({"limit_train_batches": 1.0, "overfit_batches": 0, "fast_dev_run": False}, ""),
+        ({"limit_train_batches": 1}, "trainer.limit_train_batches=1"),
+        ({"limit_val_batches": 0.5}, "trainer.limit_val_batches=0.5"),
+        ({"fast_dev_run": True}, "trainer.fast_dev_run=True"),
+        ({"fast_dev_run": 2, "max_steps": 5}, "trainer.fast_dev_run=2, trainer.max_steps=5"),
+        ({"max_steps": -1}, ""),
+    ],
+)
+def test_what_makes_a_job_a_debug_job(settings: dict[str, Any], said: str) -> None:
+    assert debugging(settings) == said
+
+
+def test_a_single_pair_can_be_swept_and_dev_score_be_monitored(
+    sweep: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stopping = "+callbacks.stop={_target_: pytorch_lightning.callbacks.EarlyStopping, monitor: dev/score, mode: max}"
+    assert sweep(stopping, probe__l1="0,0.001", probe__l2="0", probe__epochs=2) == 0
+    found = [results(tmp_path / "sweep" / name) for name in "01"]
+    pairs = [{(r["l1"], r["l2"]) for r in one["rows"] if r["study"] == "lambda_search"} for one in found]
+    assert pairs == [{(0.0, 0.0)}, {(0.0, 0.0), (0.001, 0.0)}], "the unregularised probe is there for S"
+    assert "search by S had no choice" in capsys.readouterr().out
+
+
+def test_extraction_alone_fills_the_store_for_a_whole_sweep(
+    run: Run, tmp_path: Path, tiny_bert: Path, small_treebank: dict[str, str],  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    words = ["corpus=conllu", "model=hf", f"model.name={tiny_bert}", f"activations.folder={tmp_path / 'store'}"]
+    words += [f"corpus.{split}={path}" for split, path in small_treebank.items()]
+    swept = ["-m", *words, "property=upos,xpos", "model.layers=null,[0]", "seed=0,1", "probe.lr=interval(0.1,0.2)"]
+    monkeypatch.setattr("sys.argv", ["extract", *swept])
+    GlobalHydra.instance().clear()
+    assert extraction() == 0
+    assert len(list((tmp_path / "store").glob("*/index.json"))) == 6, "three splits of two choices of layers"
+    assert {path.name for path in tmp_path.iterdir()} == {"store"}
+    capsys.readouterr()
+    assert run(probe__epochs=1, property="xpos") == 0
+    assert "nothing extracted" in (said := capsys.readouterr().out) and "extracted into" not in said
+    for wrong, said in ((["model=brt"], "Could not find 'model/brt'"), (["activations=live"], "got live")):
+        monkeypatch.setattr("sys.argv", ["extract", *words, *wrong])
+        assert extraction() == 2 and said in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_sigterm_is_ctrl_c_also_in_extraction(tmp_path: Path, tiny_bert: Path) -> None:
+    words = ["model=hf", f"model.name={tiny_bert}", "activations.subwords_per_batch=128", "callbacks=none"]
+    words += [f"activations.folder={tmp_path / 'store'}", f"hydra.run.dir={tmp_path / 'job'}", "probe.epochs=1"]
+    job = subprocess.Popen([sys.executable, "train.py", *words], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    while job.poll() is None and not list((tmp_path / "store").glob("*.partial/*.npy")):
+        time.sleep(0.02)
+    job.terminate()
+    _, said = job.communicate(timeout=120)
+    assert job.returncode == 130, said
+    assert said.splitlines()[-1].endswith(f"repeat the command with hydra.run.dir={tmp_path / 'job'}.")
+    assert results(tmp_path / "job")["error"].startswith("KeyboardInterrupt")
+    done = subprocess.run([sys.executable, "train.py", *words], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and results(tmp_path / "job")["status"] == "ok"

@@ -5,7 +5,7 @@ Hydra takes plug-ins from this package only, and imports it whenever a command s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +25,16 @@ class Sweeping(Callback):
 
     def __init__(self) -> None:
         self.jobs: list[Any] = []
+        self.job_ended: Callable[[], None] = lambda: None
+
+    def on_job_end(self, config: DictConfig, job_return: JobReturn, **_: Any) -> None:
+        """After each job that runs in this process."""
+        self.job_ended()
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """Before Hydra makes the sweeper."""
         with open_dict(config):
+            config.hydra.sweep.dir = str(config.hydra.sweep.dir)  # one time of day for all that is made of this
             for name, around in zip(PARTS, (Whole, Missing), strict=True):
                 target = f"{around.__module__}.{around.__name__}"
                 config.hydra[name] = {"_target_": target, "_recursive_": False, "inner": config.hydra[name]}
@@ -94,7 +100,8 @@ class Missing(_Around, Launcher):
 
         compose = self.hydra_context.config_loader.load_sweep_config
         configs = [compose(self.config, list(overrides)) for overrides in job_overrides]
-        jobs, returns = launch(self.inner, configs, job_overrides, initial_job_idx)
+        sweeping = self.sweeping if str(self.given["_target_"]).endswith(".BasicLauncher") else None
+        jobs, returns = launch(self.inner, configs, job_overrides, initial_job_idx, sweeping)
         self.sweeping.jobs += jobs
         return [as_failed(one) for one in returns] if _optimises(self.config) else returns
 

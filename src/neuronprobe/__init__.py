@@ -14,6 +14,7 @@ _HOMES = {
     "ablation": "studies",
     "lca": "rankings",
     "magnitude": "rankings",
+    "neuron_portraits": "gallery",
     "open_job": "jobs",
     "retraining": "studies",
     "starter": "corpora",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import hydra
 import pytorch_lightning as pl
@@ -20,6 +20,8 @@ from neuronprobe.rankings import Rank, checked
 
 TARGETS = ("neuronprobe.", "pytorch_lightning.")
 """What a configuration may construct; `allow_targets` adds more."""
+HOMES = ("lightning_fabric.",)
+"""Where what Lightning offers under its own name may be at home."""
 
 SINGLE = ("corpus", "property", "model", "activations", "probe", "search", "trainer")
 """The groups of one object each."""
@@ -28,6 +30,10 @@ NOT_OF_STUDIES = {
     "default_root_dir",
 }  # fmt: skip
 """Trainer settings of the job alone: the studies' banks have one device, no logs, the probe's epochs and precision."""
+
+
+DEBUGGING = ("fast_dev_run", "limit_train_batches", "limit_val_batches", "overfit_batches", "max_steps", "max_time")
+"""Trainer settings with which a probe does not see all of train, or is not scored on all of dev."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +47,7 @@ class Job:
     studies: Sequence[StudyCallback]
     """In the order in which they run."""
     shown: Sequence[StudyCallback]
-    """In that of the configuration."""
+    """In that of the configuration, the search last."""
     trainer: pl.Trainer
 
 
@@ -51,8 +57,7 @@ def build(config: DictConfig, callbacks: Sequence[pl.Callback] = ()) -> Job:
     if not isinstance(fit, Fit):
         raise InputError(f"probe must be a Fit, got {type(fit).__name__}; choose probe=adam, or derive yours from Fit.")
     fit = fit.with_trainer(**_trainer_options(config))
-    parts = {name: construct(config, name) for name in ("corpus", "property", "model")}
-    data = construct(config, "activations", corpus=parts["corpus"], prop=parts["property"], model=parts["model"])
+    data = data_of(config)
     search, ranks = construct(config, "search"), _ranks(config)
     if not isinstance(search, SearchCallback):
         raise InputError(
@@ -65,8 +70,8 @@ def build(config: DictConfig, callbacks: Sequence[pl.Callback] = ()) -> Job:
             f"callbacks must be Lightning callbacks, got {', '.join(wrong)}, which is none; derive it from "
             "neuronprobe.callbacks.StudyCallback or pytorch_lightning.Callback."
         )
-    shown = {"search": search} | {n: one for n, one in others.items() if isinstance(one, StudyCallback)}
-    studies = in_order(shown)
+    shown = {n: one for n, one in others.items() if isinstance(one, StudyCallback)} | {"search": search}
+    studies = in_order({"search": search} | shown)
     rest = [one for one in others.values() if not isinstance(one, StudyCallback)]
     loggers = list((construct(config, "logger") or {}).values())
     trainer = construct(
@@ -79,6 +84,23 @@ def build(config: DictConfig, callbacks: Sequence[pl.Callback] = ()) -> Job:
             f"got {trainer.max_epochs}; set probe.epochs."
         )
     return Job(data, fit, ranks, search, studies, tuple(shown.values()), trainer)
+
+
+def data_of(config: DictConfig) -> ActivationsDataModule:
+    """The corpus with its property and model: what a store is filled from. Raises InputError as `build`."""
+    parts = {name: construct(config, name) for name in ("corpus", "property", "model")}
+    made = construct(config, "activations", corpus=parts["corpus"], prop=parts["property"], model=parts["model"])
+    return cast(ActivationsDataModule, made)
+
+
+def debugging(trainer: Mapping[str, Any]) -> str:
+    """The Trainer settings that make a job a debug job, as words; empty for a job whose numbers count."""
+    found = {name: trainer.get(name) for name in DEBUGGING}
+    is_whole = {
+        name: value in (None, False, 0, -1) or (value == 1 and isinstance(value, float))
+        for name, value in found.items()
+    }
+    return ", ".join(f"trainer.{name}={value}" for name, value in found.items() if not is_whole[name])
 
 
 def _nodes(node: DictConfig) -> list[DictConfig]:
@@ -121,16 +143,32 @@ def construct(config: DictConfig, group: str, **arguments: Any) -> Any:
     try:
         allowed = (*TARGETS, *_allowed(config.get("allow_targets") or []))
         for target in _targets(OmegaConf.to_container(config[group], resolve=True)):
-            if not target.startswith(allowed):
-                raise InputError(
-                    f"_target_ in {group} must begin with {' or '.join(allowed)}, got {target!r}; "
-                    "if you trust it, add its package with allow_targets=[package.]."
-                )
+            _refuse_foreign(target, group, allowed)
         return hydra.utils.instantiate(config[group], _convert_="all", **arguments)
     except InstantiationException as error:
         raise _cause(error, group) from error
     except OmegaConfBaseException as error:
         raise InputError(f"{group}: {one_line(error)}") from error
+
+
+def _refuse_foreign(target: str, group: str, allowed: tuple[str, ...]) -> None:
+    remedy = "if you trust it, add its package with allow_targets=[package.]."
+    if not target.startswith(allowed):
+        raise InputError(f"_target_ in {group} must begin with {' or '.join(allowed)}, got {target!r}; {remedy}")
+    if not (home := _home(target)).startswith((*allowed, *HOMES)):
+        raise InputError(f"_target_ in {group} must not lead elsewhere, got {target!r}, which is {home}; {remedy}")
+
+
+def _home(target: str) -> str:
+    """The dotted path by which what a target leads to knows itself: `pytorch_lightning.seed.os.system` is os's.
+
+    The target itself where it leads to nothing, which is said when it is constructed.
+    """
+    try:
+        found = hydra.utils.get_object(target)
+    except Exception:  # whatever importing a module of one's own may raise
+        return target
+    return f"{getattr(found, '__module__', None)}.{getattr(found, '__qualname__', '')}"
 
 
 def _allowed(names: Any) -> list[str]:

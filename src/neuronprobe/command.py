@@ -22,9 +22,13 @@ from omegaconf import DictConfig
 from neuronprobe.agent import overrides
 from neuronprobe.errors import InputError, one_line
 
-WITH_TRACEBACK = os.environ.get("HYDRA_FULL_ERROR") == "1"
+WITH_TRACEBACK = os.environ.get("NEURONPROBE_TRACEBACK", os.environ.get("HYDRA_FULL_ERROR")) == "1"
 INTERRUPTED = 130
-OTHERS = ("hydra.", "omegaconf.", "wandb.")
+PIPE_CLOSED = 141
+HERE = Path(__file__).parent
+CONF = HERE / "conf" if (HERE / "conf").is_dir() else HERE.parents[1] / "conf"
+"""The configuration: in the package where a wheel was installed, else at the top of the repository."""
+OTHERS = ("hydra.", "omegaconf.", "wandb.", "yaml.")
 """Packages whose errors are about what the user gave."""
 
 
@@ -65,7 +69,24 @@ def say(error: BaseException) -> None:
     is_input = isinstance(error, InputError) or any(module.startswith(OTHERS) for module in modules)
     if WITH_TRACEBACK or not is_input:
         traceback.print_exception(error)
-    print(f"error: {_absent(str(error)) or one_line(error)}", file=sys.stderr)
+    print(f"error: {_broken(error) or _absent(str(error)) or _null(str(error)) or one_line(error)}", file=sys.stderr)
+
+
+def _broken(error: BaseException) -> str:
+    """What a YAML lacks that can't be read; else empty."""
+    mark = getattr(error, "problem_mark", None)
+    if mark is None:
+        return ""
+    return f"{mark.name} must be YAML, got {error.problem} in line {mark.line + 1}."  # type: ignore[attr-defined]
+
+
+def _null(text: str) -> str:
+    """What to write in place of GROUP=null; else empty."""
+    if "group override must be a string or a list" not in text:
+        return ""
+    return (
+        "a config group must have a choice, got null; take none where there is one (logger=none), or leave it: ~GROUP."
+    )
 
 
 def _absent(text: str) -> str:
@@ -80,19 +101,43 @@ def _absent(text: str) -> str:
 def main(job: Callable[[], Any]) -> int:
     """0 when all jobs went well, 1 for a failed job, 2 for an override that does not fit, 130 after Ctrl-C."""
     os.environ["NEURONPROBE_ID"] = secrets.token_hex(3)  # of this run or sweep; other processes of it inherit it
+    os.environ["NEURONPROBE_TRACEBACK"] = str(int(WITH_TRACEBACK))  # what was asked for, in all processes
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands its errors on instead of printing them
     sys.argv[1:] = overrides(sys.argv[1:])
     _terminate_as_interrupt()
     try:
         job()
+    except BrokenPipeError:
+        raise
     except KeyboardInterrupt as stop:
         where = "".join(f" with {words}" for words in stop.args)
         print(f"interrupted: activations and finished epochs are kept; repeat the command{where}.", file=sys.stderr)
         return INTERRUPTED
     except Exception as error:
-        say(error)
+        say(_unwritable(error) or error)
         return 2
     return 0
+
+
+def ended(run: Callable[[], int]) -> int:
+    """The exit code of `run`; 141 where nobody reads on, as other commands have it (`--help | head`)."""
+    try:
+        code = run()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is written at the exit
+        return PIPE_CLOSED
+    return code
+
+
+def _unwritable(error: Exception) -> InputError | None:
+    """What Hydra meets where it can't make a job's folder."""
+    if not isinstance(error, OSError) or error.filename is None:
+        return None
+    return InputError(
+        f"hydra.run.dir (of a sweep hydra.sweep.dir) must be a folder that can be written, got {error.filename}: "
+        f"{error.strerror}; choose another."
+    )
 
 
 def _terminate_as_interrupt() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import logging
+import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -13,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
 
-from neuronprobe.build import Job, build
+from neuronprobe.build import Job, build, debugging
 from neuronprobe.errors import InputError, choice, whole_number
 from neuronprobe.jobs import open_job
 from neuronprobe.jobs.files import assemble, write_files, write_predictions, write_results
@@ -37,7 +39,9 @@ from neuronprobe.types import Result, Row, Table
 
 log = logging.getLogger(__name__)
 
-OUTPUTS = ("results.json", "ranking*.csv", "predictions.npz", "probe.safetensors", "report.md")
+OF_PROCESSES = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE")
+"""What Lightning says of a job's processes to those that it starts, and keeps."""
+OUTPUTS = ("results.json", "ranking*.csv", "predictions.npz", "probe.safetensors", "report.md", "report.html")
 
 
 def run(config: DictConfig, folder: Path) -> float | None:
@@ -49,7 +53,7 @@ def run(config: DictConfig, folder: Path) -> float | None:
     plain = OmegaConf.to_container(config, resolve=False)
     config = OmegaConf.merge(config, {"folder": str(folder)})  # type: ignore[assignment]
     try:
-        with _pages_kept():
+        with _pages_kept(), _own_processes():
             return _run(config, folder, plain, seconds)
     except BaseException as error:
         if isinstance(error, InputError):
@@ -166,25 +170,28 @@ def _write(
     save_probe(folder / "probe.safetensors", job.search.trained.probe, data.target, table.as_list())
     write_files(folder, [study.result for study in job.studies])
     judged = judge([row.as_dict() for row in rows], plain["metric"])
+    debug = debugging(plain["trainer"])
+    verdict = f"No verdict: a debug job ({debug})." if debug else judged.text
     shown = sum((study.result for study in job.shown), Result(()))
     tables = (_corpus_table(job, rows), *shown.tables)
     said = {
         "title": f"{data.prop.name} in {data.corpus.name}: {data.model.title}",
         "fingerprint": _fingerprint(job), "seconds": seconds, "estimated": data.estimated,
-        "verdict": judged.text, "beaten": list(judged.beaten), "objective": objective,
+        "verdict": verdict, "beaten": [] if debug else list(judged.beaten), "objective": objective,
         "remarks": list(shown.remarks), "tables": [asdict(table) for table in tables],
         "figures": [asdict(figure) for figure in shown.figures],
     }  # fmt: skip
-    results = assemble("ok", plain, rows, **said)
+    results = assemble("debug" if debug else "ok", plain, rows, **said)
     write_results(folder, results)
-    write_report(open_job(folder))
+    page = write_report(open_job(folder))
     clear_checkpoints(folder)
     show(job.trainer.loggers, folder, results)
     where = [
-        f"results, ranking, probe and report: {folder}",
+        f"results, ranking, probe: {folder}",
+        f"report: {page.resolve().as_uri()}",
         f"activations: {'live' if data.live else data.folder.resolve()}",
     ]
-    print_summary(console, results["rows"], judged.text, where, plain["metric"], shown.tables, shown.remarks)
+    print_summary(console, results["rows"], verdict, where, plain["metric"], shown.tables, shown.remarks)
 
 
 @contextmanager
@@ -192,6 +199,20 @@ def _clock(seconds: dict[str, float], stage: str) -> Iterator[None]:
     start = time.perf_counter()
     yield
     seconds[stage] = round(time.perf_counter() - start, 3)
+
+
+@contextmanager
+def _own_processes() -> Iterator[None]:
+    """What Lightning leaves of a job's other processes goes with it: the next job of a multirun starts its own."""
+    before = {name: os.environ.get(name) for name in OF_PROCESSES}
+    try:
+        yield
+    finally:
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import sys
 
 from neuronprobe.activations.stores import main
+from neuronprobe.command import ended
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(ended(main))

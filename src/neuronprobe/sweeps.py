@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from neuronprobe.command import Failure
 from neuronprobe.errors import InputError, one_line
 from neuronprobe.jobs.files import read_results
 from neuronprobe.jobs.sweep import SweepFolder
+from neuronprobe.progress import bar
 from neuronprobe.report.join import join
 
 log = logging.getLogger(__name__)
@@ -30,7 +33,6 @@ class SweptJob:
     folder: str
     overrides: tuple[str, ...]
     error: str | None
-    was_finished: bool
 
 
 def refuse_objective(objective: Any, sweeper: DictConfig) -> None:
@@ -51,9 +53,9 @@ def refuse_choices(words: Sequence[str], config: DictConfig, loader: Any) -> Non
     parsed = OverridesParser.create(loader).parse_overrides(list(words))
     choices = {one.key_or_group: _choices(one, loader) for one in parsed}
     first = {name: found[0] for name, found in choices.items()}
-    for name, found in choices.items():
-        for choice in found:
-            loader.load_sweep_config(config, list({**first, name: choice}.values()))
+    jobs = [tuple({**first, name: choice}.values()) for name, found in choices.items() for choice in found]
+    for job in dict.fromkeys(jobs):
+        loader.load_sweep_config(config, list(job))
 
 
 def _choices(override: Override, loader: Any) -> list[str]:
@@ -67,9 +69,12 @@ def _choices(override: Override, loader: Any) -> list[str]:
 
 
 def launch(
-    launcher: Any, configs: Sequence[DictConfig], overrides: Sequence[Sequence[str]], number: int
+    launcher: Any, configs: Sequence[DictConfig], overrides: Sequence[Sequence[str]], number: int, sweeping: Any = None
 ) -> tuple[list[SweptJob], list[JobReturn]]:
-    """Run the jobs that are not finished, each in its folder; how all of them ended, and their returns."""
+    """Run the jobs that are not finished, each in its folder; how all of them ended, and their returns.
+
+    `sweeping` knows when a job ends, where jobs run in this process.
+    """
     sweep = SweepFolder(Path(configs[0].hydra.sweep.dir))
     folders = [sweep.folder_of(*_task(config, number + i)) for i, config in enumerate(configs)]
     missing = {folder: words for folder, words in zip(folders, overrides, strict=True) if not sweep.is_finished(folder)}
@@ -77,13 +82,26 @@ def launch(
         log.info("%d jobs already finished, skipped", len(configs) - len(missing))
     varied = [tuple(filter_overrides(words)) for words in overrides]
     sweep.plan(dict(zip(folders, varied, strict=True)))
-    found = _run(launcher, sweep, missing, number)
+    with _left(sweeping, len(missing), len(configs)):
+        found = _run(launcher, sweep, missing, number)
     returns = [found.get(folder) or _as_it_was(folder) for folder in folders]
     jobs = [
-        SweptJob(str(folder.relative_to(sweep.path)), words, _error(one), folder not in missing)
+        SweptJob(str(folder.relative_to(sweep.path)), words, _error(one))
         for folder, words, one in zip(folders, varied, returns, strict=True)
     ]
     return jobs, returns
+
+
+@contextmanager
+def _left(sweeping: Any, missing: int, total: int) -> Iterator[None]:
+    """A bar over the jobs of a sweep; none where other processes draw theirs."""
+    if sweeping is None:
+        yield
+        return
+    with bar("jobs of the sweep", total, total - missing) as advance:
+        ended = count(total - missing + 1)
+        sweeping.job_ended = lambda: advance(next(ended))
+        yield
 
 
 def _task(config: DictConfig, number: int) -> tuple[DictConfig, str]:

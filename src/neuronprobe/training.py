@@ -20,7 +20,7 @@ def train(
 ) -> Trained:  # fmt: skip
     """Extract what no store holds, train the grid, choose λ on dev `by` score, retrained_score or dev, and rank.
 
-    `metric` auto is accuracy, of values r2. Of a single pair of λ that pair is taken. The first of `ranks` is the
+    `metric` auto is accuracy, of values r2. The first of `ranks` is the
     primary one. Raises InputError where something does not fit together.
     """
     quiet()
@@ -35,7 +35,6 @@ def train(
     with stage("training"):
         grid = Grid(fit(fit.grid(), splits["train"]), splits)
     with stage("lambda search"):
-        by = "dev" if len(fit.pairs) == 1 else by
         chosen = lambda_search(grid, fit, ranks[0], by=by, metric=metric).chosen
         probe = grid.probes[chosen]
         rankings = named(dict(enumerate(ranks)), grid.evidence(fit, probe))

@@ -162,3 +162,14 @@ def test_a_class_outside_the_repository_is_constructed_once_it_is_allowed(tmp_pa
         construct(config, "property")
     config.allow_targets = ["fractions."]
     assert construct(config, "property") == 0
+
+
+@pytest.mark.parametrize(
+    "target", ["pytorch_lightning.trainer.trainer.os.getcwd", "neuronprobe.activations.split.torch.load"]
+)
+def test_a_target_must_not_lead_out_of_what_is_allowed(target: str, tmp_path: Path) -> None:
+    from neuronprobe.errors import InputError
+
+    config = configuration(tmp_path, f"property._target_={target}", "~property.name")
+    with pytest.raises(InputError, match=f"must not lead elsewhere, got '{target}', which is "):
+        construct(config, "property")

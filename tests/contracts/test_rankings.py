@@ -12,7 +12,7 @@ from hydra import compose, initialize_config_dir
 from neuronprobe.activations import Split
 from neuronprobe.build import construct
 from neuronprobe.errors import InputError
-from neuronprobe.probes import Fit, Probe
+from neuronprobe.probes import Fit, Member, Probe
 from neuronprobe.rankings import Evidence, Rank, checked, moments
 from neuronprobe.types import Ranking
 from tests.conftest import MakeSplit
@@ -237,6 +237,34 @@ def test_one_label_is_enough_or_is_refused_in_one_line(name: str, case: Case) ->
         InputError, match=r"^train must have units of at least 2 labels for ranking \w+, got 1; [^\n]+$"
     ):
         one.ranked(name)
+
+
+LABELS_ALONE = (
+    "average_precision", "borda", "gaussian", "gradient_activation", "group_lasso", "iou", "latent_subset",
+    "mean_difference", "mean_select", "probeless", "single_neuron", "unsigned_average_precision",
+)  # fmt: skip
+"""Those that values are refused by (borda: by its default members)."""
+
+
+@every
+def test_values_are_ranked_or_refused_in_one_line(name: str, case: Case) -> None:
+    generator = torch.Generator().manual_seed(8)
+    values = case.activations[:, 20] / case.activations[:, 20].std() + torch.randn(UNITS, generator=generator) / 3
+    split = case.make(case.activations, values)
+    probe = FIT([Member(1e-3, 1e-3)], split)[0]
+    evidence = Evidence(split, split, FIT, 0, probe)
+    if name in LABELS_ALONE:
+        with pytest.raises(
+            InputError, match=r"^ranking \w+ must have a property with labels, got value, which has values"
+        ):
+            rank_of(name)(evidence)
+        return
+    found = rank_of(name)(evidence)
+    assert found.by_label.shape == (1, NEURONS) and bool(found.score.isfinite().all())
+    if name in ("f_statistic", "mutual_information"):
+        assert int(found.order[0]) == 20 and CONSTANT not in found.order[: found.earned]
+        doubled = replace(evidence, weights=torch.rand(UNITS, generator=generator) + 0.5)
+        assert int(rank_of(name)(doubled).order[0]) == 20
 
 
 def test_random_is_uniform_and_earns_nothing(case: Case) -> None:

@@ -83,8 +83,8 @@ def _check_disk(n_bytes: Mapping[str, int], stores: Mapping[str, Path]) -> None:
     if free < wanted:
         wanted_gb, free_gb = f"{wanted / 1e9:.2f} GB", f"{free / 1e9:.2f} GB"
         raise InputError(
-            f"activations.folder must have {wanted_gb} free for {', '.join(n_bytes)}, got {free_gb} at {folder}; free "
-            "some, choose another folder, take activations=live, which has no store, or fewer words with "
+            f"activations.folder must have {wanted_gb} free for {', '.join(n_bytes)}, got {free_gb} at {folder}; "
+            "free some, choose another folder, take activations=live, which has no store, or fewer words with "
             "corpus.max_words."
         )
 

@@ -13,9 +13,10 @@ from jaxtyping import Float, Int, Real
 from torch import Tensor
 from torch.utils.data import IterableDataset
 
+from neuronprobe.activations.held import HeldStore
 from neuronprobe.activations.live import LiveStore
 from neuronprobe.activations.store import Store
-from neuronprobe.neurons import NeuronTable
+from neuronprobe.neurons import Neurons, NeuronTable, Segment
 from neuronprobe.progress import bar
 from neuronprobe.targets import Target
 from neuronprobe.types import Batch, Units
@@ -37,7 +38,7 @@ class Split:
     def __init__(
         self,
         units: Units,
-        store: Store | LiveStore,
+        store: Store | LiveStore | HeldStore,
         neurons: NeuronTable,
         target: Target,
         memory_limit: float = float("inf"),
@@ -96,6 +97,13 @@ class Split:
         other = copy(self)
         other.units = replace(self.units, labels=labels)
         return other
+
+    def of(self, neurons: Neurons) -> Split:
+        """The same units with some neurons alone, in memory: a flat index is a place in `neurons`."""
+        chosen = neurons.to(self.device)
+        held = torch.cat([batch.activations[:, chosen] for batch in self.blocks()])
+        units = replace(self.units, rows=torch.arange(len(self))[:, None])
+        return Split(units, HeldStore(held), NeuronTable((Segment("chosen", 0, len(neurons)),)), self.target)
 
     def blocks(self, size: int = 4096, doing: str = "reading activations") -> Iterator[Batch]:
         """All units in order, with a bar that says what is being done."""

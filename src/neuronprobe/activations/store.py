@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 SCHEMA, SCHEMA_SHIFTED = 1, 2
 """A store without shifted neurons is as it was before there were any; readers of that time refuse the other."""
 SHIFT = "shift.npy"
+ROWS_AT_A_TIME = 4096
 DTYPES = {"float16": torch.float16, "float32": torch.float32}
 
 
@@ -90,10 +91,26 @@ class Store:
 
     def gather(self, rows: Int[Tensor, "unit part"]) -> Float[Tensor, "unit neuron"]:
         """Activations of units as float32, the vectors of a unit's rows side by side."""
-        if self._held is not None and rows.shape[1] == 1 and _are_neighbours(rows[:, 0]):
-            return self._held[rows[0, 0] : rows[-1, 0] + 1]
         rows = rows.to(self.device)
+        if self._held is not None and rows.shape[1] == 1:
+            if _are_neighbours(rows[:, 0]):
+                return self._held[rows[0, 0] : rows[-1, 0] + 1]
+            return self._held[rows[:, 0]]
         return self._restored(torch.cat([layer[part] for part in rows.T for layer in self._layers], dim=1).float())
+
+    def columns(self, neurons: Int[Tensor, " chosen"]) -> Float[Tensor, "word chosen"]:
+        """Some neurons of all words as float32; only the layers that hold them are read."""
+        found = torch.empty(self.n_words, len(neurons), device=self.device)
+        segments = self.neurons.segment_of[neurons]
+        for which in segments.unique().tolist():
+            here = (segments == which).nonzero().flatten()
+            own, layer = neurons[here] - self.neurons.starts[which], self._layers[which]
+            for start in range(0, self.n_words, ROWS_AT_A_TIME):
+                rows = slice(start, start + ROWS_AT_A_TIME)
+                found[rows, here] = layer[rows][:, own].float()
+        chosen, shifted = (neurons[:, None] == self._columns).nonzero().T
+        found[:, chosen] = self._shift.of(shifted).read(found[:, chosen])
+        return found
 
     def _restored(self, values: Float[Tensor, "unit neuron"]) -> Float[Tensor, "unit neuron"]:
         if len(self._columns):

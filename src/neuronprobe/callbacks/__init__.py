@@ -1,5 +1,6 @@
 """Thin Lightning callbacks: one study each, when the bank is trained."""
 
+from neuronprobe.callbacks.agreement import Agreement
 from neuronprobe.callbacks.lambda_search import LambdaSearch
 from neuronprobe.callbacks.layers import LayerProbes
 from neuronprobe.callbacks.minimal_set import MinimalSet
@@ -13,6 +14,7 @@ from neuronprobe.callbacks.subsets import Ablation, TopKRetraining
 
 __all__ = [
     "Ablation",
+    "Agreement",
     "LambdaSearch",
     "LayerProbes",
     "MinimalSet",

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytorch_lightning as pl
 
 from neuronprobe.callbacks.study import SearchCallback
-from neuronprobe.errors import InputError, choice, number
-from neuronprobe.probes import Fit, ProbeBank
+from neuronprobe.errors import choice, number
+from neuronprobe.probes import ProbeBank
 from neuronprobe.rankings import Rank
 from neuronprobe.studies import Grid, Trained, lambda_search, named, oracle
 from neuronprobe.studies.grid import grid_result
@@ -40,17 +40,6 @@ class LambdaSearch(SearchCallback):
             "share": [number("search.share", one, 1e-6, 1) for one in _listed(share)],
             "of": choice("search.of", of, ("all", "earned")),
         }
-
-    def begin(self, fit: Fit, ranks: Mapping[str, Rank]) -> None:
-        """Raises InputError if a score has only one (λ1, λ2) to choose from."""
-        super().begin(fit, ranks)
-        if self._by != "dev" and len(fit.pairs) < 2:
-            ((l1, l2),) = fit.pairs
-            raise InputError(
-                "probe.l1 and probe.l2 must give at least 2 pairs to choose from, "
-                f"got 1 (l1={l1:g}, l2={l2:g}); "
-                "give lists (probe.l1=[0.0,1e-3]), or search=dev, which takes a single pair as it is."
-            )
 
     def run(self, trainer: pl.Trainer, bank: ProbeBank) -> Result:
         """Search the grid, keep what was chosen as `trained`, score it with all neurons."""

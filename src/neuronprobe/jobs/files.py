@@ -20,8 +20,10 @@ from neuronprobe.types import Figure, Result, Row, Table
 from neuronprobe.writing import write_bytes, write_json
 
 SCHEMA = 1
-OWN = ("results.json", "predictions.npz", "probe.safetensors", "report.md")
+OWN = ("results.json", "predictions.npz", "probe.safetensors", "report.md", "report.html")
 """The files that every job has."""
+PICTURES = ("png", "svg", "pdf")
+"""The files of a figure."""
 PACKAGES = (
     "neuronprobe",
     "torch",
@@ -63,7 +65,7 @@ def write_files(folder: Path, studies: Sequence[Result]) -> None:
     found: dict[str, bytes] = {}
     taken = set(OWN)
     for own in studies:
-        for name in (*own.files, *(f"{figure.name}.png" for figure in own.figures)):
+        for name in (*own.files, *(f"{one.name}.{ending}" for one in own.figures for ending in PICTURES)):
             if Path(name).name != name or name in ("", "..") or name in taken:
                 raise InputError(f"a study's file must have a name of its own in the job's folder, got {name!r}.")
             taken.add(name)

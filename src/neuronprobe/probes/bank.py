@@ -20,8 +20,9 @@ from neuronprobe.activations.split import Standardisation
 from neuronprobe.errors import InputError
 from neuronprobe.neurons import Neurons
 from neuronprobe.probes.group import Group, group, outputs, stack_neurons
-from neuronprobe.probes.penalty import elastic_net, soft_threshold
+from neuronprobe.probes.penalty import elastic_net
 from neuronprobe.probes.probe import Probe
+from neuronprobe.probes.solvers.adam import Adam
 from neuronprobe.targets import Target
 from neuronprobe.types import Batch
 
@@ -42,18 +43,6 @@ class Member:
     weights: Float[Tensor, " unit"] | None = None
 
 
-@dataclass(frozen=True)
-class Steps:
-    """How weights move: `optimizer` is adam or sgd; `proximal` takes λ1 out of the loss and shrinks after each step;
-    without `squared` the second penalty is λ2‖θ‖₂ (NeuroX).
-    """
-
-    optimizer: str = "adam"
-    lr: float = 1e-3
-    proximal: bool = False
-    squared: bool = True
-
-
 class ProbeBank(pl.LightningModule):
     """Members that read equally many neurons form a group: one weight tensor `[probe, label, neuron]`, one product."""
 
@@ -62,13 +51,13 @@ class ProbeBank(pl.LightningModule):
         members: Sequence[Member],
         n_neurons: int,
         target: Target,
-        steps: Steps | None = None,
+        solver: Adam | None = None,
         n_sentences: int = 0,
         standardisation: Standardisation | None = None,
     ) -> None:
         """`n_sentences` is that of the split that validation scores; with `standardisation` weights read z-scores."""
         super().__init__()
-        self.members, self.steps = list(members), steps or Steps()
+        self.members, self.solver = list(members), solver or Adam()
         self.target, self.loss, n_labels = target, target.loss, len(target)
         self.places = group([member.neurons for member in self.members])
         self.weights, self.bias = nn.ParameterList(), nn.ParameterList()
@@ -117,9 +106,10 @@ class ProbeBank(pl.LightningModule):
         return losses.sum() + self._penalty()
 
     def on_train_batch_end(self, outputs: object, batch: Batch, batch_idx: int) -> None:
-        """The proximal step after the optimizer's: exact zeros."""
-        if self.steps.proximal:
-            self._shrink()
+        """What the solver has left to do after the optimizer's step."""
+        optimizer = self.optimizers(use_pl_optimizer=False)
+        for g, weights in enumerate(self.weights):
+            self.solver.finish(optimizer, weights, getattr(self, f"l1_{g}"))  # type: ignore[arg-type]
 
     def on_train_epoch_start(self) -> None:
         """Start the epoch's mean."""
@@ -135,15 +125,16 @@ class ProbeBank(pl.LightningModule):
         self.dev_score.update(self(batch.activations), batch.labels, batch.sentences)
 
     def on_validation_epoch_end(self) -> None:
-        """Log what each member reaches on dev."""
-        self._log_members(f"dev/{self.target.metrics[0]}", torch.atleast_1d(self.dev_score.compute()))
+        """Log what each member reaches on dev; the best of them is `dev/score`, which callbacks can monitor."""
+        reached = torch.atleast_1d(self.dev_score.compute())
+        self._log_members(f"dev/{self.target.metrics[0]}", reached)
+        if self._trainer is not None:
+            self.log("dev/score", reached.max(), sync_dist=True)
         self.dev_score.reset()
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Adam, as in the papers (or SGD); in the loss, the penalty's gradient goes through it."""
-        if self.steps.optimizer == "sgd":
-            return torch.optim.SGD(self.parameters(), lr=self.steps.lr, fused=True)
-        return torch.optim.Adam(self.parameters(), lr=self.steps.lr, fused=True)
+        """The solver's."""
+        return self.solver.moves(self.parameters())
 
     def probes(self) -> list[Probe]:
         """The members as they are now, on the CPU, in their order; weights and bias read raw activations."""
@@ -157,7 +148,7 @@ class ProbeBank(pl.LightningModule):
         if not (weights.isfinite().all() and bias.isfinite().all()):
             raise InputError(
                 f"probe.l1, probe.l2 and probe.lr must keep weights finite, got NaN or infinity at "
-                f"l1={member.l1:g}, l2={member.l2:g}, lr={self.steps.lr:g}; lower them."
+                f"l1={member.l1:g}, l2={member.l2:g}, lr={self.solver.lr:g}; lower them."
             )
         about: dict[str, Any] = {"neurons": member.neurons, "l1": member.l1, "l2": member.l2, "seed": member.seed}
         if self._mean is None:
@@ -181,20 +172,8 @@ class ProbeBank(pl.LightningModule):
         parts = []
         for g, weights in enumerate(self.weights):
             l1, l2 = getattr(self, f"l1_{g}"), getattr(self, f"l2_{g}")
-            parts.append(elastic_net(weights, l1 * (not self.steps.proximal), l2, self.steps.squared))
+            parts.append(elastic_net(weights, self.solver.in_loss(l1), l2, self.solver.squared))
         return torch.stack(parts).sum()
-
-    @torch.no_grad()
-    def _shrink(self) -> None:
-        """λ1's threshold, scaled per weight by the step that the optimizer took for it."""
-        optimizer = self.optimizers(use_pl_optimizer=False)
-        for g, weights in enumerate(self.weights):
-            step = self.steps.lr * getattr(self, f"l1_{g}")[:, None, None]
-            if self.steps.optimizer == "adam":
-                state, options = optimizer.state[weights], optimizer.param_groups[0]  # type: ignore[union-attr]
-                correction = 1 - options["betas"][1] ** float(state["step"])
-                step = step / ((state["exp_avg_sq"] / correction).sqrt() + options["eps"])
-            weights.copy_(soft_threshold(weights, step))
 
     def _log_members(self, name: str, values: Tensor) -> None:
         if self._trainer is None or not self.trainer.loggers:

@@ -132,7 +132,7 @@ class ExactFit(Fit):
         members = self._weighted(members, train)
         train.hold(MOST_HELD)
         bank = ExactBank(
-            members, len(train.neurons), train.target, len(train), self.epochs, self.tolerance, self.start,
+            members, len(train.neurons), train.target, train, self.epochs, self.tolerance, self.start,
             dev.units.n_sentences if dev is not None else 0,
             train.standardisation if self.standardise == "zscore" else None,
         )  # fmt: skip

@@ -10,13 +10,15 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from neuronprobe.activations.split import Standardisation
+from neuronprobe.activations.split import Split, Standardisation
 from neuronprobe.errors import InputError
-from neuronprobe.probes.bank import Member, ProbeBank, Steps
+from neuronprobe.probes.bank import Member, ProbeBank
 from neuronprobe.probes.group import Group, outputs
 from neuronprobe.probes.probe import Probe
-from neuronprobe.probes.solvers.fista import Point
+from neuronprobe.probes.solvers.descent import Point
+from neuronprobe.probes.solvers.proximal import Proximal
 from neuronprobe.probes.solvers.regularisation_path import RegularisationPaths
+from neuronprobe.probes.solvers.sampled_hessian import Reader
 from neuronprobe.targets import Target
 from neuronprobe.types import Batch
 
@@ -24,6 +26,8 @@ FEW = 0.8
 """Passes read the neurons in use alone where those are at most this share of what they read before."""
 MOST_HELD = 1 << 28
 """Activations of the neurons in use that are held together in memory, at most (1 GiB)."""
+READ = 256
+"""Units whose columns are gathered at a time: they stay in the processor's caches, or nearly."""
 VALIDATE_EVERY = 50
 """Passes between two validations."""
 
@@ -38,20 +42,20 @@ class ExactBank(ProbeBank):
         members: Sequence[Member],
         n_neurons: int,
         target: Target,
-        n_units: int,
+        train: Split,
         passes: int,
         tolerance: float = 1e-5,
         start: str = "zeros",
         n_sentences: int = 0,
         standardisation: Standardisation | None = None,
     ) -> None:
-        """`start` is zeros, or random by each member's seed; at most `passes` over `n_units` units."""
-        super().__init__(members, n_neurons, target, Steps("exact", proximal=True), n_sentences, standardisation)
+        """`start` is zeros, or random by each member's seed; at most `passes` over train."""
+        super().__init__(members, n_neurons, target, Proximal(), n_sentences, standardisation)
         self.requires_grad_(False)
         if start == "zeros":
             for weights in self.weights:
                 weights.zero_()
-        self._n_units, self._n_neurons, self._tolerance, self._passes = n_units, n_neurons, tolerance, passes
+        self._train, self._n_neurons, self._tolerance, self._passes = train, n_neurons, tolerance, passes
         self._place = {m: (g, place) for g, places in enumerate(self.places) for place, m in enumerate(places)}
         self._paths: RegularisationPaths | None = None
         self._columns: Int[Tensor, " column"] | None = None
@@ -94,8 +98,11 @@ class ExactBank(ProbeBank):
         self._together = [places for places in self._together if places]
         self._order_in_play = torch.tensor([m for places in self._together for m in places]).argsort().to(self.device)
         self._in_play = sorted(self._in_play)
+        self._dtype = torch.float64 if self.paths.is_fine(self._in_play) else self.bias[0].dtype
         self._groups = [self._laid_out(places) for places in self._together]
         self._losses = torch.zeros(len(self._in_play), dtype=torch.float64, device=self.device)
+        self._newton = [place for place, m in enumerate(self._in_play) if m in self.paths.newton()]
+        self._curvatures = torch.zeros(len(self._newton), len(self._train))
 
     def training_step(self, batch: Batch, index: int) -> None:  # type: ignore[override]
         """Add a block's part to losses and gradients; after the last block every member in play takes its step."""
@@ -103,11 +110,16 @@ class ExactBank(ProbeBank):
             found = outputs(self._read(batch, index), self._groups, self._order_in_play)
             labels, weights = self._targets(batch)
             labels, weights = labels[:, self._in_play], None if weights is None else weights[:, self._in_play]
-            losses = self.loss(found, labels, weights) * (len(batch.labels) / self._n_units)
+            losses = self.loss(found, labels, weights) * (len(batch.labels) / len(self._train))
             losses.sum().backward()
-        self._losses += losses.detach()
+            self._losses += losses.detach()
+            if self._newton:
+                curvatures = self.loss.curvatures(found.detach()[:, self._newton])
+                curvatures = curvatures if weights is None else curvatures * weights[:, self._newton]
+                self._curvatures[:, batch.positions.cpu()] = curvatures.T.to(self._curvatures)
+            if self.trainer.is_last_batch:
+                self._step()
         if self.trainer.is_last_batch:
-            self._step()
             self.optimizers().step()  # type: ignore[union-attr]
 
     def on_train_batch_end(self, outputs: object, batch: Batch, batch_idx: int) -> None:
@@ -118,7 +130,8 @@ class ExactBank(ProbeBank):
         with torch.no_grad():
             gradients = self._gradients()
             self._residual = max(self.paths.descents[m].residual(gradients[m]) for m in self._in_play)
-            for m, point in self.paths.step(losses, gradients, self._columns is None).items():
+            readers = {self._in_play[place]: self._reader(place) for place in self._newton}
+            for m, point in self.paths.step(losses, gradients, self._columns is None, readers).items():
                 g, place = self._place[m]
                 self.weights[g][place], self.bias[g][place] = point[:, :-1], point[:, -1]
         if self.paths.is_over:
@@ -162,13 +175,28 @@ class ExactBank(ProbeBank):
 
     def _read(self, batch: Batch, index: int) -> Float[Tensor, "unit column"]:
         if self._columns is None:
-            return batch.activations
+            return batch.activations.to(self._dtype)
         if index in self._held:
-            return self._held[index]
+            return self._held[index].to(self._dtype)
         read = batch.activations.index_select(1, self._columns)
-        if self._n_units * len(self._columns) <= MOST_HELD:
+        if len(self._train) * len(self._columns) <= MOST_HELD:
             self._held[index] = read
-        return read
+        return read.to(self._dtype)
+
+    def _reader(self, place: int) -> Reader:
+        """What proximal Newton reads of a member in play."""
+        member = self.members[self._in_play[place]]
+
+        def columns(units: Int[Tensor, " unit"], own: Int[Tensor, " column"]) -> Float[Tensor, "column unit"]:
+            chosen = own if member.neurons is None else member.neurons.to(own.device)[own]
+            parts = [self._train.batch(part).activations.index_select(1, chosen).T for part in units.split(READ)]
+            read = torch.cat(parts, dim=1).float()
+            if self._mean is None:
+                return read
+            return read.sub_(self._mean[chosen, None]).div_(self._deviation[chosen, None])
+
+        weights = torch.ones(len(self._train)) if member.weights is None else member.weights
+        return Reader(columns, weights, self._curvatures[self._newton.index(place)], self.loss.curvature)
 
     def _laid_out(self, places: list[int]) -> Group:
         """Weights of raw activations: with z = (x − mean) / deviation, θ·z + b = θ/deviation·x + b − θ/deviation·mean.
@@ -179,10 +207,11 @@ class ExactBank(ProbeBank):
         weights, bias, neurons = points[:, :, :-1], points[:, :, -1], self._neurons(places)
         mean, deviation = self._scale(neurons)
         weights = weights / deviation
-        bias = bias - (weights * mean).sum(2)
+        bias = (bias - (weights * mean).sum(2)).to(self._dtype)
         if self._columns is not None:
             weights = weights[:, :, self._columns]
-        return Group(weights.contiguous().requires_grad_(), bias.contiguous().requires_grad_(), neurons)
+        weights = weights.to(self._dtype).contiguous()
+        return Group(weights.requires_grad_(), bias.contiguous().requires_grad_(), neurons)
 
     def _gradients(self) -> dict[int, Point]:
         """Those of the points; 0 for neurons that were not read."""
@@ -191,6 +220,7 @@ class ExactBank(ProbeBank):
             slope, level = weights.grad, bias.grad
             assert slope is not None
             assert level is not None
+            slope, level = slope.double(), level.double()
             mean, deviation = self._scale(neurons)
             if self._columns is None:
                 slope = (slope - level[:, :, None] * mean) / deviation

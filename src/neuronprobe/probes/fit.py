@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from copy import copy
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import product
 from typing import Any, Self
 
@@ -15,9 +15,11 @@ from torch.utils.data import DataLoader
 
 from neuronprobe.activations import BatchStream, Split
 from neuronprobe.errors import InputError, choice, number, whole_number
-from neuronprobe.probes.bank import Member, ProbeBank, Steps
+from neuronprobe.probes.bank import Member, ProbeBank
 from neuronprobe.probes.optimality import optimality
 from neuronprobe.probes.probe import Probe
+from neuronprobe.probes.solvers.adam import Adam
+from neuronprobe.probes.solvers.proximal import Proximal
 from neuronprobe.probes.training_bar import TrainingBar
 from neuronprobe.quiet import quiet
 
@@ -30,8 +32,8 @@ LARGEST_BATCH = 512
 """The papers' batch size (EMNLP 2020 section 4)."""
 MOST_WEIGHTS = 100_000_000
 """Weights of one bank in memory (with gradients and Adam's moments 1.6 GB); a larger one is trained in parts."""
-SOLVERS = {"adam": ("adam",), "proximal": ("adam", "sgd")}
-"""The optimizers that each solver of mini-batches can use, the default first."""
+SOLVERS = {"adam": Adam, "proximal": Proximal}
+"""The solvers of mini-batches."""
 
 
 class Fit:
@@ -77,10 +79,10 @@ class Fit:
                 raise InputError(f"probe.{name} must be true or false, got {value!r}.")
         self.scale_weights = scale_weights
         self.order_seed = self.seed if shuffle else None
-        self._steps = Steps(
-            choice(f"probe.optimizer of solver {solver}", optimizer or SOLVERS[solver][0], SOLVERS[solver]),
+        kind = SOLVERS[solver]
+        self._solver = kind(
+            choice(f"probe.optimizer of solver {solver}", optimizer or kind.optimizers[0], kind.optimizers),
             number("probe.lr", lr, 1e-9, 1e3),
-            solver == "proximal",
             choice("probe.objective", objective, ("papers", "neurox")) == "papers",
         )
         precisions = ("32-true", "64-true", "bf16-mixed")
@@ -94,7 +96,7 @@ class Fit:
     def settings(self) -> dict[str, Any]:
         """All that decides the weights of the λ grid, as plain data."""
         names = ("solver", "l1", "l2", "epochs", "batch_size", "seed", "order_seed", "standardise", "class_weights")
-        return {name: getattr(self, name) for name in names} | vars(self._steps) | self._machine
+        return {name: getattr(self, name) for name in names} | asdict(self._solver) | self._machine
 
     @property
     def pairs(self) -> list[tuple[float, float]]:
@@ -116,7 +118,7 @@ class Fit:
         n_sentences = dev.units.n_sentences if dev is not None else 0
         standardisation = train.standardisation if self.standardise == "zscore" else None
         members = self._weighted(members, train)
-        return ProbeBank(members, len(train.neurons), train.target, self._steps, n_sentences, standardisation)
+        return ProbeBank(members, len(train.neurons), train.target, self._solver, n_sentences, standardisation)
 
     def parts(self, members: Sequence[Member], train: Split) -> list[list[Member]]:
         """The members in the banks that fit in memory; it is said where one bank would not."""

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from neuronprobe.activations import Split
 from neuronprobe.probes.bank import ProbeBank
+from neuronprobe.probes.penalty import violation
 from neuronprobe.probes.probe import Optimality
 
 BLOCK = 2048
@@ -32,11 +33,11 @@ def optimality(bank: ProbeBank, train: Split) -> list[Optimality]:
     for g, places in enumerate(bank.places):
         weights, bias = bank.weights[g].detach(), bank.bias[g].detach()
         l1, l2 = getattr(bank, f"l1_{g}"), getattr(bank, f"l2_{g}")
-        violation = _violation(bank.weights[g], l1, l2, bank.steps.squared)
+        violation = _violation(bank.weights[g], l1, l2, bank.solver.squared)
         residual = torch.maximum(violation, _gradient(bank.bias[g]).abs().amax(1)).cpu()
         flat = weights.flatten(1)
         norm = flat.norm(2, dim=1)
-        penalty = (l1 * flat.abs().sum(1) + l2 * norm ** (2 if bank.steps.squared else 1)).cpu()
+        penalty = (l1 * flat.abs().sum(1) + l2 * norm ** (2 if bank.solver.squared else 1)).cpu()
         zeros = (flat == 0).double().mean(1).cpu() if bias.numel() else torch.zeros(len(places))
         for place, m in enumerate(places):
             total = float(objective[m] + penalty[place])
@@ -49,10 +50,7 @@ def _violation(parameter: Tensor, l1: Tensor, l2: Tensor, squared: bool) -> Tens
     weights, l1, l2 = parameter.detach(), l1[:, None, None], l2[:, None, None]
     tiny = torch.finfo(weights.dtype).tiny
     slope = 2 * l2 if squared else l2 / weights.flatten(1).norm(2, dim=1).clamp_min(tiny)[:, None, None]
-    gradient = _gradient(parameter) + slope * weights
-    moving = (gradient + l1 * weights.sign()).abs()
-    resting = (gradient.abs() - l1).clamp_min(0)
-    return torch.where(weights == 0, resting, moving).flatten(1).amax(1)
+    return violation(weights, _gradient(parameter) + slope * weights, l1).flatten(1).amax(1)
 
 
 def _gradient(parameter: Tensor) -> Tensor:

@@ -28,6 +28,14 @@ def soft_threshold(weights: Tensor, threshold: Tensor | float) -> Tensor:
     return weights.sign() * (weights.abs() - threshold).clamp_min(0)
 
 
+def violation(weights: Tensor, slope: Tensor, l1: Tensor | float) -> Tensor:
+    """By how much each weight violates the optimum's (KKT) conditions, in units of the gradient.
+
+    With the slope of loss and λ2 term, θ is optimal where that is −λ1 sign(θ), or within ±λ1 where θ is 0.
+    """
+    return torch.where(weights == 0, (slope.abs() - l1).clamp_min(0), (slope + l1 * weights.sign()).abs())
+
+
 class _ElasticNet(torch.autograd.Function):
     """One fused gradient instead of autograd's chain: weights are large and the step is memory-bound."""
 

@@ -114,7 +114,7 @@ class LabelSelection:
 
 
 def counts(units: Collected) -> dict[str, int]:
-    """How many units each label has; of values, nothing."""
+    """How many units each label has; empty where they are values."""
     if not units.names:
         return {}
     found = torch.bincount(units.labels, minlength=len(units.names)).tolist()

@@ -27,7 +27,8 @@ class Candidates:
 
 def candidates(evidence: Evidence, ranking: str, most: int | None, l2: float) -> Candidates:
     """At most `most` neurons (None: 500, or all there are). Raises InputError where there are not as many."""
-    evidence.labels_to_tell_apart(ranking)
+    if len(evidence.train.target) > 1:
+        evidence.labels_to_tell_apart(ranking)
     n = len(evidence.table)
     n_chosen = min(MOST, n) if most is None else whole_number(f"ranking.{ranking}.most", most, 1, n)
     (probe,) = evidence.trained([Member(0.0, l2, evidence.seed)], ranking)

@@ -6,12 +6,13 @@ The last to leave comes first. All of them order their candidates alone (see `ca
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from neuronprobe.errors import InputError, number, whole_number
+from neuronprobe.errors import number, whole_number
 from neuronprobe.neurons import Neurons
 from neuronprobe.probes import Member, score
 from neuronprobe.rankings.candidates import Candidates, candidates
@@ -34,7 +35,7 @@ def k_sparse(evidence: Evidence, l2: float = 1e-3, most: int | None = None) -> R
 
 
 @reads_no_probe
-def rfe(evidence: Evidence, l2: float = 1e-3, step: int | float = 0.2, most: int | None = None) -> Ranking:
+def rfe(evidence: Evidence, l2: float = 1e-3, step: int | float = 0.35, most: int | None = None) -> Ranking:
     """Recursive elimination (Guyon et al. 2002; scikit-learn's RFE): those of least Σ w² over labels leave.
 
     `step` is how many leave at a time, or the share of the remaining ones that does. Orders the `most` candidates (500,
@@ -52,10 +53,11 @@ def _recursive(
     name: str, evidence: Evidence, l2: float, most: int | None, step: int | float, useful: Useful
 ) -> Ranking:  # fmt: skip
     found = candidates(evidence, name, most, l2)
-    remaining, left = found.neurons, list[Neurons]()
+    among = replace(evidence, train=evidence.train.of(found.neurons))
+    remaining, left = torch.arange(len(found.neurons)), list[Neurons]()
     while len(remaining) > 1:
         member = Member(0.0, l2, evidence.seed, neurons=remaining.sort().values)
-        (probe,) = evidence.trained([member], name)
+        (probe,) = among.trained([member], name)
         assert probe.neurons is not None
         weights = probe.trained_weights.detach().double()[evidence.supported]
         ordered = probe.neurons[useful(weights).argsort(descending=True, stable=True)]
@@ -67,7 +69,7 @@ def _recursive(
 
 @reads_no_probe
 def elimination(
-    evidence: Evidence, l2: float = 1e-3, groups: int = 16, step: float = 0.25, most: int | None = None
+    evidence: Evidence, l2: float = 1e-3, groups: int = 8, step: float = 0.5, most: int | None = None
 ) -> Ranking:  # fmt: skip
     """Elimination by the bank: the groups leave without which a retrained probe is most accurate on dev.
 
@@ -79,13 +81,15 @@ def elimination(
     whole_number("ranking.elimination.groups", groups, 2)
     number("ranking.elimination.step", step, 1e-6, 1)
     found = candidates(evidence, "elimination", most, l2)
-    remaining, left = found.neurons, list[Neurons]()
+    among = replace(evidence, train=evidence.train.of(found.neurons))
+    dev = evidence.dev.of(found.neurons)
+    remaining, left = torch.arange(len(found.neurons)), list[Neurons]()
     while len(remaining) > 1:
         parts = remaining.tensor_split(min(groups, len(remaining)))
         without = [torch.cat([*parts[:i], *parts[i + 1 :]]).sort().values for i in range(len(parts))]
         members = [Member(0.0, l2, evidence.seed, neurons=neurons) for neurons in without]
-        scored = score(evidence.trained(members, "elimination"), evidence.dev)
-        missed_least = scored.values(evidence.dev.target.metrics[0]).flip(0).argsort(descending=True, stable=True)
+        found_out = score(among.trained(members, "elimination"), dev).values(dev.target.metrics[0])
+        missed_least = found_out.flip(0).argsort(descending=True, stable=True)
         order = [parts[len(parts) - 1 - int(i)] for i in missed_least][: max(1, int(step * len(parts)))]
         left = [*reversed(order), *left]
         remaining = remaining[~torch.isin(remaining, torch.cat(order))]
@@ -93,6 +97,6 @@ def elimination(
 
 
 def _ranking(name: str, evidence: Evidence, found: Candidates, order: Neurons) -> Ranking:
-    if not len(order):
-        raise InputError(f"ranking {name} must have neurons to order, got none; choose more layers or sites.")
-    return in_this_order(name, order, torch.arange(len(order), 0, -1).double(), found.weights, evidence.seed)
+    """Of the candidates in this order."""
+    behind = torch.arange(len(order), 0, -1).double()
+    return in_this_order(name, found.neurons[order], behind, found.weights, evidence.seed)

@@ -59,7 +59,8 @@ class Evidence:
         return self.label_totals > 0
 
     def labels_to_tell_apart(self, ranking: str) -> Bool[Tensor, " label"]:
-        """The labels that there are. Raises InputError where there are fewer than two."""
+        """The labels that there are. Raises InputError where there are fewer than two, or values."""
+        self.train.target.labels_for(f"ranking {ranking}")
         if int(self.supported.sum()) < 2:
             raise InputError(
                 f"train must have units of at least 2 labels for ranking {ranking}, got {int(self.supported.sum())}; "
@@ -68,7 +69,7 @@ class Evidence:
         return self.supported
 
     def moments(self, ranking: str) -> Moments:
-        """Of the labels' activations in train. Raises InputError where there are fewer than two labels."""
+        """Of the labels' activations in train. Raises InputError where there are fewer than two labels, or values."""
         self.labels_to_tell_apart(ranking)
         return moments(self.train, self.weights)
 

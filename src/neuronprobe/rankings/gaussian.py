@@ -38,9 +38,9 @@ def gaussian(
     with the number of neurons. Not invariant to scale, unless `fit` standardises: the pre-choice is not.
     """
     fewest = whole_number("ranking.gaussian.fewest", fewest, 2)
+    evidence.labels_to_tell_apart("gaussian")
     labels = (torch.bincount(evidence.train.units.labels[evidence.unit_weights > 0],
                              minlength=evidence.train.n_labels) >= fewest).nonzero().flatten()  # fmt: skip
-    evidence.labels_to_tell_apart("gaussian")
     if len(labels) < 2:
         raise InputError(
             f"ranking.gaussian.fewest must leave at least 2 labels of train, got {fewest}, which leaves {len(labels)}; "

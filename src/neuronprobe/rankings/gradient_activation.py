@@ -16,6 +16,7 @@ def gradient_activation(evidence: Evidence) -> Ranking:
     Of the softmax over the labels that there are; a label's own order is by the mean over its units. Invariant to scale
     for a given probe, whose weights scale against the neuron's. Neurons that move nothing are not earned.
     """
+    evidence.train.target.labels_for("ranking gradient_activation")
     train, probe, there = evidence.train, evidence.given_probe(), evidence.supported
     weights, bias = probe.weights.double().to(train.device), probe.bias.double().to(train.device)
     bias = bias.masked_fill(~there.to(train.device), -torch.inf)

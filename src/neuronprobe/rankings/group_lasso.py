@@ -35,6 +35,7 @@ def group_lasso(
     number("ranking.group_lasso.least", least, 1e-6, 1)
     whole_number("ranking.group_lasso.steps", steps, 2)
     whole_number("ranking.group_lasso.passes", passes, 1)
+    evidence.labels_to_tell_apart("group_lasso")
     found = candidates(evidence, "group_lasso", most, l2)
     problem = _problem(evidence, found.neurons)
     entered = torch.zeros(len(found.neurons), dtype=torch.float64)

@@ -38,6 +38,7 @@ def latent_subset(
     whole_number("ranking.latent_subset.epochs", epochs, 1)
     for name, value in (("lr", lr), ("entropy", entropy), ("l1", l1), ("l2", l2)):
         number(f"ranking.latent_subset.{name}", value, 0)
+    evidence.labels_to_tell_apart("latent_subset")
     found = candidates(evidence, "latent_subset", most, ridge_l2)
     k = n_selected("latent_subset", k, len(found.neurons))
     there = evidence.supported.nonzero().flatten()

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from neuronprobe.errors import whole_number
 from neuronprobe.rankings.columns import by_neuron
 from neuronprobe.rankings.evidence import Evidence, reads_no_probe
+from neuronprobe.rankings.moments import moments
 from neuronprobe.types import Ranking
 
 
@@ -19,22 +20,28 @@ from neuronprobe.types import Ranking
 def mutual_information(evidence: Evidence, bins: int = 16) -> Ranking:
     """Largest I(neuron; label) first; `score` is that information, in bits.
 
-    Each neuron's activations fall into `bins` of equal weight. The estimate is too high by about
-    (bins − 1)(labels − 1) / (2 N ln 2) bits, for all neurons alike. A label's own order is by I(neuron; is it this
-    label?). Invariant to shift, scale and any increasing map. Constant neurons are not earned.
+    Each neuron's activations fall into `bins` of equal weight (and so do values, where the property has them). The
+    estimate is too high by about (bins − 1)(labels − 1) / (2 N ln 2) bits, for all neurons alike. A label's own order
+    is by I(neuron; is it this label?). Invariant to shift, scale and any increasing map. Constant neurons are not
+    earned.
     """
-    n_bins, there = whole_number("ranking.mutual_information.bins", bins, 2), evidence.supported
-    evidence.labels_to_tell_apart("mutual_information")
+    n_bins, n_outputs = whole_number("ranking.mutual_information.bins", bins, 2), len(evidence.train.target)
     labels, weights = evidence.train.units.labels.numpy(), evidence.unit_weights.double().numpy()
+    if n_outputs > 1:
+        evidence.labels_to_tell_apart("mutual_information")
+    else:
+        labels = equal_bins(labels, weights, n_bins)
+    n_labels = max(n_outputs, int(labels.max()) + 1)
 
     def score(values: NDArray[np.float32]) -> NDArray[np.float64]:
         cells = labels * n_bins + equal_bins(values, weights, n_bins)
-        table = np.bincount(cells, weights, len(there) * n_bins).reshape(-1, n_bins)
+        table = np.bincount(cells, weights, n_labels * n_bins).reshape(-1, n_bins)
         table = table / table.sum()
-        return np.append(_against_rest(table), _information(table))
+        whole = _information(table)
+        return np.append(_against_rest(table) if n_outputs > 1 else whole, whole)
 
-    found = by_neuron(evidence.train, len(there) + 1, score).clamp_min(0)
-    found = torch.where(evidence.moments("mutual_information").varies, found, 0.0)
+    found = by_neuron(evidence.train, n_outputs + 1, score).clamp_min(0)
+    found = torch.where(moments(evidence.train, evidence.weights).varies, found, 0.0)
     return Ranking.from_scores("mutual_information", found[-1], evidence.seed, found[:-1])
 
 

@@ -1,10 +1,10 @@
 """Reports over jobs.
 
-`python -m neuronprobe.report DIR [DIR ...]` joins the jobs below folders: what varied against the headline numbers,
-mean ± deviation over seeds, failed and missing jobs named; in the first folder it writes jobs.csv (a line for each
-job), rows.csv (all rows), jobs.md, jobs.tex and jobs.html. Where DIR is a job's own folder, its report.md and figures
-are made again;
-`python -m neuronprobe.report compare JOB_A JOB_B` compares two jobs on the same test sentences.
+`python -m neuronprobe.report DIR [DIR ...]` joins the jobs below folders: what varied, with the headline numbers (mean
+± deviation over seeds), failed and missing jobs named. The first folder gets jobs.csv (a line for each job), rows.csv
+(all rows), jobs.md, jobs.tex and jobs.html; a folder that is a job's own gets its report.md and figures made again;
+`python -m neuronprobe.report compare JOB_A JOB_B` compares two jobs on the same test sentences, with --page FILE also
+as HTML.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ from typing import NoReturn
 
 from rich.console import Console
 
+from neuronprobe.command import ended
 from neuronprobe.errors import InputError
 from neuronprobe.jobs import open_job
+from neuronprobe.jobs.sweep import FINISHED
 from neuronprobe.report.compare import compare
 from neuronprobe.report.join import join
 from neuronprobe.report.page import write_report
@@ -52,8 +54,9 @@ def _run(words: list[str], console: Console) -> list[str]:
         parser = _Parser(prog=f"{name} compare", description="Paired differences of two jobs on the same sentences.")
         for which in ("JOB_A", "JOB_B"):
             parser.add_argument(which, type=Path, help="a job's folder, with predictions.npz")
-        jobs = vars(parser.parse_args(words[1:]))
-        compare(jobs["JOB_A"], jobs["JOB_B"], console)
+        parser.add_argument("--page", type=Path, metavar="FILE", help="write the same as HTML, with a chart")
+        given = vars(parser.parse_args(words[1:]))
+        compare(given["JOB_A"], given["JOB_B"], console, given["page"])
         return []
     raw = argparse.RawDescriptionHelpFormatter
     parser = _Parser(prog=name, description=__doc__, formatter_class=raw)
@@ -61,10 +64,10 @@ def _run(words: list[str], console: Console) -> list[str]:
     folders = parser.parse_args(words).folders
     skipped = join(folders, console)
     for folder in folders:
-        if (folder / "results.json").is_file() and (job := open_job(folder)).results["status"] == "ok":
-            console.print(f"report: {write_report(job)}", soft_wrap=True)
+        if (folder / "results.json").is_file() and (job := open_job(folder)).results["status"] in FINISHED:
+            console.print(f"report: {write_report(job).resolve().as_uri()}", soft_wrap=True)
     return skipped
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(ended(main))

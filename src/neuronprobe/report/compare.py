@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from rich.console import Console
-from rich.table import Column, Table
+from rich.table import Column
+from rich.table import Table as Grid
 from torch import Tensor
 
 from neuronprobe.errors import InputError
 from neuronprobe.jobs import Job
+from neuronprobe.report.formats import html
 from neuronprobe.report.lookup import metric_of, rankings
 from neuronprobe.studies.cells import metric_name
 from neuronprobe.studies.intervals import Bootstrap, difference_spreads, over_draws
 from neuronprobe.targets import FIRST
+from neuronprobe.types import Figure, Series, Table
+from neuronprobe.writing import write_bytes
 
 CONTROL = "selectivity/control-"
 """What the names of a control task's probes begin with."""
 SEED = 0
+MOST_DRAWN = 40
+"""Probes in a picture, at most."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +45,11 @@ class Difference:
     draws: tuple[int, int] | None = None
 
 
-def compare(first: Path, second: Path, console: Console) -> list[Difference]:
+def compare(first: Path, second: Path, console: Console, page: Path | None = None) -> list[Difference]:
     """Print first − second for each probe that both jobs have, paired over test sentences, and return it.
 
-    Raises InputError where a job's predictions can't be read or the jobs have other test sentences.
+    With `page` the same is written there as HTML. Raises InputError where a job's predictions can't be read or the
+    jobs have other test sentences.
     """
     one, other = Job(first).correct, Job(second).correct
     what, their = Job(first).denominator, Job(second).denominator
@@ -64,7 +72,11 @@ def compare(first: Path, second: Path, console: Console) -> list[Difference]:
             for name, twin in pairs if twin in other and one[name].ndim == other[twin].ndim
         ] + found  # fmt: skip
         console.print(f"The primary rankings differ ({primary[0]}, {primary[1]}): their sets stand first.")
-    _show(found, metric_name(FIRST[what]), first, second, console)
+    table = _table(found, metric_name(FIRST[what]))
+    _show(table, first, second, console)
+    if page is not None:
+        jobs = f"first: {first}, second: {second}"
+        write_bytes(page, html("Two jobs compared", [table], [_figure(found)], remarks=[jobs]).encode())
     if any(metric_of(_setting(job, "config")) == "macro_f1" for job in (first, second)):
         console.print("A job goes by macro-F1; compared is accuracy alone, which predictions.npz holds.")
     alone = len((set(one) ^ set(other)) - {what})
@@ -121,26 +133,36 @@ def difference(name: str, ours: Tensor, theirs: Tensor, units: Tensor, bootstrap
     return Difference(name, float(one.mean()), float(other.mean()), value, ends, draws)
 
 
-def _show(found: list[Difference], metric: str, first: Path, second: Path, console: Console) -> None:
-    table = Table(
-        Column("probe", overflow="fold"),
-        "first",
-        "second",
-        "first − second, points [95 %]",
-        "",
-        title=f"{metric} on test, %",
-    )
+def _table(found: Sequence[Difference], metric: str) -> Table:
+    body = []
     for one in found:
         ends = "" if one.ends is None else f" [{100 * one.ends[0]:+.1f}, {100 * one.ends[1]:+.1f}]"
         apart = "" if one.ends is None or one.ends[0] <= 0 <= one.ends[1] else "apart"
         draws = "" if one.draws is None else f" ({' and '.join(map(str, dict.fromkeys(one.draws)))} draws)"
         name = one.probe.replace(CONTROL, "control task, ")
-        table.add_row(
-            name + draws, f"{100 * one.first:.1f}", f"{100 * one.second:.1f}", f"{100 * one.value:+.1f}{ends}", apart
-        )
-    console.print(f"first: {first}\nsecond: {second}", soft_wrap=True)
-    console.print(table)
-    console.print(
+        numbers = f"{100 * one.first:.1f}", f"{100 * one.second:.1f}", f"{100 * one.value:+.1f}{ends}"
+        body.append((name + draws, *numbers, apart))
+    header = ("probe", "first", "second", "first − second, points [95 %]", "")
+    note = (
         "Paired over test sentences; drawn sets and control tasks are the mean of their draws, whose spread is in the "
         "interval; apart: the interval leaves 0 out."
     )
+    return Table(f"{metric} on test, %", header, tuple(body), (note,))
+
+
+def _figure(found: Sequence[Difference]) -> Figure:
+    """The differences of the oracle and of the top sets."""
+    own = [one for one in found if one.probe == "oracle" or "/top-" in one.probe][:MOST_DRAWN]
+    low, high = (tuple(None if one.ends is None else 100 * one.ends[i] for one in own) for i in (0, 1))
+    bars = Series("first − second", tuple(one.probe for one in own), tuple(100 * one.value for one in own), low, high,
+                  mark="bar")  # fmt: skip
+    return Figure("difference", "First − second, with 95 % intervals", "probe", "points on test", (bars,))
+
+
+def _show(table: Table, first: Path, second: Path, console: Console) -> None:
+    probe, *rest = table.header
+    grid = Grid(Column(probe, overflow="fold"), *rest, title=table.heading)
+    for line in table.body:
+        grid.add_row(*line)
+    console.print(f"first: {first}\nsecond: {second}", soft_wrap=True)
+    console.print(grid, *table.notes, sep="\n")

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from html import escape
+from typing import Any
 
-from neuronprobe.report.page import section
-from neuronprobe.types import Table
+from jinja2 import Environment, PackageLoader
+
+from neuronprobe.report.figures import chart, library
+from neuronprobe.types import Figure, Table
 
 LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$", "−": r"$-$", "λ": r"$\lambda$",
 }  # fmt: skip
-STYLE = (
-    ":root{color-scheme:light dark}body{font:1rem/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;"
-    "padding:0 1rem}table{border-collapse:collapse;display:block;overflow-x:auto}td,th{padding:.25rem .75rem;"
-    "text-align:left;border-bottom:1px solid #8886}"
-)
+LONGEST = 20
+"""Lines of a table that a page shows without being asked."""
 
 
 def markdown(title: str, tables: Sequence[Table]) -> str:
@@ -29,11 +28,27 @@ def latex(title: str, tables: Sequence[Table]) -> str:
     return "\n".join([f"% {title}; needs booktabs", *(line for table in tables for line in _tabular(table))]) + "\n"
 
 
-def html(title: str, tables: Sequence[Table]) -> str:
-    """One self-contained page."""
-    head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(title)}</title>'
-    body = "".join(line for table in tables for line in _grid(table))
-    return f"<!doctype html>\n<html lang=en>{head}<style>{STYLE}</style>\n<h1>{escape(title)}</h1>\n{body}</html>\n"
+def html(title: str, tables: Sequence[Table], figures: Sequence[Figure] = (), **about: Any) -> str:
+    """One page that needs nothing else: charts, tables, light and dark.
+
+    `about` may hold verdict, remarks, legend, links (names and addresses) and sections (of text, by heading).
+    """
+    charts = {figure.name: chart(figure, on_page=True) for figure in figures}
+    settings = Environment(loader=PackageLoader("neuronprobe.report", "."), autoescape=True, trim_blocks=True)
+    return settings.get_template("page.html").render(
+        title=title, tables=tables, longest=LONGEST, figures=figures, charts=charts,
+        library=library() if charts else "", **about,
+    )  # fmt: skip
+
+
+def section(table: Table) -> Iterator[str]:
+    """A table as Markdown, below its heading."""
+    yield f"\n## {table.heading}\n"
+    yield f"| {' | '.join(table.header)} |"
+    yield f"|{'---|' * len(table.header)}"
+    for line in table.body:
+        yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |"
+    yield from (f"\n{note}" for note in table.notes)
 
 
 def _tabular(table: Table) -> Iterator[str]:
@@ -51,11 +66,3 @@ def _line(cells: Sequence[str]) -> str:
 
 def _tex(text: str) -> str:
     return "".join(LATEX.get(letter, letter) for letter in text)
-
-
-def _grid(table: Table) -> Iterator[str]:
-    yield f"<h2>{escape(table.heading)}</h2>\n<table><thead><tr>"
-    yield "".join(f"<th scope=col>{escape(cell)}</th>" for cell in table.header) + "</tr></thead><tbody>\n"
-    for line in table.body:
-        yield "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in line) + "</tr>\n"
-    yield "</tbody></table>\n" + "".join(f"<p>{escape(note)}</p>\n" for note in table.notes)

@@ -46,7 +46,7 @@ class JoinedJob:
         """Why it has no numbers; empty where it has."""
         if self.status == "missing":
             return "left no results: it did not begin, runs still, or was killed"
-        return str(self.results.get("error") or "")
+        return str(self.results.get("error") or ("debug job" if self.status == "debug" else ""))
 
     @property
     def config(self) -> Mapping[str, Any]:
@@ -60,10 +60,13 @@ class JoinedJob:
 
     def setting(self, key: str) -> str:
         """An override, or what the configuration says where it was not overridden."""
+        if f"{key}.name" in self.overrides:
+            return self.overrides[f"{key}.name"]
         if key in self.overrides:
             return self.overrides[key]
         if key == "ranking":
-            return ",".join(rankings(self.rows)) or "-"
+            given = self.config.get(key)
+            return ",".join(given if isinstance(given, dict) else rankings(self.rows)) or "-"
         value: Any = self.config
         for part in key.split("."):
             value = value.get(part) if isinstance(value, dict) else None
@@ -73,7 +76,7 @@ class JoinedJob:
 
     @cached_property
     def headline(self) -> dict[str, float | None]:
-        """Its numbers on test by name, as fractions: oracle, sets kept with the rest at zero, stability and more."""
+        """Its numbers on test by name, as fractions: all neurons, sets kept with the rest at zero, and more."""
         rows, metric = of_primary(self.rows), metric_of(self.config)
         found = {"oracle": first(rows, study="oracle", metric=metric, split="test")}
         for share in SHARES:
@@ -97,7 +100,7 @@ def read_jobs(folders: Sequence[Path]) -> tuple[list[JoinedJob], list[str]]:
     jobs: dict[Path, JoinedJob] = {}
     skipped = []
     for top in folders:
-        for folder, words in sorted(_begun(top).items()):
+        for folder, words in sorted(_begun(top).items(), key=lambda one: _by_number(one[0])):
             name = str(folder.relative_to(top)) if len(folders) == 1 else str(folder)
             try:
                 has_results = (folder / "results.json").is_file()
@@ -113,9 +116,9 @@ def read_jobs(folders: Sequence[Path]) -> tuple[list[JoinedJob], list[str]]:
 
 def varied(jobs: Sequence[JoinedJob]) -> list[str]:
     """The settings in which the jobs differ: config groups first, then overrides; without the seed."""
-    keys = dict.fromkeys([*GROUPS, *(key for job in jobs for key in job.overrides)])
-    known = [job for job in jobs if job.results]
-    return [key for key in keys if key != "seed" and len({job.setting(key) for job in known}) > 1]
+    given = (key for job in jobs for key in job.overrides if key.removesuffix(".name") not in GROUPS)
+    keys = dict.fromkeys([*GROUPS, *given])
+    return [key for key in keys if key != "seed" and len({job.setting(key) for job in jobs if job.results} - {"-"}) > 1]
 
 
 def _begun(top: Path) -> dict[Path, list[str]]:
@@ -125,6 +128,11 @@ def _begun(top: Path) -> dict[Path, list[str]]:
     for plan in top.rglob(PLAN):
         found |= {plan.parent / name: words for name, words in planned(plan.parent).items()}
     return found
+
+
+def _by_number(folder: Path) -> list[tuple[int, str]]:
+    """Jobs 2 and 10 in this order."""
+    return [(int(part) if part.isdecimal() else -1, part) for part in folder.parts]
 
 
 def _words(folder: Path) -> list[str]:

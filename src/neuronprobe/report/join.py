@@ -1,13 +1,15 @@
-"""Many jobs in one table: what varied, headline numbers over seeds, paired differences, failed and missing jobs."""
+"""Many jobs in one table: what varied, numbers over seeds, paired differences; failed and missing jobs named."""
 
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
+from urllib.parse import quote
 
 import torch
 from rich.console import Console
@@ -18,20 +20,22 @@ from torch import Tensor
 from neuronprobe.errors import InputError
 from neuronprobe.jobs import open_job
 from neuronprobe.report.compare import SEED, difference
+from neuronprobe.report.figures import draw
 from neuronprobe.report.formats import html, latex, markdown
 from neuronprobe.report.jobs import JoinedJob, read_jobs, varied
 from neuronprobe.report.lookup import count, metric_of, of_primary, rankings
 from neuronprobe.report.papers import beside_paper
 from neuronprobe.studies.cells import PlainRow, first, metric_name
 from neuronprobe.studies.intervals import Bootstrap
-from neuronprobe.targets import FIRST
-from neuronprobe.types import Table
+from neuronprobe.types import Figure, Series, Table
 from neuronprobe.writing import write_bytes
 
 SHOWN = ("oracle", "top 10%", "random 10%", "stable 5%")
+PAIRED = ("oracle", "top 10%")
+DRAWN = ("oracle", "top 10%", "random 10%")
+MOST_DRAWN = 40
+"""Groups of jobs in a picture, at most."""
 FIXED = ("model", "property", "corpus", "seed", "l1", "l2", "ranking")
-COUNTED = "denominator"
-"""What scores per sentence are shares of: units, or squares of values."""
 NOTE = (
     "Percent, mean ± deviation over seeds. oracle: all neurons; top, random: so many kept in the trained probe, the "
     "rest at zero; stable: what two resamples share of their top."
@@ -50,6 +54,10 @@ class Group:
         """Those whose numbers count, by seed."""
         return sorted((job for job in self.jobs if job.is_good), key=lambda job: job.setting("seed"))
 
+    def values_of(self, name: str) -> list[float]:
+        """One headline number of each, in percent."""
+        return [100 * value for job in self.good if (value := job.headline[name]) is not None]
+
 
 def join(folders: Sequence[Path], console: Console) -> list[str]:
     """Print the jobs below the folders, write them into the first one; a line for each results.json that was skipped.
@@ -65,8 +73,13 @@ def join(folders: Sequence[Path], console: Console) -> list[str]:
     _write_csv(folders[0] / "jobs.csv", [_line(job, keys) for job in jobs])
     _write_csv(folders[0] / "rows.csv", [{"job": job.name, **row} for job in jobs for row in job.rows])
     title = f"{len(jobs)} jobs"
-    for ending, form in (("md", markdown), ("tex", latex), ("html", html)):
-        write_bytes(folders[0] / f"jobs.{ending}", form(title, tables).encode())
+    figures = list(_figures(groups, keys))
+    for figure in figures:
+        draw(figure, folders[0])
+    page = html(title, tables, figures, links=list(_links(jobs, folders[0])))
+    texts = {"md": markdown(title, tables), "tex": latex(title, tables), "html": page}
+    for ending, text in texts.items():
+        write_bytes(folders[0] / f"jobs.{ending}", text.encode())
     console.print(
         f"{len(jobs)} jobs: {folders[0] / 'jobs.csv'}, rows.csv, jobs.md, jobs.tex, jobs.html", soft_wrap=True
     )
@@ -97,54 +110,84 @@ def _numbers(groups: Sequence[Group], keys: Sequence[str]) -> Iterator[Table]:
         yield Table(f"{metric_name(metric)} on test", (*map(_key, keys), "jobs", *shown), body, (NOTE,))
 
 
+def _figures(groups: Sequence[Group], keys: Sequence[str]) -> Iterator[Figure]:
+    """The headline numbers as bars, with the deviation over seeds, a figure for each metric."""
+    for metric in dict.fromkeys(metric_of(group.good[0].config) for group in groups if group.good):
+        own = [group for group in groups if group.good and metric_of(group.good[0].config) == metric]
+        names = tuple(_named(group.values, keys) or "all" for group in own)
+        bars = [_bars(name, names, [group.values_of(name) for group in own]) for name in DRAWN]
+        title = f"{metric_name(metric)} on test"
+        series = tuple(one for one in bars if any(y is not None for y in one.y))
+        if series and len(names) <= MOST_DRAWN:
+            yield Figure(f"jobs_{metric}", f"Headline numbers: {title}", "jobs", f"{title}, %", series)
+
+
+def _bars(name: str, jobs: tuple[str, ...], values: Sequence[list[float]]) -> Series:
+    means = [fmean(own) if own else None for own in values]
+    around = [stdev(own) if len(own) > 1 else None for own in values]
+    ends = [(None, None) if m is None or a is None else (m - a, m + a) for m, a in zip(means, around, strict=True)]
+    return Series(name, jobs, tuple(means), tuple(low for low, _ in ends), tuple(high for _, high in ends), mark="bar")
+
+
+def _links(jobs: Sequence[JoinedJob], top: Path) -> Iterator[tuple[str, str]]:
+    """The jobs' own pages, where they have one."""
+    for job in jobs:
+        if (job.folder / "report.html").is_file():
+            yield job.name, quote(os.path.relpath(job.folder / "report.html", top))
+
+
 def _count(group: Group) -> str:
     good = len(group.good)
     return str(good) if good == len(group.jobs) else f"{good} of {len(group.jobs)}"
 
 
 def _mean(group: Group, name: str) -> str:
-    values = [100 * value for job in group.good if (value := job.headline[name]) is not None]
+    values = group.values_of(name)
     if not values:
         return "-"
     return f"{fmean(values):.1f}" + (f" ±{stdev(values):.1f}" if len(values) > 1 else "")
 
 
 def _differences(groups: Sequence[Group], keys: Sequence[str]) -> Iterator[Table]:
-    """Of each group from the first one, paired over the same test sentences, and over seeds where both have as many."""
-    known = [(group, found) for group in groups if (found := _correct(group))]
-    if not known:
-        return
-    base, ours = known[0]
-    body = []
-    for group, found in known[1:]:
-        if _forms(group) == _forms(base) and torch.equal(found[COUNTED], ours[COUNTED]):
-            bootstrap = Bootstrap(found[COUNTED], SEED)
-            pairs = [difference(name, found[name], ours[name], found[COUNTED], bootstrap)
-                     for name in ("oracle", "top 10%") if name in found and name in ours]  # fmt: skip
-            texts = [_points(one.value, one.ends) for one in pairs] + ["-"] * (2 - len(pairs))
-            body.append((*map(_short, group.values), *texts))
-    if body:
-        metric = metric_name(FIRST[open_job(base.good[0].folder).denominator])
-        heading = f"{metric} against {_named(base.values, keys)}, points [95 %]"
-        yield Table(heading, (*map(_key, keys), "oracle", "top 10%"), tuple(body), ("Paired over test sentences.",))
+    """Of the groups on the same units from the first of them, paired over test sentences, and over as many seeds."""
+    same: dict[Any, list[tuple[Group, dict[str, Tensor]]]] = {}
+    for group in groups:
+        if found := _correct(group):
+            same.setdefault((group.good[0].setting("property"), _forms(group)), []).append((group, found))
+    for (base, ours), *others in same.values():
+        body = tuple(
+            (*map(_short, group.values), *_points(found, ours)) for group, found in others
+            if found["units"].shape == ours["units"].shape and torch.equal(found["units"], ours["units"])
+        )  # fmt: skip
+        if body:
+            heading = f"Difference from {_named(base.values, keys)}, points [95 %]"
+            yield Table(heading, (*map(_key, keys), *PAIRED), body, ("Paired over test sentences.",))
 
 
-def _points(value: float, ends: tuple[float, float] | None) -> str:
-    return f"{100 * value:+.1f}" + ("" if ends is None else f" [{100 * ends[0]:+.1f}, {100 * ends[1]:+.1f}]")
+def _points(found: dict[str, Tensor], ours: dict[str, Tensor]) -> Iterator[str]:
+    bootstrap = Bootstrap(found["units"], SEED)
+    for name in PAIRED:
+        if name in found and name in ours:
+            one = difference(name, found[name], ours[name], found["units"], bootstrap)
+            yield f"{100 * one.value:+.1f}" + (
+                f" [{100 * one.ends[0]:+.1f}, {100 * one.ends[1]:+.1f}]" if one.ends else ""
+            )
+        else:
+            yield "-"
 
 
 def _correct(group: Group) -> dict[str, Tensor] | None:
     """Units of each test sentence, and the correct ones of its jobs, `[seed, sentence]` where it has several."""
     try:
-        jobs = [open_job(job.folder) for job in group.good]
-        found = [job.correct | {COUNTED: job.correct[job.denominator]} for job in jobs]
+        found = [open_job(job.folder).correct for job in group.good]
     except InputError:
         return None
-    if not found or any(not torch.equal(one[COUNTED], found[0][COUNTED]) for one in found):
+    whole = open_job(group.good[0].folder).denominator if found else ""
+    if not found or any(whole not in one or not torch.equal(one[whole], found[0][whole]) for one in found):
         return None
     names = [{"oracle": "oracle", "top 10%": _top(job)} for job in group.good]
-    stacks = {COUNTED: found[0][COUNTED]}
-    for name in ("oracle", "top 10%"):
+    stacks = {"units": found[0][whole]}
+    for name in PAIRED:
         counts = [one[own[name]] for one, own in zip(found, names, strict=True) if own[name] in one]
         if len(counts) == len(found):
             stacks[name] = torch.stack(counts) if len(counts) > 1 else counts[0]

@@ -1,6 +1,7 @@
 """What is done with a trained bank and its rankings: one file per study, `f(trained, **settings) -> Result`."""
 
 from neuronprobe.studies.ablation import ablation
+from neuronprobe.studies.agreement import agreement
 from neuronprobe.studies.baselines import baselines, corpus_summary
 from neuronprobe.studies.lambda_search import Grid, LambdaChoice, lambda_search
 from neuronprobe.studies.layers import layers
@@ -22,6 +23,7 @@ __all__ = [
     "StableChoice",
     "Trained",
     "ablation",
+    "agreement",
     "baselines",
     "corpus_summary",
     "lambda_search",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 from neuronprobe.studies.cells import PlainRow, draws_text, first, hundred, metric_name, notes, percent, plain
 from neuronprobe.studies.sets import RANDOM_SETS
@@ -41,14 +41,15 @@ def set_figure(
 ) -> Figure:  # fmt: skip
     """Curves over the share of neurons; the band of random sets is the range of its draws, others are intervals."""
     found = plain(rows)
-    sets = _sets(found)
+    sets = _sets(found, NAMES)  # a set that is not there keeps its colour free
     curves = tuple(_curve(found, metric, one, _name(one, sets, in_full=True)) for one in sets)
     lines = tuple(Series(level, (), (100 * value,), mark="level") for level, value in levels.items())
     hollow = any(flag for curve in curves for flag in curve.flagged)
+    least = min((y for curve in curves for y in curve.y if y is not None), default=0)
     note = "Hollow: sets that reach into neurons which the ranking did not order." if hollow else ""
     return Figure(
         name, title, "neurons kept, % (log scale)", f"{metric_name(metric)} on test, %", curves + lines, log=True,
-        limits=(0, 100), note=note,
+        limits=(min(0, max(-100, least)), 100), note=note,
     )  # fmt: skip
 
 
@@ -61,11 +62,14 @@ def _curve(found: Sequence[PlainRow], metric: str, one: tuple[str, str], name: s
     return Series(name, shares, tuple(hundred(row["value"]) for _, row in own), low, high, flagged)
 
 
-def _sets(found: Sequence[PlainRow]) -> Sets:
-    """All sets of the primary ranking, and the tops of the others."""
+def _sets(found: Sequence[PlainRow], names: Container[str] = ()) -> Sets:
+    """All sets of the primary ranking that are there or named, and the tops of the others."""
     rankings = list(dict.fromkeys(row["ranking"] for row in found))
-    own = {row["set"] for row in found}
-    return [*((rankings[0], which) for which in NAMES if which in own), *((name, "top") for name in rankings[1:])]
+    own = {row["set"] for row in found if row["ranking"] == rankings[0]}
+    return [
+        *((rankings[0], which) for which in NAMES if which in own or which in names),
+        *((name, "top") for name in rankings[1:]),
+    ]
 
 
 def _sizes(found: Sequence[PlainRow]) -> dict[int, float]:

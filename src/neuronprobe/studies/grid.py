@@ -20,8 +20,8 @@ CHOSEN_BY = {
 def grid_result(rows: Sequence[Row]) -> Result:
     """The rows of a search with what the page shows of them."""
     found = plain(rows)
-    remark = whole_probes(found)
-    return Result(tuple(rows), {}, (_table(found),), tuple(_figures(found)), (remark,) if remark else ())
+    remarks = tuple(remark for remark in (single_pair(found), whole_probes(found)) if remark)
+    return Result(tuple(rows), {}, (_table(found),), tuple(_figures(found)), remarks)
 
 
 def chosen_text(rows: Sequence[PlainRow]) -> str:
@@ -32,6 +32,17 @@ def chosen_text(rows: Sequence[PlainRow]) -> str:
     metric = metric_name(row["metric"].removesuffix("_given_up"))
     given_up = f"gave up {100 * row['value']:.1f} points of {metric} on dev"
     return f"{row['l1']:g}, {row['l2']:g} by {CHOSEN_BY.get(row['by'], row['by'])} ({given_up})"
+
+
+def single_pair(rows: Sequence[PlainRow]) -> str:
+    """A remark where there was nothing to choose; else empty."""
+    row = next((row for row in rows if row.get("n_pairs") == 1), None)
+    if row is None:
+        return ""
+    return (
+        f"λ was given as one pair: search by {CHOSEN_BY.get(row['by'], row['by'])} had no choice. Rather than a sweep "
+        f"over λ, give a list (probe.l1=[0,{row['l1'] or 0.001:g}]): one bank trains all pairs, and the best is chosen."
+    )
 
 
 def whole_probes(rows: Sequence[PlainRow]) -> str:
@@ -77,7 +88,7 @@ def _figures(rows: Sequence[PlainRow]) -> Iterator[Figure]:
     yield _map(scores, "lambda_grid", "Score S of each λ on dev", "score S", 1)
     whole = find(rows, metric=metric, set="all", split="dev")
     name = f"{metric_name(metric)}, %"
-    yield _map(whole, "lambda_grid_all_neurons", f"{metric_name(metric)} of each λ on dev, all neurons", name, 100)
+    yield _map(whole, "lambda_grid_all_neurons", f"All neurons: {metric_name(metric)} of each λ on dev", name, 100)
 
 
 def _map(found: Sequence[PlainRow], name: str, title: str, value: str, unit: int) -> Figure:

@@ -5,9 +5,8 @@ EMNLP 2020 section 3.2 (and JMLR 2023 in prose) keeps top and bottom in the trai
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from jaxtyping import Float
@@ -71,16 +70,18 @@ def lambda_search(
     found, tests = score(probes, dev), score(probes, grid.splits["test"])
     whole = found.values(metric)
     sets = [chosen for side in zip(*tops, strict=True) for chosen in side]
-    retrain = partial(fit, train=grid.splits["train"]) if by == "retrained_score" else None
-    subsets = _subsets([*probes] * (2 * len(shares)), sets, retrain)
+    subsets = _subsets(
+        [*probes] * (2 * len(shares)), sets, fit if by == "retrained_score" else None, grid.splits["train"]
+    )
     above, below = score(subsets, dev).values(metric).view(2, len(shares), len(probes)).mean(1)
     free = next(i for i, probe in enumerate(probes) if (probe.l1, probe.l2) == fit.reference)
     scores = alpha * (above - below) - beta * (whole[free] - whole)
     candidates = [i for i, probe in enumerate(probes) if (probe.l1, probe.l2) in fit.pairs]
     chosen = max(candidates, key=lambda i: float((whole if by == "dev" else scores)[i]))
     measured = _Measured(
-        probes, rankings, found, tests, above, below, scores, grid.target, metric, fit.solver, chosen, by, shares, of
-    )
+        probes, rankings, found, tests, above, below, scores, grid.target, metric, fit.solver, chosen, by, shares, of,
+        len(candidates),
+    )  # fmt: skip
     given_up = {
         f"{metric}_given_up": whole[candidates].max() - whole[chosen],
         f"{metric}_given_up_to_unregularised": whole[free] - whole[chosen],
@@ -95,14 +96,12 @@ def _ends(ranking: Ranking, share: float, of: str) -> tuple[Neurons, Neurons]:
     return top(order, k), bottom(order, k)
 
 
-def _subsets(
-    probes: Sequence[Probe], sets: Sequence[Neurons], retrain: Callable[[Sequence[Member]], list[Probe]] | None
-) -> list[Probe]:
-    """Each probe with its set kept, or trained anew on it with the same λ and seed."""
+def _subsets(probes: Sequence[Probe], sets: Sequence[Neurons], fit: Fit | None, train: Split) -> list[Probe]:
+    """Each probe with its set kept, or with a `fit` trained anew on it, with the same λ and seed."""
     pairs = zip(probes, sets, strict=True)
-    if retrain is None:
+    if fit is None:
         return [probe.keep(chosen) for probe, chosen in pairs]
-    return retrain([Member(probe.l1, probe.l2, probe.seed, chosen) for probe, chosen in pairs])
+    return fit([Member(probe.l1, probe.l2, probe.seed, chosen) for probe, chosen in pairs], train)
 
 
 @dataclass(frozen=True)
@@ -123,6 +122,7 @@ class _Measured:
     by: str
     shares: Sequence[float]
     of: str
+    n_pairs: int
 
     def rows(self, given_up: Mapping[str, Tensor], reference: tuple[float, float]) -> Iterator[Row]:
         for i, probe in enumerate(self.probes):
@@ -136,7 +136,7 @@ class _Measured:
                 yield self._row(i, "kkt_residual", reached.residual, ends, split="train")
                 yield self._row(i, "exact_zeros", reached.zeros)
         for name, value in given_up.items():
-            about = {"reference_l1": reference[0], "reference_l2": reference[1]}
+            about = {"reference_l1": reference[0], "reference_l2": reference[1], "n_pairs": self.n_pairs}
             yield self._row(self.chosen, name, value, about, split="dev")
 
     def _kept(self, i: int) -> Iterator[Row]:

@@ -55,6 +55,12 @@ class Counts:
         """Accuracy or macro-F1 of each probe."""
         return self.accuracy if metric == "accuracy" else self.macro_f1
 
+    def predictions(self) -> dict[str, Int[Tensor, " unit"]]:
+        """Of the first probe; labels that train lacks are at most UNKNOWN."""
+        if self.predicted is None or self.labels is None or self.sentences is None:
+            return {}
+        return {"label": self.labels, "predicted": self.predicted[0], "sentence": self.sentences}
+
     def by_label(self) -> dict[str, Float[Tensor, "probe label"]]:
         """F1."""
         return {"f1": self.f1}

@@ -18,7 +18,7 @@ from neuronprobe.targets.counts import BankCounts
 from neuronprobe.targets.losses import CrossEntropy
 from neuronprobe.types import UNKNOWN, Units
 
-LEAST_SHARE = 1e-8
+LEAST_SHARE = 1e-12
 """The bias of a label that train lacks has its optimum at −∞; it starts, and stays, at the logarithm of this."""
 
 

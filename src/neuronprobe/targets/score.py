@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float, Real
+from jaxtyping import Float, Int, Real
 from torch import Tensor
 
 from neuronprobe.types import Units
@@ -42,6 +42,10 @@ class Scored(Protocol):
 
     def score(self, metric: str) -> Score:
         """The same with its parts per sentence."""
+        ...
+
+    def predictions(self) -> Mapping[str, Int[Tensor, " unit"]]:
+        """Of the first probe: each unit's label, predicted label and sentence; none where they were not kept."""
         ...
 
     def by_label(self) -> Mapping[str, Float[Tensor, "probe label"]]:

@@ -35,6 +35,10 @@ class Squares:
         """
         return Score(metric, self.total - self.residual, self.total)
 
+    def predictions(self) -> dict[str, Int[Tensor, " unit"]]:
+        """Nothing: outputs are not kept."""
+        return {}
+
     def by_label(self) -> dict[str, Float[Tensor, "probe label"]]:
         """Nothing: there are no labels."""
         return {}

@@ -64,8 +64,9 @@ class Left:
         for path in sorted(self.folder.glob("*.csv")):
             yield Sheet(path.stem, *_read(path))
         scores = [row for row in self.rows if row["split"] and row["draw"] is None]
-        yield _sheet("subsets", [row for row in scores if row["set"] and row["k"] and row["label"] is None])
-        yield _sheet("labels", [row for row in scores if row["label"] is not None])
+        subsets = [row for row in scores if row["set"] and row["k"] and row["label"] is None]
+        labels = [row for row in scores if row["label"] is not None]
+        yield from (_sheet(name, rows) for name, rows in (("subsets", subsets), ("labels", labels)) if rows)
         for table in self.results.get("tables") or ():
             yield Sheet(_short(table["heading"]), table["header"], table["body"])
 

@@ -6,7 +6,8 @@ import importlib.util
 from collections.abc import Mapping
 from typing import Any
 
-from matplotlib.image import imread
+import numpy as np
+from PIL import Image
 from pytorch_lightning.loggers import TensorBoardLogger
 
 from neuronprobe.errors import InputError
@@ -40,7 +41,9 @@ class TensorBoard(TensorBoardLogger):
         for sheet in left.sheets:
             self.experiment.add_text(f"tables/{sheet.name}", _markdown(sheet))
         for path in left.pictures:
-            self.experiment.add_image(f"figures/{path.stem}", imread(path), dataformats="HWC")
+            self.experiment.add_image(
+                f"figures/{path.stem}", np.array(Image.open(path).convert("RGB")), dataformats="HWC"
+            )
 
     def end(self, is_ok: bool) -> None:
         """Write what is not written yet."""

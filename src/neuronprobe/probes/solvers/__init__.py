@@ -1,1 +1,1 @@
-"""Algorithms that bring members to their optimum: one file each, named after it."""
+"""How weights move towards their optimum: one algorithm a file, named after it."""

@@ -11,29 +11,24 @@ import math
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from neuronprobe.probes.penalty import soft_threshold
+from neuronprobe.probes.solvers.descent import Descent, Point
 
-Point = Float[Tensor, "label neuron_and_bias"]
-"""θ with the bias as its last column, which no penalty touches."""
 SLACK, GROWTH, MOST_GROWTH, DECAY = 1.05, 1.5, 10.0, 0.98
 """A step is too long where the curvature that it met exceeds the assumed one by SLACK; the assumed one then grows by
 GROWTH at least and MOST_GROWTH at most; after each good step it decays, so that steps can lengthen again."""
 
 
 @dataclass
-class Fista:
+class Fista(Descent):
     """Where one member is: the gradient of its mean loss is wanted at `point`.
 
     `curvature` is 1 / step size. `base` and `slope` are the last accepted point and the gradient there, `last` and
     `ahead` the proximal steps before and after it.
     """
 
-    point: Point
-    l1: float
-    l2: float
     curvature: float = 1.0
     momentum: float = 1.0
     next_momentum: float = 1.0
@@ -52,20 +47,6 @@ class Fista:
             self.base, self.slope, self.momentum = self.point, gradient, self.next_momentum
             self.curvature *= DECAY
         self._step()
-
-    def penalty(self) -> float:
-        """λ1‖θ‖₁ + λ2‖θ‖²₂ at `point`."""
-        weights = self.point[:, :-1].double()
-        return float(self.l1 * weights.abs().sum() + self.l2 * weights.square().sum())
-
-    def residual(self, gradient: Point) -> float:
-        """The largest violation of the optimum's (KKT) conditions at `point`, in units of the gradient."""
-        weights, slope = self.point[:, :-1], gradient[:, :-1]
-        slope = slope + 2 * self.l2 * weights
-        resting, moving = (slope.abs() - self.l1).clamp_min(0), (slope + self.l1 * weights.sign()).abs()
-        violation = torch.where(weights == 0, resting, moving)
-        worst = torch.cat([violation, gradient[:, -1:].abs()], dim=1).amax()
-        return float(worst)
 
     def in_use(self) -> Tensor:
         """Which columns are not zero everywhere, now and at the next steps."""

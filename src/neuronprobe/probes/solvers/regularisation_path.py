@@ -1,7 +1,9 @@
 """Paths of λ1: members that differ in λ1 only are solved from the strongest to the weakest, each from the one before.
 
 Friedman, Hastie and Tibshirani 2010, sections 2.5 and 2.6: warm starts, and active sets: most passes may read only the
-neurons in use; a member that is solved on those is settled, and counts as solved once all neurons agree.
+neurons in use; a member that is solved on those is settled, and counts as solved once all neurons agree. Members begin
+with proximal Newton, which reads all neurons in every pass and needs few; where one becomes dense FISTA goes on with it
+and with the rest of its path.
 """
 
 from __future__ import annotations
@@ -16,7 +18,14 @@ from torch import Tensor
 
 from neuronprobe.probes.bank import Member
 from neuronprobe.probes.probe import Optimality
-from neuronprobe.probes.solvers.fista import Fista, Point
+from neuronprobe.probes.solvers.descent import Descent, Point
+from neuronprobe.probes.solvers.fista import Fista
+from neuronprobe.probes.solvers.proximal_newton import ProximalNewton
+from neuronprobe.probes.solvers.sampled_hessian import Reader
+
+FLOOR, FINE = 5e-7, 2e-6
+"""In float32 residuals are known to about 1e-7: below the tolerance FLOOR passes are made in float64 once the residual
+is below FINE."""
 
 
 class RegularisationPaths:
@@ -29,13 +38,13 @@ class RegularisationPaths:
         """`starts` are the points of all members; `passes` are there for each path."""
         self._members, self._tolerance, self._passes = members, tolerance, passes
         self._next = {before: after for path in paths(members) for before, after in pairwise(path)}
-        self.descents: dict[int, Fista] = {}
+        self.descents: dict[int, Fista | ProximalNewton] = {}
         self.reached: dict[int, Optimality] = {}
         self._done = 0
         self._settled: set[int] = set()
         self._last_pass: dict[int, int] = {}
         for path in paths(members):
-            self._begin(path[0], starts[path[0]], 1.0)
+            self._begin(path[0], starts[path[0]].double())
 
     @property
     def is_over(self) -> bool:
@@ -52,20 +61,35 @@ class RegularisationPaths:
         moving = [m for m in self.descents if m not in self._settled]
         if not moving or any(self._last_pass[m] <= self._done + 1 for m in self.descents):
             return list(self.descents), True
-        return moving, False
+        newton = self.newton()
+        return (newton, True) if newton else (moving, False)
 
-    def step(self, losses: Mapping[int, float], gradients: Mapping[int, Point], is_whole: bool) -> dict[int, Point]:
+    def newton(self) -> list[int]:
+        """The members that proximal Newton solves: their passes must tell the curvature of every unit."""
+        return [m for m, descent in self.descents.items() if isinstance(descent, ProximalNewton)]
+
+    def is_fine(self, members: Sequence[int]) -> bool:
+        """Whether the gradients of these members are wanted in float64."""
+        return any(self.descents[m].is_fine for m in members)
+
+    def step(
+        self,
+        losses: Mapping[int, float],
+        gradients: Mapping[int, Point],
+        is_whole: bool,
+        readers: Mapping[int, Reader] | None = None,
+    ) -> dict[int, Point]:
         """Move every member in play; `is_whole` says that all neurons were read. The points of those that are over."""
         self._done += 1
         over: dict[int, Point] = {}
         for m, gradient in gradients.items():
             if is_whole:
                 self._settled.discard(m)
-                over |= self._advance(m, losses[m], gradient)
-            elif self.descents[m].residual(gradient) <= self._tolerance:
+                over |= self._advance(m, losses[m], gradient.double(), (readers or {}).get(m))
+            elif self._residual(m, gradient) <= self._tolerance:
                 self._settled.add(m)
             else:
-                self.descents[m].move(gradient)
+                self._move(m, losses[m], gradient.double())
         return over
 
     def columns(self) -> Tensor:
@@ -75,13 +99,13 @@ class RegularisationPaths:
     def to(self, device: torch.device) -> None:
         """Move the members in play to a device."""
         for descent in self.descents.values():
-            for name, value in vars(descent).items():
-                setattr(descent, name, value.to(device) if isinstance(value, Tensor) else value)
+            descent.to(device)
 
     def state_dict(self) -> dict[str, Any]:
         """Plain data and tensors."""
         return {
-            "descents": {m: dict(vars(descent)) for m, descent in self.descents.items()},
+            "descents": {m: descent.state() for m, descent in self.descents.items()},
+            "newton": self.newton(),
             "reached": {m: asdict(reached) for m, reached in self.reached.items()},
             "settled": sorted(self._settled),
             "last_pass": dict(self._last_pass),
@@ -90,30 +114,52 @@ class RegularisationPaths:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Inverse of `state_dict`."""
-        self.descents = {m: Fista(**descent) for m, descent in state["descents"].items()}
+        self.descents = {
+            m: (ProximalNewton if m in state["newton"] else Fista)(**descent)
+            for m, descent in state["descents"].items()
+        }
         self.reached = {m: Optimality(**reached) for m, reached in state["reached"].items()}
         self._settled, self._last_pass, self._done = set(state["settled"]), dict(state["last_pass"]), state["done"]
 
-    def _advance(self, m: int, loss: float, gradient: Point) -> dict[int, Point]:
+    def _advance(self, m: int, loss: float, gradient: Point, reader: Reader | None) -> dict[int, Point]:
         """A step; where the member is over its successor begins at the same point, with the same gradient."""
         over: dict[int, Point] = {}
         while True:
-            descent = self.descents[m]
-            residual = descent.residual(gradient)
+            descent, residual = self.descents[m], self._residual(m, gradient)
             is_solved = residual <= self._tolerance
             if not is_solved and self._last_pass[m] > self._done:
-                descent.move(gradient)
+                self._move(m, loss, gradient, reader)
                 return over
             self.reached[m] = _reached(descent, loss, residual, is_solved)
             over[m] = self.descents.pop(m).point
             if m not in self._next:
                 return over
             m = self._next[m]
-            self._begin(m, descent.point, descent.curvature)
+            self._begin(m, descent.point, descent)
 
-    def _begin(self, m: int, point: Point, curvature: float) -> None:
+    def _move(self, m: int, loss: float, gradient: Point, reader: Reader | None = None) -> None:
+        """A step of the member's solver; FISTA takes over where Newton would be slower."""
+        descent = self.descents[m]
+        if isinstance(descent, ProximalNewton):
+            assert reader is not None
+            if descent.move(loss, gradient, reader):
+                return
+            descent = self.descents[m] = Fista(descent.point, descent.l1, descent.l2, descent.is_fine)
+        descent.move(gradient)
+
+    def _residual(self, m: int, gradient: Point) -> float:
+        descent = self.descents[m]
+        residual = descent.residual(gradient)
+        descent.is_fine |= self._tolerance < FLOOR and residual < FINE
+        return residual
+
+    def _begin(self, m: int, point: Point, before: Descent | None = None) -> None:
         """The passes that are left are shared evenly among the rest of the path."""
-        self.descents[m] = Fista(point, self._members[m].l1, self._members[m].l2, curvature)
+        l1, l2 = self._members[m].l1, self._members[m].l2
+        if isinstance(before, Fista):
+            self.descents[m] = Fista(point, l1, l2, curvature=before.curvature)
+        else:
+            self.descents[m] = ProximalNewton(point, l1, l2, tolerance=self._tolerance)
         left, after = 1, m
         while after in self._next:
             left, after = left + 1, self._next[after]
@@ -133,6 +179,6 @@ def _content(tensor: Tensor | None) -> bytes | None:
     return None if tensor is None else tensor.cpu().numpy().tobytes()
 
 
-def _reached(descent: Fista, loss: float, residual: float, is_solved: bool) -> Optimality:
+def _reached(descent: Descent, loss: float, residual: float, is_solved: bool) -> Optimality:
     zeros = float((descent.point[:, :-1] == 0).double().mean())
     return Optimality(loss + descent.penalty(), residual, zeros, descent.l2 > 0, is_solved)

@@ -1,0 +1,27 @@
+"""The command itself: `python train.py` in the repository, `neuronprobe` where the package is installed."""
+
+from __future__ import annotations
+
+import sys
+
+import hydra
+from omegaconf import DictConfig
+
+from neuronprobe.command import CONF, Ended, ended, main, one_job
+
+
+@hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
+def job(config: DictConfig) -> Ended:
+    """One job; returns what a sweep optimises, or its failure."""
+    from neuronprobe.run import run
+
+    return one_job(run, config)
+
+
+def start() -> int:
+    """The exit code of a run or a sweep."""
+    return ended(lambda: main(job))
+
+
+if __name__ == "__main__":
+    sys.exit(start())

@@ -1,0 +1,126 @@
+"""The Hessian of a member's mean loss on a sample of the units (Byrd, Chin, Neveitt and Nocedal 2011, section 2).
+
+Units are drawn with chances that follow their curvature, and weighted by the inverse of their chance, so that the
+sampled Hessian equals the whole one on average. It is never formed: products go through the outputs of the units.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from neuronprobe.targets import Curvature
+
+Block = Float[Tensor, "label column_and_bias"]
+"""Of the columns in the working set, with the bias as the last one."""
+EVEN = 0.1
+"""Part of the chance that all units have alike."""
+NEARLY_ALL = 0.7
+"""A sample of more than this share of the units is all units."""
+MASS = 0.9
+"""The Gram matrix of a label is computed from the units that hold this share of the label's curvature."""
+SEEDS = 7_400_000
+"""Seeds of samples begin here: nothing else is drawn with them, such as the weights of the units."""
+RIDGE = 1e-7
+"""Added to the diagonal of Gram matrices, which are singular for duplicate columns."""
+
+
+class Sample(NamedTuple):
+    """Drawn units and what each counts for, so that sums over them stand for the mean over all units."""
+
+    units: Int[Tensor, " unit"]
+    counts: Float[Tensor, " unit"]
+
+
+class Reader(NamedTuple):
+    """What a member reads: z-scores of some columns of some units; weights and curvatures of all units.
+
+    `curvature` is the loss's, where outputs are given.
+    """
+
+    columns: Callable[[Int[Tensor, " unit"], Int[Tensor, " column"]], Float[Tensor, "column unit"]]
+    weights: Float[Tensor, " unit"]
+    curvatures: Float[Tensor, " unit"]
+    curvature: Callable[[Float[Tensor, "label unit"]], Curvature]
+
+
+def sample(reader: Reader, n: int, seed: int) -> Sample:
+    """About `n` units, by the curvature that they add to the mean loss."""
+    weights = reader.weights / len(reader.weights)
+    if n > NEARLY_ALL * len(weights):
+        return Sample(torch.arange(len(weights)), weights)
+    share = reader.curvatures / reader.curvatures.sum().clamp_min(1e-30)
+    chance = n * ((1 - EVEN) * share + EVEN / len(share))
+    chance = (chance * (n / chance.clamp_max(1).sum())).clamp_max(1)
+    drawn = torch.rand(len(chance), generator=torch.Generator().manual_seed(SEEDS + seed)) < chance
+    units = drawn.nonzero().flatten()
+    return Sample(units, weights[units] / chance[units])
+
+
+class SampledHessian:
+    """H = mean of xxᵀ ⊗ the loss's curvature, + 2 λ2, on a working set of columns per label; all labels coupled."""
+
+    def __init__(
+        self,
+        activations: Float[Tensor, "column unit"],
+        counts: Float[Tensor, " unit"],
+        inside: Bool[Tensor, "label column"],
+        l2: float,
+        curvature: Callable[[Float[Tensor, "label unit"]], Curvature],
+        point: Block,
+    ) -> None:
+        """`inside` says which columns belong to the working set of each label; Gram matrices are those of `point`."""
+        self._activations, self._counts, self._l2, self._curvature = activations, counts, l2, curvature
+        self.mask = torch.cat([inside, inside.new_ones(len(inside), 1)], dim=1)
+        self.members = [row.nonzero().flatten() for row in self.mask]
+        """The working set of each label as indices of a block's columns, the bias last."""
+        self.move_to(point)
+        diagonal = self.curvature.diagonal * counts
+        self.grams = [self._gram(own[:-1], row) for own, row in zip(self.members, diagonal, strict=True)]
+        """The diagonal block of each label, over its `members`."""
+
+    def move_to(self, point: Block) -> None:
+        """Take the curvature where the point is; Gram matrices stay as they are."""
+        self.curvature = self._curvature(self._outputs(point))
+
+    def times(self, way: Block) -> Block:
+        """H · way; 0 outside the working sets."""
+        slopes = self.curvature.times(self._outputs(way)) * self._counts
+        product = torch.empty_like(way)
+        product[:, :-1] = (self._activations @ slopes.T).T
+        product[:, :-1] += 2 * self._l2 * way[:, :-1]
+        product[:, -1] = slopes.sum(1)
+        return product * self.mask
+
+    def _gram(self, own: Int[Tensor, " column"], curvature: Float[Tensor, " unit"]) -> Float[Tensor, "own own"]:
+        k = len(own)
+        units = _heaviest(curvature, 4 * k + 100)
+        scaled = self._activations.index_select(0, own)
+        total = curvature.sum()
+        if len(units) < NEARLY_ALL * len(curvature):
+            scaled, curvature = scaled.index_select(1, units), curvature[units]
+        root = curvature.sqrt()
+        scaled *= root
+        gram = root.new_empty(k + 1, k + 1)
+        torch.mm(scaled, scaled.T, out=gram[:k, :k])
+        gram[:k, k] = gram[k, :k] = scaled @ root
+        gram[k, k] = root @ root
+        gram *= total / gram[k, k].clamp_min(1e-30)
+        gram.diagonal()[:k] += 2 * self._l2 + RIDGE
+        gram[k, k] += RIDGE / 100
+        return gram
+
+    def _outputs(self, block: Block) -> Float[Tensor, "label unit"]:
+        return torch.addmm(block[:, -1:], block[:, :-1], self._activations)
+
+
+def _heaviest(curvature: Float[Tensor, " unit"], least: int) -> Int[Tensor, " unit"]:
+    """The fewest units that hold `MASS` of the curvature, `least` at least, in their order."""
+    ordered = curvature.sort(descending=True)
+    mass = ordered.values.cumsum(0)
+    n = min(max(int((mass < MASS * mass[-1]).sum()) + 1, least), len(curvature))
+    return ordered.indices[:n].sort().values

@@ -1,0 +1,264 @@
+"""Proximal Newton against scikit-learn, autograd, FISTA, and the optimum's conditions computed anew in float64."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import Lasso, LogisticRegression
+
+from neuronprobe.activations import Split
+from neuronprobe.probes import ExactFit, Member, Probe
+from neuronprobe.probes.exact_bank import ExactBank
+from neuronprobe.probes.fit import _TrainOnly, quiet_trainer
+from neuronprobe.probes.solvers import proximal_newton
+from neuronprobe.probes.solvers.fista import Fista
+from neuronprobe.probes.solvers.model_lasso import Problem, solve
+from neuronprobe.probes.solvers.proximal_newton import ProximalNewton, is_dense, working_sets
+from neuronprobe.probes.solvers.sampled_hessian import Reader, SampledHessian, sample
+from neuronprobe.probes.solvers.semismooth_newton import lasso
+from neuronprobe.targets.curvature import SoftmaxCurvature
+from tests.conftest import MakeSplit
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def random(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def noisy_labels(activations: torch.Tensor, n_labels: int, noise: float = 1.0) -> torch.Tensor:
+    truth = random(activations.shape[1], n_labels, seed=1) / activations.shape[1] ** 0.5
+    return (activations @ truth + noise * random(len(activations), n_labels, seed=2)).argmax(1)
+
+
+def fit(l1: float, l2: float, **settings: object) -> ExactFit:
+    return ExactFit(l1=l1, l2=l2, **{"block_size": 500, **settings})  # type: ignore[arg-type]
+
+
+def residual(probe: Probe, train: Split, weights: torch.Tensor | None = None) -> float:
+    """The largest violation of the optimum's conditions, in numpy and float64."""
+    mean, deviation = (part.double().numpy() for part in train.standardisation)
+    own = np.arange(len(mean)) if probe.neurons is None else probe.neurons.numpy()
+    z = ((train.batch(torch.arange(len(train))).activations.double().numpy() - mean) / deviation)[:, own]
+    theta = probe.trained_weights.double().numpy()
+    bias = probe.bias.double().numpy() + probe.weights.double().numpy() @ mean[own]
+    outputs = z @ theta.T + bias
+    shares = np.exp(outputs - outputs.max(1, keepdims=True))
+    shares /= shares.sum(1, keepdims=True)
+    shares[np.arange(len(z)), train.units.labels.numpy()] -= 1
+    shares *= (1.0 if weights is None else weights.double().numpy()[:, None]) / len(z)
+    slope = shares.T @ z + 2 * probe.l2 * theta
+    resting, moving = np.maximum(np.abs(slope) - probe.l1, 0), np.abs(slope + probe.l1 * np.sign(theta))
+    return float(max(np.where(theta == 0, resting, moving).max(), np.abs(shares.sum(0)).max()))
+
+
+def duplicated() -> tuple[torch.Tensor, torch.Tensor]:
+    activations = random(500, 20)
+    activations[:, 3], activations[:, 10:15] = 2.5, activations[:, 5:10]
+    return activations, noisy_labels(activations, 4)
+
+
+def separable() -> tuple[torch.Tensor, torch.Tensor]:
+    activations = random(300, 12)
+    return activations, noisy_labels(activations, 3, noise=0.0)
+
+
+def wide() -> tuple[torch.Tensor, torch.Tensor]:
+    activations = random(60, 200)
+    return activations, noisy_labels(activations, 3)
+
+
+def one_word() -> tuple[torch.Tensor, torch.Tensor]:
+    activations = random(400, 15)
+    labels = noisy_labels(activations, 3)
+    labels[7] = 3
+    return activations, labels
+
+
+def many_labels() -> tuple[torch.Tensor, torch.Tensor]:
+    activations = random(800, 5)
+    return activations, torch.cat([torch.arange(500), noisy_labels(activations[500:], 500)])
+
+
+CASES = {
+    "duplicate and constant columns": (duplicated, 3e-3, 1e-3),
+    "duplicates without λ2": (duplicated, 3e-3, 0.0),
+    "separable": (separable, 1e-3, 1e-4),
+    "separable without λ2": (separable, 3e-3, 0.0),
+    "fewer words than neurons": (wide, 1e-2, 1e-3),
+    "without λ1": (one_word, 0.0, 1e-3),
+    "a label with one word": (one_word, 1e-3, 1e-3),
+    "500 labels": (many_labels, 3e-3, 1e-2),
+}
+
+
+@pytest.mark.parametrize(
+    ("case", "precision"), [*((case, "32-true") for case in CASES), *((case, "64-true") for case in list(CASES)[:-1])]
+)
+def test_hard_problems_come_to_their_optimum(
+    make_split: MakeSplit, monkeypatch: pytest.MonkeyPatch, case: str, precision: str
+) -> None:
+    make, l1, l2 = CASES[case]
+    activations, labels = make()
+    train = make_split(activations, labels)
+    (newton,) = fit(l1, l2, precision=precision)([Member(l1, l2)], train)
+    assert newton.optimality is not None and newton.optimality.converged
+    assert residual(newton, train) < 3e-6
+    monkeypatch.setattr(proximal_newton, "DENSE", 0.0)
+    if case != "500 labels":
+        (fista,) = fit(l1, l2, precision=precision)([Member(l1, l2)], train)
+        assert newton.optimality.objective == pytest.approx(fista.optimality.objective, abs=1e-5)
+
+
+def test_constant_columns_have_no_weight(make_split: MakeSplit) -> None:
+    (probe,) = fit(3e-3, 0.0)([Member(3e-3, 0.0)], make_split(*duplicated()))
+    assert (probe.weights[:, 3] == 0).all() and (probe.weights != 0).any()
+
+
+def test_labels_that_a_resample_lacks_stay_out(make_split: MakeSplit) -> None:
+    activations, labels = one_word()
+    weights = torch.rand(400, generator=torch.Generator().manual_seed(4))
+    weights[labels == 3] = 0
+    weights = weights / weights.mean()
+    train = make_split(activations, labels)
+    for precision, tolerance in (("32-true", 1e-6), ("64-true", 1e-9)):
+        settings = fit(1e-3, 1e-3, precision=precision, tolerance=tolerance)
+        (probe,) = settings([Member(1e-3, 1e-3, weights=weights)], train)
+        assert probe.optimality.converged and residual(probe, train, weights) < 3 * tolerance
+        assert (probe.weights[3] == 0).all() and probe.bias[3] < -20
+
+
+def test_a_ridge_probe_equals_scikit_learns(make_split: MakeSplit) -> None:
+    activations, labels = one_word()
+    train = make_split(activations, labels)
+    (probe,) = fit(0.0, 1e-2, precision="64-true", tolerance=1e-8)([Member(0.0, 1e-2)], train)
+    mean, deviation = train.standardisation
+    witness = LogisticRegression(C=1 / (400 * 2 * 1e-2), solver="lbfgs", tol=1e-10, max_iter=2000)
+    witness.fit(((activations.double() - mean) / deviation).numpy(), labels.numpy())
+    np.testing.assert_allclose(probe.trained_weights.numpy(), witness.coef_, atol=1e-5)
+
+
+@pytest.mark.parametrize("dense", [250.0, 0.0])
+def test_a_tolerance_below_that_of_float32_is_reached(
+    make_split: MakeSplit, monkeypatch: pytest.MonkeyPatch, dense: float
+) -> None:
+    monkeypatch.setattr(proximal_newton, "DENSE", dense)
+    train = make_split(*duplicated())
+    (probe,) = fit(3e-3, 1e-2, tolerance=1e-7)([Member(3e-3, 1e-2)], train)
+    assert probe.optimality.converged and probe.weights.dtype == torch.float32
+    assert residual(probe, train) < 3e-7
+
+
+def bank_after(members: list[Member], train: Split, passes: int) -> ExactBank:
+    bank = fit(1e-3, 1e-3).bank(members, train)
+    quiet_trainer(passes).fit(bank, datamodule=_TrainOnly(train, 500, None))
+    return bank
+
+
+def test_dense_members_and_the_rest_of_their_path_go_on_with_fista(make_split: MakeSplit) -> None:
+    activations = random(700, 300)
+    train = make_split(activations, noisy_labels(activations, 3))
+    members = [Member(1e-5, 1e-2), Member(2e-5, 1e-2), Member(0.1, 1e-2)]
+    bank = bank_after(members, train, 6)
+    assert [type(descent) for descent in bank.paths.descents.values()] == [ProximalNewton]
+    bank = bank_after(members, train, 40)
+    assert bank.paths.reached[2].converged and [type(d) for d in bank.paths.descents.values()] == [Fista]
+
+
+def test_newton_needs_few_passes(make_split: MakeSplit, monkeypatch: pytest.MonkeyPatch) -> None:
+    train, passes = make_split(*duplicated()), []
+    for dense in (250.0, 0.0):
+        monkeypatch.setattr(proximal_newton, "DENSE", dense)
+        bank = fit(1e-3, 1e-3).bank([Member(1e-3, 1e-3)], train)
+        trainer = quiet_trainer(3000)
+        trainer.fit(bank, datamodule=_TrainOnly(train, 500, None))
+        passes.append(trainer.current_epoch)
+    assert passes[0] < 25 < passes[1] / 3
+
+
+def test_sets_are_dense_by_their_mean_square_against_the_columns_that_they_share() -> None:
+    inside = torch.zeros(2, 2000, dtype=torch.bool)
+    inside[:, :200] = True
+    assert not is_dense(inside)
+    inside[:, :251] = True
+    assert is_dense(inside)
+
+
+def test_working_sets_are_what_is_used_and_the_worst_violators() -> None:
+    point = torch.zeros(2, 102).double()
+    point[0, [5, 50]] = 1.0
+    violations = torch.rand(2, 102, generator=torch.Generator().manual_seed(0)).double()
+    violations[1, :99] = 0
+    inside = working_sets(point, violations)
+    assert inside[0, [5, 50]].all() and inside.sum(1).tolist() == [42, 2]
+    rest = violations[0, :-1].clone()
+    rest[[5, 50]] = 0
+    assert inside[0, rest.topk(40).indices].all()
+
+
+def whole_hessian(l2: float) -> tuple[SampledHessian, torch.Tensor, torch.Tensor, torch.Tensor]:
+    activations, counts, point = random(6, 50, seed=5), torch.rand(50) / 50, random(3, 7, seed=6)
+    inside = torch.ones(3, 6, dtype=torch.bool)
+    inside[0, 2] = inside[2, 5] = False
+    return SampledHessian(activations, counts, inside, l2, SoftmaxCurvature, point), activations, counts, point
+
+
+def test_products_with_the_hessian_equal_autograds() -> None:
+    hessian, activations, counts, point = whole_hessian(0.01)
+    way = random(3, 7, seed=7) * hessian.mask
+
+    def loss(block: torch.Tensor) -> torch.Tensor:
+        outputs = block[:, :-1] @ activations + block[:, -1:]
+        return (outputs.logsumexp(0) * counts).sum() + 0.01 * block[:, :-1].square().sum()
+
+    _, product = torch.autograd.functional.hvp(loss, point, way)
+    torch.testing.assert_close(hessian.times(way), product * hessian.mask)
+
+
+def test_a_sampled_hessian_equals_the_whole_one_on_average() -> None:
+    activations, point, inside = random(4, 600, seed=8), random(3, 5, seed=9), torch.ones(3, 4, dtype=torch.bool)
+    weights = torch.rand(600, generator=torch.Generator().manual_seed(1)) * 2
+    shares = (point[:, :-1] @ activations + point[:, -1:]).softmax(0)
+    curvatures = weights * (shares * (1 - shares)).sum(0)
+    reader = Reader(lambda units, columns: activations[columns][:, units], weights, curvatures, SoftmaxCurvature)
+    way, found = random(3, 5, seed=10), []
+    for seed in range(300):
+        units, counts = sample(reader, 120, seed)
+        found.append(SampledHessian(activations[:, units], counts, inside, 0.0, SoftmaxCurvature, point).times(way))
+        assert 80 < len(units) < 160
+    whole = SampledHessian(activations, weights / 600, inside, 0.0, SoftmaxCurvature, point).times(way)
+    torch.testing.assert_close(torch.stack(found).mean(0), whole, rtol=0.03, atol=0.01)
+
+
+def test_the_lasso_on_a_gram_matrix_equals_scikit_learns() -> None:
+    rows, target = random(80, 25, seed=11).double(), random(80, seed=12).double()
+    witness = Lasso(alpha=0.05, fit_intercept=False, tol=1e-12, max_iter=100_000).fit(rows.numpy(), target.numpy())
+    gram, gradient = rows.T @ rows / 80, -(rows.T @ target) / 80
+    for start in (torch.zeros(25).double(), random(25, seed=13).double()):
+        l1 = torch.full((25,), 0.05).double()
+        found = start + lasso(gram, gradient + gram @ start, start, l1, 1e-10)
+        np.testing.assert_allclose(found.numpy(), witness.coef_, atol=1e-8)
+        assert ((found == 0).numpy() == (witness.coef_ == 0)).all()
+
+
+@pytest.mark.parametrize("is_near", [False, True])
+def test_the_model_is_solved_with_all_labels_coupled(is_near: bool) -> None:
+    hessian, *_, point = whole_hessian(0.05)
+    gradient = 0.1 * random(3, 7, seed=14)
+    gradient[:, -1] -= gradient[:, -1].mean()
+    start, l1 = point * hessian.mask, torch.tensor([0.02] * 6 + [0.0])
+    problem = Problem(hessian, start, gradient * hessian.mask, l1)
+    way = solve(problem, 1e-4, is_near)
+    for _ in range(8):
+        start, slope = problem.start + way, problem.gradient + hessian.times(way)
+        further = solve(problem._replace(start=start, gradient=slope), 1e-4, is_near)
+        way = torch.where(start + further == 0, -problem.start, way + further)
+    product = hessian.times(way)
+    best = problem.value(way, product)
+    for seed in range(200):
+        other = way + 10.0 ** -(seed % 4) * random(3, 7, seed=100 + seed) * hessian.mask
+        assert problem.value(other, hessian.times(other)) > best - 1e-6
