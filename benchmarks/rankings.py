@@ -1,9 +1,10 @@
 """Rankings that read activations, against the straightforward way: `python benchmarks/rankings.py [--store FOLDER]`.
 
-MiniLM × UPOS, the starter treebank (9,881 words × 2,688 neurons × 16 labels), ratios within one run, process time of
-one thread. Average precision of all labels against scikit-learn's, probeless against a mean per label and a loop over
-pairs as its authors have it, moments of five rankings against one reading of the store, and the Gaussian's selection
-against SciPy's densities fitted for every set; the last three of each are measured on a few neurons and scaled up.
+MiniLM × UPOS, the starter treebank (9,881 words × 2,688 neurons × 16 labels); process time of one thread, ratios within
+one run. Five rankings by moments against one reading of the store; probeless against a mean per label and a loop over
+pairs, of rows in memory; average precision of all labels against scikit-learn's; the Gaussian's selection against
+SciPy's densities fitted anew for every set. The last two witnesses are measured on a few neurons, or one set, and
+scaled up.
 """
 
 from __future__ import annotations

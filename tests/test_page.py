@@ -119,7 +119,9 @@ def test_sets_become_a_line_for_each_size_and_a_curve_for_each_set() -> None:
     assert figure.limits == (0, 100) and figure.note.startswith("Hollow")
 
 
-@pytest.mark.parametrize("wrong", [{"y": (1.0,)}, {"low": (1.0,), "high": (1.0,)}, {"mark": "dot"}])
+@pytest.mark.parametrize(
+    "wrong", [{"y": (1.0,)}, {"low": (1.0,), "high": (1.0,)}, {"flagged": (True,)}, {"mark": "dot"}]
+)
 def test_a_series_that_does_not_fit_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(InputError, match=r"series"):
         Series(**{"name": "a", "x": (1.0, 2.0), "y": (1.0, 2.0), **wrong})

@@ -146,7 +146,7 @@ def test_a_sweep_that_optimises_counts_a_failed_job_and_goes_on(
     tmp_path: Path, tiny_bert: Path, small_treebank: dict[str, str]
 ) -> None:
     plug_in("optuna_sweeper")
-    words = ["hydra/sweeper=optimise", "hydra.sweeper.n_trials=5", "probe.lr=choice(-1,0.001,0.03)"]
+    words = ["hydra/sweeper=optimise", "hydra.sweeper.n_trials=5", "probe.lr=choice(0.001,-1,0.03)"]
     done = command(tmp_path, tiny_bert, small_treebank, *words)
     assert done.returncode == 1, done.stderr[-3000:]
     found = {path.parent.name: json.loads(path.read_text()) for path in (tmp_path / "sweep").glob("*/results.json")}

@@ -149,6 +149,21 @@ def test_a_tracker_that_fails_takes_no_results_with_it(
     assert results(tmp_path / "job")["status"] == "ok" and only_run(tmp_path / "job").exit_code == 0
 
 
+def test_a_connection_that_is_lost_is_said_once_and_the_job_goes_on(
+    run: Run,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def lost(*_: Any, **__: Any) -> None:
+        raise ConnectionResetError("Connection lost")
+
+    monkeypatch.setattr("wandb.sdk.wandb_run.Run.log", lost)
+    assert run(logger="wandb", **FEW) == 0
+    assert capsys.readouterr().out.count("takes no more (Connection lost)") == 1
+    assert results(tmp_path / "job")["status"] == "ok"
+
+
 def test_tensorboard_has_hyperparameters_curves_tables_and_pictures(run: Run, tmp_path: Path) -> None:  # noqa: F811
     pytest.importorskip("tensorboard", reason="pip install 'neuronprobe[tensorboard]' to run this test")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator

@@ -133,7 +133,7 @@ def test_the_main_job_writes_all_that_it_promises(run: Run, tmp_path: Path, caps
     assert line.split(" | ")[2:6] == [f"{100 * cell:.1f}" for cell in cells]
     for name in re.findall(r"\]\((\S+\.png)\)", page):
         assert (job / name).read_bytes().startswith(b"\x89PNG")
-    assert page.count(".png)") == 7, "two of the grid, layers, ablation with both fills, retraining, stability"
+    assert page.count(".png)") == 8, "grid (2), confusion, layers, ablation with both fills, retraining, stability"
     assert (job / ".hydra" / "overrides.yaml").is_file()
     curves = list(csv.DictReader((job / "curves" / "metrics.csv").open()))
     assert any("dev/accuracy" in column for column in curves[0])

@@ -230,8 +230,11 @@ class Series:
         """Raises InputError where lengths differ or the mark is unknown."""
         choice("mark of a series", self.mark, MARKS)
         wanted = 1 if self.mark == "level" else len(self.x)
-        if any(len(own) not in (wanted, *empty) for own, *empty in ((self.y,), (self.low, 0), (self.high, 0))):
-            raise InputError(f"series {self.name!r} must have a y for each x, got {len(self.y)} for {len(self.x)}.")
+        beside = {len(own) for own in (self.low, self.high, self.flagged)}
+        if len(self.y) != wanted or not beside <= {0, wanted}:
+            raise InputError(
+                f"series {self.name!r} must have {wanted} of y, low, high and flagged, got {len(self.y)} y."
+            )
 
     @classmethod
     def read(cls, plain: Mapping[str, Any]) -> Series:

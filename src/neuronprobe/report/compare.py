@@ -15,6 +15,7 @@ from torch import Tensor
 
 from neuronprobe.errors import InputError
 from neuronprobe.jobs import Job
+from neuronprobe.report.figures import draw
 from neuronprobe.report.formats import html
 from neuronprobe.report.lookup import metric_of, rankings
 from neuronprobe.studies.cells import metric_name
@@ -48,8 +49,8 @@ class Difference:
 def compare(first: Path, second: Path, console: Console, page: Path | None = None) -> list[Difference]:
     """Print first − second for each probe that both jobs have, paired over test sentences, and return it.
 
-    With `page` the same is written there as HTML. Raises InputError where a job's predictions can't be read or the
-    jobs have other test sentences.
+    With `page` the same is written there as HTML, its picture beside it. Raises InputError where a job's predictions
+    can't be read or the jobs have other test sentences.
     """
     one, other = Job(first).correct, Job(second).correct
     what, their = Job(first).denominator, Job(second).denominator
@@ -75,8 +76,9 @@ def compare(first: Path, second: Path, console: Console, page: Path | None = Non
     table = _table(found, metric_name(FIRST[what]))
     _show(table, first, second, console)
     if page is not None:
-        jobs = f"first: {first}, second: {second}"
-        write_bytes(page, html("Two jobs compared", [table], [_figure(found)], remarks=[jobs]).encode())
+        figure, jobs = _figure(found, page.stem), f"first: {first}, second: {second}"
+        draw(figure, page.parent)
+        write_bytes(page, html("Two jobs compared", [table], [figure], remarks=[jobs]).encode())
     if any(metric_of(_setting(job, "config")) == "macro_f1" for job in (first, second)):
         console.print("A job goes by macro-F1; compared is accuracy alone, which predictions.npz holds.")
     alone = len((set(one) ^ set(other)) - {what})
@@ -150,13 +152,13 @@ def _table(found: Sequence[Difference], metric: str) -> Table:
     return Table(f"{metric} on test, %", header, tuple(body), (note,))
 
 
-def _figure(found: Sequence[Difference]) -> Figure:
+def _figure(found: Sequence[Difference], name: str) -> Figure:
     """The differences of the oracle and of the top sets."""
     own = [one for one in found if one.probe == "oracle" or "/top-" in one.probe][:MOST_DRAWN]
     low, high = (tuple(None if one.ends is None else 100 * one.ends[i] for one in own) for i in (0, 1))
     bars = Series("first − second", tuple(one.probe for one in own), tuple(100 * one.value for one in own), low, high,
                   mark="bar")  # fmt: skip
-    return Figure("difference", "First − second, with 95 % intervals", "probe", "points on test", (bars,))
+    return Figure(name, "First − second, with 95 % intervals", "probe", "points on test", (bars,))
 
 
 def _show(table: Table, first: Path, second: Path, console: Console) -> None:

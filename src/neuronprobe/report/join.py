@@ -118,7 +118,7 @@ def _figures(groups: Sequence[Group], keys: Sequence[str]) -> Iterator[Figure]:
         bars = [_bars(name, names, [group.values_of(name) for group in own]) for name in DRAWN]
         title = f"{metric_name(metric)} on test"
         series = tuple(one for one in bars if any(y is not None for y in one.y))
-        if series and len(names) <= MOST_DRAWN:
+        if series and 1 < len(names) <= MOST_DRAWN:
             yield Figure(f"jobs_{metric}", f"Headline numbers: {title}", "jobs", f"{title}, %", series)
 
 

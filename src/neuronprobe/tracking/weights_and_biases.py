@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from pytorch_lightning.loggers import WandbLogger
+from pytorch_lightning.utilities import rank_zero_only
 
 from neuronprobe.errors import InputError, choice, number, one_line
 from neuronprobe.tracking.about import About
@@ -42,7 +43,7 @@ class WeightsAndBiases(WandbLogger):
         is_agent = bool(os.environ.get("WANDB_SWEEP_ID"))
         self._mode = choice("logger.wandb.mode", mode or ("online" if is_agent else "offline"), MODES)
         self._patience = number("logger.wandb.patience", patience, 0)
-        self._folder = Path(save_dir) / "wandb"
+        self._folder, self._is_lost = Path(save_dir) / "wandb", False
         own: dict[str, Any] = {} if is_agent else {"project": project, "entity": entity, "id": self._known_id()}
         super().__init__(
             save_dir=save_dir, name=name, group=group, job_type=job_type, tags=list(tags), notes=notes, mode=self._mode,
@@ -59,6 +60,7 @@ class WeightsAndBiases(WandbLogger):
         self._wandb_init["settings"] = wandb.Settings(
             silent=True, console="off", init_timeout=30, finish_timeout=self._patience, finish_timeout_raises=True
         )
+        wandb.setup(settings=wandb.Settings(silent=True))  # what is said before a run has settings
         self._folder.mkdir(parents=True, exist_ok=True)  # where wandb can't write it would take another folder
         try:
             run = self.experiment
@@ -72,6 +74,19 @@ class WeightsAndBiases(WandbLogger):
         if self._mode != "disabled":
             log.info("Weights & Biases: %s", run.url if self._mode == "online" else f"wandb sync {self._run_folder}")
 
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """What W&B can't take any more, the job's folder has."""
+        import wandb
+
+        if self._is_lost:
+            return
+        try:
+            super().log_metrics(metrics, step)
+        except (OSError, wandb.Error) as error:
+            self._is_lost = True
+            log.warning("Weights & Biases takes no more (%s); the job goes on, all is in its folder.", one_line(error))
+
     def show(self, left: Left) -> None:
         """Summary, tables, pictures, and an artifact of the job's files."""
         with _staged_in(self._folder):
@@ -80,10 +95,9 @@ class WeightsAndBiases(WandbLogger):
     def _show(self, run: Any, left: Left) -> None:
         import wandb
 
-        tables = {f"tables/{sheet.name}": _table(sheet) for sheet in left.sheets}
-        pictures = {f"figures/{path.stem}": wandb.Image(str(path)) for path in left.pictures}
-        run.log(tables | pictures | left.headline)
         run.summary.update(left.summary)
+        run.log({f"figures/{path.stem}": wandb.Image(str(path)) for path in left.pictures} | left.headline)
+        run.log({f"tables/{sheet.name}": _table(sheet) for sheet in left.sheets})  # these ask the server
         about = {"fingerprint": left.results.get("fingerprint"), "title": left.results.get("title")}
         artifact = wandb.Artifact(f"neuronprobe-{run.id}", type="neuronprobe", metadata=about)
         for path in left.files:
