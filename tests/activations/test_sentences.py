@@ -25,7 +25,7 @@ def test_a_label_of_sentences_is_read_from_a_row_for_each(
     assert list(data.target.names) == ["HUM", "LOC", "NUM"]
     assert [len(data.split(name)) for name in ("train", "dev", "test")] == [500, 100, 90]
     assert data.split("train").batch(torch.tensor([3])).activations.shape == (1, 96)
-    assert list(module(corpus, model, tmp_path, SentenceProperty("question_fine")).labels) == [
+    assert list(module(corpus, model, tmp_path, SentenceProperty("question_fine")).target.names) == [
         "HUM:ind",
         "LOC:city",
         "NUM:date",
@@ -37,4 +37,4 @@ def test_a_label_of_sentences_is_read_from_a_row_for_each(
     with pytest.raises(
         InputError, match=r"a label of sentences \(question, question_fine in this corpus\), got 'topic'"
     ):
-        module(corpus, model, tmp_path, SentenceProperty("topic")).labels  # noqa: B018
+        module(corpus, model, tmp_path, SentenceProperty("topic")).target  # noqa: B018
