@@ -22,8 +22,10 @@ import torch
 from rich.console import Console
 
 from neuronprobe.activations import ActivationsDataModule, Split
+from neuronprobe.activations.held import HeldStore
 from neuronprobe.corpora import starter
 from neuronprobe.models import from_package
+from neuronprobe.neurons import NeuronTable, Segment
 from neuronprobe.probes import Fit, Member, Probe
 from neuronprobe.properties import WordProperty
 from neuronprobe.quiet import quiet
@@ -35,8 +37,8 @@ from neuronprobe.studies import Trained, ablation
 from neuronprobe.studies.comparison import compare
 from neuronprobe.studies.selectivity import _Memory
 from neuronprobe.studies.sets import NeuronSet
-from neuronprobe.targets import Counts
-from neuronprobe.types import Ranking, Row
+from neuronprobe.targets import Counts, Labels
+from neuronprobe.types import Ranking, Row, Units
 
 SIZES = (10, 20)
 N_NEURONS = 100
@@ -48,6 +50,11 @@ RANDOM = (0.6, 1.1)
 DEVIATION = 0.35
 """Of random sets about their mean: 6 to 7 points of accuracy."""
 Covered = dict[str, bool]
+TRAIN = Split(
+    Units(torch.zeros(1, 1).long(), torch.zeros(1).long(), torch.zeros(1).long(), ("a",), 1),
+    HeldStore(torch.zeros(1, N_NEURONS)), NeuronTable((Segment("drawn", 1, N_NEURONS),)), Labels(("wrong", "right")),
+)  # fmt: skip
+"""One unit: what is studied is drawn, not trained."""
 
 
 @dataclass(frozen=True)
@@ -109,8 +116,8 @@ def study_rows(sample: Population, seed: int) -> tuple[Row, ...]:
     counts = counted(torch.cat(correct), sample.units)
     probe = Probe(torch.zeros(1, 0), torch.zeros(1), torch.zeros(0, dtype=torch.long))
     rankings = {"drawn": permutation(N_NEURONS, 0)}
-    trained = Trained({}, [], Fit(0.0, 0.0, seed=seed), [], probe, {}, rankings)
-    at = {"majority": len(sets), "oracle": len(sets) + 1}
+    trained = Trained({"train": TRAIN}, [], Fit(0.0, 0.0, seed=seed), [], probe, {}, rankings)
+    at = {"constant": len(sets), "oracle": len(sets) + 1}
     return compare("ablation", "ablated", trained, sets, [probe] * len(sets), {"test": counts}, **at, curve=True).rows
 
 
@@ -136,7 +143,7 @@ def held(population: Population, draws: int, seed: int) -> Covered:
     """Whether each kind of interval holds the truth, in one simulation."""
     sample = population.sample((draws, draws), torch.Generator().manual_seed(seed))
     top, oracle = population.accuracy["top"], population.accuracy["oracle"]
-    means = [population.accuracy[place] for place in range(len(SIZES))]
+    means = [population.accuracy[i] for i in range(len(SIZES))]
     area = sum(means) / 2
     truths = {
         ("accuracy_difference", "random", SIZES[0]): ("difference", top - means[0]),
@@ -158,10 +165,10 @@ def held(population: Population, draws: int, seed: int) -> Covered:
 
 def selectivity_held(sample: Population, truth: float, seed: int) -> bool:
     """Random sets as draws of a control task."""
-    controls = [counted(own[None], sample.units) for own in sample.sets[0]]
+    controls = [counted(own[None], sample.units).score("accuracy") for own in sample.sets[0]]
     about = {"split": "test", "task": "control"}
-    reading = _Memory(counted(sample.single["top"][None], sample.units), controls, seed, about)
-    row = reading.rows(0, {})[-1]
+    memory = _Memory(counted(sample.single["top"][None], sample.units).score("accuracy"), controls, seed, about)
+    row = memory.rows(0, {})[-1]
     return row.low is not None and row.high is not None and row.low <= truth <= row.high
 
 
@@ -207,7 +214,7 @@ def called_better(
 
 
 def near(order: torch.Tensor, seed: int) -> Ranking:
-    """An order in which each place is off by a factor, mostly below two."""
+    """An order in which each position is off by a factor, mostly below two."""
     noise = 0.5 * torch.randn(len(order), generator=torch.Generator().manual_seed(seed))
     return ranked(order[(torch.arange(1, len(order) + 1).log() + noise).argsort()])
 

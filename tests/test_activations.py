@@ -155,7 +155,7 @@ def test_the_store_holds_what_the_model_gives(corpus: ConlluCorpus, tiny_bert: P
     found = torch.cat([batch.activations for batch in split.blocks(50)])
     torch.testing.assert_close(found, expected[split.units.rows.flatten()], rtol=1e-5, atol=1e-6)
     words = [label for sentence in sentences for label in sentence.annotations["upos"]]
-    assert [data.labels.names[label] for label in split.units.labels] == words
+    assert [data.target.names[label] for label in split.units.labels] == words
 
 
 def test_an_interrupted_extraction_goes_on(
@@ -289,4 +289,4 @@ def test_a_property_without_labels_in_a_split_is_refused(
     corpus = ConlluCorpus(**small_treebank)
     data = module(corpus, FrozenTransformer(str(tiny_bert)), tmp_path, name="deprel")
     with pytest.raises(InputError, match="property deprel must label at least one word of train, got none"):
-        _ = data.labels
+        _ = data.target
