@@ -86,6 +86,8 @@ def test_a_yaml_constructs_what_its_group_promises(
         request.getfixturevalue("minilm")
     if (group, name) == ("corpus", "hub"):
         pytest.skip("a dataset has tests of its own, tests/corpora/test_hub.py")
+    if (group, name) == ("logger", "mlflow"):
+        pytest.importorskip("mlflow", reason="MLflow is an extra: pip install 'neuronprobe[mlflow]'")
     if (group, name) == ("trainer", "gpu") and not torch.cuda.is_available():
         pytest.skip("this machine has no GPU")
     config = configuration(tmp_path, f"{group}={name}", *needs(group, name, files, family))

@@ -252,8 +252,9 @@ class ActivationsDataModule(pl.LightningDataModule):
 
 
 def _must_have(group: str, made: Any, *names: str) -> None:
-    """All at once. Raises InputError that names what a plug-in lacks."""
-    if missing := [name for name in names if not hasattr(made, name)]:
+    """All at once, without asking for any (a model would be loaded). Raises InputError that names what is lacking."""
+    own = getattr(made, "__dict__", {})
+    if missing := [name for name in names if name not in own and not hasattr(type(made), name)]:
         raise InputError(
             f"{group} must have {', '.join(names)}, got {type(made).__name__} without {', '.join(missing)}; add them."
         )
