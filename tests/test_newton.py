@@ -11,7 +11,7 @@ from neuronprobe.activations import Split
 from neuronprobe.probes import ExactFit, Member, Probe
 from neuronprobe.probes.exact_bank import ExactBank
 from neuronprobe.probes.fit import _TrainOnly, quiet_trainer
-from neuronprobe.probes.solvers import proximal_newton
+from neuronprobe.probes.solvers import proximal_newton, semismooth_newton
 from neuronprobe.probes.solvers.fista import Fista
 from neuronprobe.probes.solvers.model_lasso import Problem, solve
 from neuronprobe.probes.solvers.proximal_newton import ProximalNewton, is_dense, working_sets
@@ -242,7 +242,10 @@ def test_a_sampled_hessian_equals_the_whole_one_on_average() -> None:
     torch.testing.assert_close(torch.stack(found).mean(0), whole, rtol=0.03, atol=0.01)
 
 
-def test_the_lasso_on_a_gram_matrix_equals_scikit_learns() -> None:
+@pytest.mark.parametrize("accelerated", [25, 0])
+def test_the_lasso_on_a_gram_matrix_equals_scikit_learns(monkeypatch: pytest.MonkeyPatch, accelerated: int) -> None:
+    """Also with Newton steps alone, which come to the optimum of this one."""
+    monkeypatch.setattr(semismooth_newton, "MOST_ACCELERATED", accelerated)
     rows, target = random(80, 25, seed=11).double(), random(80, seed=12).double()
     witness = Lasso(alpha=0.05, fit_intercept=False, tol=1e-12, max_iter=100_000).fit(rows.numpy(), target.numpy())
     gram, gradient = rows.T @ rows / 80, -(rows.T @ target) / 80
