@@ -11,7 +11,7 @@ from neuronprobe.activations import Split
 from neuronprobe.probes import ExactFit, Member, Probe
 from neuronprobe.probes.exact_bank import ExactBank
 from neuronprobe.probes.fit import _TrainOnly, quiet_trainer
-from neuronprobe.probes.solvers import proximal_newton
+from neuronprobe.probes.solvers import proximal_newton, semismooth_newton
 from neuronprobe.probes.solvers.fista import Fista
 from neuronprobe.probes.solvers.model_lasso import Problem, solve
 from neuronprobe.probes.solvers.proximal_newton import ProximalNewton, is_dense, working_sets
@@ -169,6 +169,14 @@ def test_dense_members_and_the_rest_of_their_path_go_on_with_fista(make_split: M
     assert bank.paths.reached[2].converged and [type(d) for d in bank.paths.descents.values()] == [Fista]
 
 
+def test_a_model_that_is_made_again_is_the_same(make_split: MakeSplit, monkeypatch: pytest.MonkeyPatch) -> None:
+    train = make_split(*duplicated())
+    (kept,) = fit(1e-3, 1e-3)([Member(1e-3, 1e-3)], train)
+    monkeypatch.setattr(proximal_newton, "MOST_KEPT", 0)
+    (again,) = fit(1e-3, 1e-3)([Member(1e-3, 1e-3)], train)
+    assert torch.equal(kept.weights, again.weights)
+
+
 def test_newton_needs_few_passes(make_split: MakeSplit, monkeypatch: pytest.MonkeyPatch) -> None:
     train, passes = make_split(*duplicated()), []
     for dense in (250.0, 0.0):
@@ -234,13 +242,16 @@ def test_a_sampled_hessian_equals_the_whole_one_on_average() -> None:
     torch.testing.assert_close(torch.stack(found).mean(0), whole, rtol=0.03, atol=0.01)
 
 
-def test_the_lasso_on_a_gram_matrix_equals_scikit_learns() -> None:
+@pytest.mark.parametrize("accelerated", [25, 0])
+def test_the_lasso_on_a_gram_matrix_equals_scikit_learns(monkeypatch: pytest.MonkeyPatch, accelerated: int) -> None:
+    """Also with Newton steps alone, which come to the optimum of this one."""
+    monkeypatch.setattr(semismooth_newton, "MOST_ACCELERATED", accelerated)
     rows, target = random(80, 25, seed=11).double(), random(80, seed=12).double()
     witness = Lasso(alpha=0.05, fit_intercept=False, tol=1e-12, max_iter=100_000).fit(rows.numpy(), target.numpy())
     gram, gradient = rows.T @ rows / 80, -(rows.T @ target) / 80
     for start in (torch.zeros(25).double(), random(25, seed=13).double()):
-        l1 = torch.full((25,), 0.05).double()
-        found = start + lasso(gram, gradient + gram @ start, start, l1, 1e-10)
+        l1, bound = torch.full((1, 25), 0.05).double(), torch.tensor([1e-10]).double()
+        found = start + lasso(gram[None], (gradient + gram @ start)[None], start[None], l1, bound)[0]
         np.testing.assert_allclose(found.numpy(), witness.coef_, atol=1e-8)
         assert ((found == 0).numpy() == (witness.coef_ == 0)).all()
 

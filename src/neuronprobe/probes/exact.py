@@ -25,7 +25,7 @@ MOST_HELD = 2.0
 
 
 class ExactFit(Fit):
-    """How probes are brought to their optimum: accelerated proximal gradient on all of train, along paths of λ1.
+    """How probes are brought to their optimum: proximal Newton on all of train, or FISTA, along paths of λ1.
 
     The optimum is unique for λ2 > 0 only; λ1 = λ2 = 0 has none on separable data and is refused. Nothing is drawn,
     unless `start` is random: then members start at weights drawn by their seeds.

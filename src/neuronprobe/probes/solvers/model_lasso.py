@@ -14,12 +14,16 @@ from torch import Tensor
 
 from neuronprobe.probes.penalty import violation
 from neuronprobe.probes.solvers.sampled_hessian import Block, SampledHessian
-from neuronprobe.probes.solvers.semismooth_newton import lasso
+from neuronprobe.probes.solvers.semismooth_newton import lasso, on_face
 
 MOST_ROUNDS, MOST_PRODUCTS, MOST_CUTS = 1, 40, 6
 """Of both steps; of products on a face; of shorter steps on it."""
 CUT = 0.4
-PART = 0.1
+PART, PART_OF_LABEL = 0.1, 0.2
+"""Labels that violate the conditions by less than PART of the tolerance stay; others are solved to PART_OF_LABEL of
+their violation."""
+NEVER = 1e30
+"""λ1 of columns that are not there."""
 FACE = 0.05
 """Conjugate gradients stop at this share of the slope that they began with."""
 
@@ -59,14 +63,14 @@ def _label_by_label(
 ) -> tuple[Block, Block]:
     """Each label's lasso on its majorising Gram matrix; taken if the coupled model falls."""
     hessian, start, gradient, l1 = problem
-    tried = way.clone()
-    slope, point = gradient + product, start + way
-    for label, (own, worst) in enumerate(zip(hessian.members, violations.tolist(), strict=True)):
-        if worst > PART * tolerance:
-            gram = hessian.curvature.coupling * hessian.grams[label]
-            step = lasso(gram, slope[label, own], point[label, own], l1[own], 0.2 * worst)
-            is_zero = point[label, own] + step == 0
-            tried[label, own] = torch.where(is_zero, -start[label, own], way[label, own] + step)
+    slope, point, tried, penalty = gradient + product, start + way, way.clone(), l1.expand_as(start)
+    for bucket in hessian.buckets:
+        bounds = torch.where(violations > PART * tolerance, PART_OF_LABEL * violations, torch.inf)[bucket.labels[:, 0]]
+        if bool(bounds.isinf().all()):
+            continue
+        at, grams = bucket.take(point), hessian.curvature.coupling * bucket.grams
+        step = lasso(grams, bucket.take(slope), at, bucket.take(penalty, behind=NEVER), bounds)
+        bucket.put(tried, torch.where(at + step == 0, -bucket.take(start), bucket.take(way) + step))
     tried_product = hessian.times(tried)
     if problem.value(tried, tried_product) < problem.value(way, product):
         return tried, tried_product
@@ -118,12 +122,13 @@ class _Preconditioner:
 
     def __init__(self, hessian: SampledHessian, free: Bool[Tensor, "label column_and_bias"]) -> None:
         self._parts = []
-        for own, gram, row in zip(hessian.members, hessian.grams, free, strict=True):
-            chosen = row[own].nonzero().flatten()
-            self._parts.append((own[chosen], torch.linalg.cholesky_ex(gram[chosen][:, chosen])[0]))
+        for bucket in hessian.buckets:
+            is_free = bucket.take(free.to(bucket.grams)) > 0
+            self._parts.append((bucket, on_face(bucket.grams, is_free)))
 
     def __call__(self, rest: Block) -> Block:
+        """What is not free is 0 in `rest`, and stays so."""
         found = torch.zeros_like(rest)
-        for label, (own, factor) in enumerate(self._parts):
-            found[label, own] = torch.cholesky_solve(rest[label, own][:, None], factor)[:, 0]
+        for bucket, factors in self._parts:
+            bucket.put(found, torch.cholesky_solve(bucket.take(rest)[:, :, None], factors)[:, :, 0])
         return found

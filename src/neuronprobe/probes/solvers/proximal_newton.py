@@ -37,6 +37,8 @@ FACE_FIRST = 0.1
 """With a residual below this share of λ1 the model's solution begins on the face of the point."""
 SLACK = 2e-7
 """An objective of float32 is known up to this share of it."""
+MOST_KEPT = 1 << 24
+"""Activations of a model that is kept between two steps (64 MiB), at most; a larger one is made again."""
 SHORTEN, SHORTEST = 0.5, 2.0**-10
 """A step after which the objective is higher becomes shorter by this; the shortest is taken in any case."""
 
@@ -162,6 +164,8 @@ class ProximalNewton(Descent):
             start + way == 0, -self.point[:, self._columns()], way.to(self.point)
         )
         self.length = 1.0
+        if model.size > MOST_KEPT:
+            self.model = None
         self._try()
 
     def _block(self, point: Point) -> Block:

@@ -6,12 +6,13 @@ sampled Hessian equals the whole one on average. It is never formed: products go
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from torch.nn.functional import pad
 
 from neuronprobe.targets import Curvature
 
@@ -25,6 +26,8 @@ MASS = 0.9
 """The Gram matrix of a label is computed from the units that hold this share of the label's curvature."""
 SEEDS = 7_400_000
 """Seeds of samples begin here: nothing else is drawn with them, such as the weights of the units."""
+ALIKE, FEW = 1.1, 16
+"""How unlike in width the working sets of a bucket may be."""
 RIDGE = 1e-7
 """Added to the diagonal of Gram matrices, which are singular for duplicate columns."""
 
@@ -61,6 +64,49 @@ def sample(reader: Reader, n: int, seed: int) -> Sample:
     return Sample(units, weights[units] / chance[units])
 
 
+class Bucket(NamedTuple):
+    """Labels whose working sets are about as large: their columns and Gram matrices side by side.
+
+    `own` are columns of a block, the bias last; behind it the column after the bias stands where a label has fewer.
+    """
+
+    labels: Int[Tensor, "label 1"]
+    own: Int[Tensor, "label own"]
+    grams: Float[Tensor, "label own own"]
+
+    @classmethod
+    def of(
+        cls, labels: Int[Tensor, " label"], own: Sequence[Int[Tensor, " _"]], grams: Sequence[Float[Tensor, "_ _"]]
+    ) -> Bucket:
+        """Filled up with columns that no label has."""
+        widest, behind = max(map(len, own)), int(own[0][-1]) + 1
+        columns = torch.stack([pad(one, (0, widest - len(one)), value=behind) for one in own])
+        blocks = torch.stack([pad(gram, (0, widest - len(gram)) * 2) for gram in grams])
+        blocks.diagonal(dim1=1, dim2=2).add_(columns == behind)
+        return cls(labels.to(columns.device)[:, None], columns, blocks)
+
+    def take(self, block: Block, behind: float = 0.0) -> Float[Tensor, "label own"]:
+        """These labels' columns of a block; `behind` where a label has fewer."""
+        return pad(block, (0, 1), value=behind)[self.labels, self.own]
+
+    def put(self, block: Block, rows: Float[Tensor, "label own"]) -> None:
+        """Write these labels' columns of a block."""
+        filled = pad(block, (0, 1))
+        filled[self.labels, self.own] = rows
+        block.copy_(filled[:, :-1])
+
+
+def alike(widths: Sequence[int]) -> list[list[int]]:
+    """The labels in buckets: the widest of each is at most `ALIKE` times, or by `FEW`, wider than the narrowest."""
+    buckets: list[list[int]] = []
+    for label in sorted(range(len(widths)), key=widths.__getitem__):
+        if buckets and widths[label] <= max(ALIKE * widths[buckets[-1][0]], widths[buckets[-1][0]] + FEW):
+            buckets[-1].append(label)
+        else:
+            buckets.append([label])
+    return buckets
+
+
 class SampledHessian:
     """H = mean of xxᵀ ⊗ the loss's curvature, + 2 λ2, on a working set of columns per label; all labels coupled."""
 
@@ -76,12 +122,23 @@ class SampledHessian:
         """`inside` says which columns belong to the working set of each label; Gram matrices are those of `point`."""
         self._activations, self._counts, self._l2, self._curvature = activations, counts, l2, curvature
         self.mask = torch.cat([inside, inside.new_ones(len(inside), 1)], dim=1)
-        self.members = [row.nonzero().flatten() for row in self.mask]
-        """The working set of each label as indices of a block's columns, the bias last."""
         self.move_to(point)
         diagonal = self.curvature.diagonal * counts
-        self.grams = [self._gram(own[:-1], row) for own, row in zip(self.members, diagonal, strict=True)]
-        """The diagonal block of each label, over its `members`."""
+        members = [row.nonzero().flatten() for row in self.mask]
+        self.buckets = [
+            Bucket.of(
+                torch.tensor(labels),
+                [members[i] for i in labels],
+                [self._gram(members[i], diagonal[i]) for i in labels],
+            )
+            for labels in alike([len(own) for own in members])
+        ]
+        """The diagonal blocks of all labels."""
+
+    @property
+    def size(self) -> int:
+        """How many activations it holds."""
+        return self._activations.numel()
 
     def move_to(self, point: Block) -> None:
         """Take the curvature where the point is; Gram matrices stay as they are."""
@@ -96,10 +153,10 @@ class SampledHessian:
         product[:, -1] = slopes.sum(1)
         return product * self.mask
 
-    def _gram(self, own: Int[Tensor, " column"], curvature: Float[Tensor, " unit"]) -> Float[Tensor, "own own"]:
-        k = len(own)
+    def _gram(self, own: Int[Tensor, " own"], curvature: Float[Tensor, " unit"]) -> Float[Tensor, "own own"]:
+        k = len(own) - 1
         units = _heaviest(curvature, 4 * k + 100)
-        scaled = self._activations.index_select(0, own)
+        scaled = self._activations.index_select(0, own[:-1])
         total = curvature.sum()
         if len(units) < NEARLY_ALL * len(curvature):
             scaled, curvature = scaled.index_select(1, units), curvature[units]
