@@ -10,7 +10,7 @@ import pytest
 from neuronprobe.report.papers import beside_paper, paper_lines, paper_table
 from neuronprobe.types import Table
 
-EXPERIMENTS = sorted(path.stem for path in (Path(__file__).parents[1] / "conf" / "experiment").glob("*_table*.yaml"))
+EXPERIMENTS = sorted(path.stem for path in (Path(__file__).parents[1] / "conf" / "experiment").glob("*_table?.yaml"))
 
 
 @pytest.mark.parametrize("paper", EXPERIMENTS)

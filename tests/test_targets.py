@@ -253,7 +253,7 @@ def test_what_makes_no_sense_of_values_is_refused(numeric: Split) -> None:
         labels_named(3).metric("r2")
     assert numeric.target.metric("auto") == "r2" and Labels(("a", "b")).metric("auto") == "accuracy"
     probe = Probe(torch.ones(1, 20), torch.zeros(1))
-    with pytest.raises(InputError, match="units of at least 2 labels for ranking probeless, got 1"):
+    with pytest.raises(InputError, match="ranking probeless must have a property with labels, got value"):
         probeless(make_trained(probe, numeric).evidence(probe))
     with pytest.raises(InputError, match=r"class_weights=balanced must have a property with labels"):
         Fit(0.0, 0.0, class_weights="balanced").bank([Member()], numeric)
@@ -294,7 +294,10 @@ def test_a_job_of_word_length_speaks_of_r2_alone(run: Run, tmp_path: Path, capsy
         ({"property": "word_length", "metric": "accuracy"}, "must be one of auto, r2, got 'accuracy'"),
         ({"property": "upos", "metric": "r2"}, "must be one of auto, accuracy, macro_f1, got 'r2'"),
         ({"property": "word_length", "probe__class_weights": "balanced"}, "class_weights=balanced must have"),
-        ({"property": "word_length", "ranking": "[probeless]"}, "at least 2 labels for ranking probeless, got 1"),
+        (
+            {"property": "word_length", "ranking": "[probeless]"},
+            "ranking probeless must have a property with labels, got word_length",
+        ),
     ],
 )
 def test_a_job_that_asks_for_what_its_target_has_not_ends_in_one_line(

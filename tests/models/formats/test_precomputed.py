@@ -19,7 +19,7 @@ from tests.sources import SPLITS, as_hdf5, as_json, as_npy, everything, module
 
 @pytest.mark.parametrize("write", [as_npy, as_json, as_hdf5])
 def test_activations_of_other_programs_are_read_by_the_words_of_their_sentences(
-    write: Any, corpus: ConlluCorpus, tiny_bert: Path, tmp_path: Path
+    write: Any, corpus: ConlluCorpus, small_treebank: dict[str, str], tiny_bert: Path, tmp_path: Path
 ) -> None:
     data = module(corpus, FrozenTransformer(str(tiny_bert)), tmp_path / "store")
     paths = [write(corpus, data, tmp_path / split, split) for split in SPLITS]
@@ -29,7 +29,7 @@ def test_activations_of_other_programs_are_read_by_the_words_of_their_sentences(
     assert found.split("train").neurons == data.split("train").neurons
     for split in SPLITS:
         torch.testing.assert_close(everything(found, split), everything(data, split))
-    few = module(ConlluCorpus(corpus._paths["dev"], *[corpus._paths["test"]] * 2), source, tmp_path / "theirs")
+    few = module(ConlluCorpus(small_treebank["dev"], *[small_treebank["test"]] * 2), source, tmp_path / "theirs")
     assert few.extracted == ["train", "dev"] or few.extracted == [], "the same text and files: the same store"
     with pytest.raises(InputError, match=r"sentence .* must be in the activations, got none for"):
         module(corpus, PrecomputedActivations(paths[0]), tmp_path / "one")
