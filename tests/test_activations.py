@@ -204,7 +204,7 @@ def test_a_damaged_store_is_noticed_said_and_extracted_again(
     data.prepare_data()
     assert data.extracted == ["dev"]
     assert "The store of dev is damaged" in caplog.text
-    assert json.loads((folder / "index.json").read_text())["words"] == data.readings["dev"].n_words
+    assert json.loads((folder / "index.json").read_text())["words"] == data.contents["dev"].n_words
 
 
 def test_the_order_is_a_function_of_seed_and_epoch(planted: Split) -> None:
@@ -241,7 +241,7 @@ def test_dropped_words_are_no_units(
     data.prepare_data()
     data.setup()
     assert "dev: 1 words dropped" in caplog.text
-    assert len(data.split("dev")) == len(data.readings["dev"].units) - 1 == len(data.units["dev"])
+    assert len(data.split("dev")) == len(data.contents["dev"].units) - 1 == len(data.units["dev"])
     assert 2 not in data.split("dev").units.rows
 
 

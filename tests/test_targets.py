@@ -296,7 +296,7 @@ def test_a_job_of_word_length_speaks_of_r2_alone(run: Run, tmp_path: Path, capsy
         ({"property": "word_length", "probe__class_weights": "balanced"}, "class_weights=balanced must have"),
         (
             {"property": "word_length", "ranking": "[probeless]"},
-            "ranking probeless must have a property with labels, got word_length",
+            "probeless must have a property with labels",
         ),
     ],
 )

@@ -45,7 +45,7 @@ def neuron_portraits(
         raise InputError(
             "NEURON must be named for a job without a study of its ranking, got none; name some as LAYER:INDEX (3:17)."
         )
-    ranks = {flat: place for place, flat in enumerate(order, 1)}
+    ranks = {flat: position for position, flat in enumerate(order, 1)}
     opened = _open_store(job, split, None if store is None else Path(store))
     text = _read(job, split, opened, allow_targets)
     return portray(opened, job.table, text, torch.tensor(chosen, dtype=torch.long), ranks, words, sentences, fewest)

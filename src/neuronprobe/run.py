@@ -127,12 +127,12 @@ def _train(job: Job, fit: Fit, bank: ProbeBank, folder: Path) -> None:
 
 
 def _fingerprint(job: Job) -> dict[str, Any]:
-    return {split: job.data.fingerprint(split) for split in job.data.readings}
+    return {split: job.data.fingerprint(split) for split in job.data.contents}
 
 
 def _corpus_rows(job: Job) -> list[Row]:
     data = job.data
-    words = {name: reading.n_words for name, reading in data.readings.items()}
+    words = {name: own.n_words for name, own in data.contents.items()}
     counted = corpus_summary(data.target, data.units, words) + vocabulary(data.target, data.units)
     return counted + baselines(data.target, data.units, job.fit.seed)
 

@@ -36,7 +36,7 @@ def test_splits_that_share_sentences_or_lack_labels_are_said_and_counted(
     other: Words = [(["the", "end"], ["A", "B"]), (["a", "start"], ["A", "D"])]
     found = data(TRAIN, TRAIN, other, tiny_bert, tmp_path)
     with caplog.at_level(logging.WARNING):
-        assert found.readings["test"].n_sentences == 2
+        assert found.contents["test"].n_sentences == 2
     said = caplog.messages
     assert "dev: all 3 sentences are those of train: what is measured there is memory; give other files." in said
     assert "test: 1 of 2 sentences (50.0 %) are in train too; corpus.unique=true leaves them out." in said
@@ -59,7 +59,7 @@ def test_a_disk_that_cannot_hold_all_splits_is_said_with_ways_out(
 ) -> None:
     usage = namedtuple("usage", "total used free")
     found = ActivationsDataModule(corpus, WordProperty("upos"), FrozenTransformer(str(tiny_bert)), str(tmp_path))
-    n_rows = sum(reading.n_rows for reading in found.readings.values())
+    n_rows = sum(own.n_rows for own in found.contents.values())
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(0, 0, n_rows * 96 * 2 - 1))
     with pytest.raises(InputError, match=r"for train, dev, test, got .*activations=live, .*corpus\.max_words"):
         found.prepare_data()

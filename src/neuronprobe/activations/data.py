@@ -15,11 +15,11 @@ import torch
 from filelock import FileLock
 from torch.utils.data import DataLoader
 
+from neuronprobe.activations.contents import Contents, remarks, shared_sentences
 from neuronprobe.activations.extraction import extract
 from neuronprobe.activations.files import StoreError
 from neuronprobe.activations.live import LiveStore
 from neuronprobe.activations.preview import preview
-from neuronprobe.activations.reading import Reading, remarks, shared_sentences
 from neuronprobe.activations.split import BatchStream, Split
 from neuronprobe.activations.store import DTYPES, Store, StoreWriter, store_name
 from neuronprobe.corpora import SPLITS, Corpus, Forms
@@ -81,7 +81,7 @@ class ActivationsDataModule(pl.LightningDataModule):
         self._stores: dict[str, Store] = {}
 
     @cached_property
-    def readings(self) -> dict[str, Reading]:
+    def contents(self) -> dict[str, Contents]:
         """One pass over each split. Raises InputError where the corpus or the property can't be used.
 
         What is taken of the units, and what splits share or lack, is counted and said.
@@ -103,7 +103,7 @@ class ActivationsDataModule(pl.LightningDataModule):
     @cached_property
     def target(self) -> Target:
         """The label set of train, or mean and deviation of its values. Raises InputError where train has but one."""
-        train = self.readings["train"].units
+        train = self.contents["train"].units
         return Labels.of(train.names, self.prop.name) if train.names else Values.of(train.labels, self.prop.name)
 
     @property
@@ -113,12 +113,12 @@ class ActivationsDataModule(pl.LightningDataModule):
 
     @cached_property
     def _all_units(self) -> dict[str, Units]:
-        return {name: self._units(name, reading) for name, reading in self.readings.items()}
+        return {name: self._units(name, own) for name, own in self.contents.items()}
 
     def fingerprint(self, split: str) -> dict[str, Any]:
         """What decides the numbers in the split's store."""
         dtype = "float32, live" if self.live else self._dtype
-        return {**self.model.fingerprint, "forms": self.readings[split].forms.digest, "store_dtype": dtype}
+        return {**self.model.fingerprint, "forms": self.contents[split].forms.digest, "store_dtype": dtype}
 
     def prepare_data(self) -> None:
         """Extract what no store holds yet; one process at a time for each store."""
@@ -179,7 +179,7 @@ class ActivationsDataModule(pl.LightningDataModule):
         """Dev, in order."""
         return DataLoader(BatchStream(self.split("dev"), batch_size=4096), batch_size=None)
 
-    def _read(self, split: str) -> Reading:
+    def _read(self, split: str) -> Contents:
         forms = Forms()
         sentences = forms.of(self.corpus.sentences(split))
         units = collect(self.prop.units(sentences))
@@ -190,28 +190,28 @@ class ActivationsDataModule(pl.LightningDataModule):
                 f"property {self.prop.name} must label at least one {self.prop.level} of {split}, got none."
             )
         n_rows = forms.n_sentences if self.model.level == "sentence" else forms.n_words
-        return Reading(units, forms, n_rows)
+        return Contents(units, forms, n_rows)
 
     def _lock(self, split: str) -> FileLock:
         return FileLock(self.folder / f"{store_name(self.fingerprint(split))}.lock")
 
     def _preview(self, wanted: Sequence[str]) -> None:
         """Say what the extraction will take. Raises InputError as `preview` does."""
-        rows = {split: self.readings[split].n_rows for split in wanted}
+        rows = {split: self.contents[split].n_rows for split in wanted}
         there = {split: self._store(split) for split in wanted}
         found = preview(self.model, self.corpus, rows, there, DTYPES[self._dtype].itemsize, self._budget)
         log.info(found.text(self.folder))
         self.estimated = {"store_bytes": sum(found.n_bytes.values()), "extraction_seconds": found.seconds}
 
-    def _units(self, split: str, reading: Reading) -> Units:
-        found = reading.units
-        if bool(found.names) != bool(self.readings["train"].units.names):
+    def _units(self, split: str, own: Contents) -> Units:
+        found = own.units
+        if bool(found.names) != bool(self.contents["train"].units.names):
             raise InputError(
                 f"the labels of property {self.prop.name} must be names in all splits or numbers in all, got others in "
                 f"{split} than in train; correct its units."
             )
         labels = self.target.encode(found.labels, found.names)
-        return Units(found.rows, labels, found.sentences, found.types, reading.n_sentences)
+        return Units(found.rows, labels, found.sentences, found.types, own.n_sentences)
 
     def _open(self, split: str) -> Store | LiveStore:
         if not self.live:
@@ -220,7 +220,7 @@ class ActivationsDataModule(pl.LightningDataModule):
         return LiveStore(self.model, sentences, self._memory_limit, self._budget)
 
     def _rows(self, split: str) -> str:
-        return f"{self.readings[split].n_rows:,} {self.model.level}s"
+        return f"{self.contents[split].n_rows:,} {self.model.level}s"
 
     def _store(self, split: str) -> Path:
         return self.folder / store_name(self.fingerprint(split))
@@ -239,13 +239,13 @@ class ActivationsDataModule(pl.LightningDataModule):
         return True
 
     def _extract(self, split: str) -> None:
-        reading, model = self.readings[split], self.model
+        own, model = self.contents[split], self.model
         fingerprint = self.fingerprint(split)
         title = f"{model.title}, {self.corpus.name} {split}"
-        writer = StoreWriter(self._store(split), fingerprint, model.neurons, reading.n_rows, self._dtype, title)
+        writer = StoreWriter(self._store(split), fingerprint, model.neurons, own.n_rows, self._dtype, title)
         if writer.words_done:
             log.info("%s: going on after %s extracted %ss.", split, f"{writer.words_done:,}", model.level)
-        while not extract(model, self.corpus.sentences(split), writer, reading.n_rows, split, self._budget):
+        while not extract(model, self.corpus.sentences(split), writer, own.n_rows, split, self._budget):
             pass
         self.extracted.append(split)
         log.info("%s: %s extracted into %s.", split, self._rows(split), self._store(split))

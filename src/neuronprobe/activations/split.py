@@ -99,7 +99,7 @@ class Split:
         return other
 
     def of(self, neurons: Neurons) -> Split:
-        """The same units with some neurons alone, in memory: a flat index is a place in `neurons`."""
+        """The same units with some neurons alone, in memory: a flat index is a position in `neurons`."""
         chosen = neurons.to(self.device)
         held = torch.cat([batch.activations[:, chosen] for batch in self.blocks()])
         units = replace(self.units, rows=torch.arange(len(self))[:, None])

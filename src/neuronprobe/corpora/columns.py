@@ -24,7 +24,7 @@ DOCUMENT = "-DOCSTART-"
 class ColumnsCorpus(SplitCorpus):
     """Annotated text, one word a line: a blank line ends a sentence, and all lines of a file have as many columns.
 
-    `columns` gives names to places, counted from 0 (`{form: 0, chunk: 2}`, or `[form, null, chunk]`): `form` is the
+    `columns` gives names to positions, counted from 0 (`{form: 0, chunk: 2}`, or `[form, null, chunk]`): `form` is the
     word, the others are labels. Columns stand apart by any run of blanks and tabs, or by exactly one `separator`
     (blank, tab, comma). Lines that begin with `document` begin a document, those with `comment` are passed over.
     `missing` is the value of a column that means no label, and `joiner` what is written for a blank within a word; all
@@ -37,10 +37,10 @@ class ColumnsCorpus(SplitCorpus):
         joiner: str | None = None, encoding: str = UTF8, **others: Any,
     ) -> None:  # fmt: skip
         """`others` are arguments of `SplitCorpus`."""
-        places = _places(columns)
+        positions = _positions(columns)
         self._layout = Layout(
-            places, None if separator is None else choice("corpus.separator", separator, SEPARATORS),
-            _sign("corpus.comment", comment), _sign("corpus.document", document), _missing(missing or {}, places),
+            positions, None if separator is None else choice("corpus.separator", separator, SEPARATORS),
+            _sign("corpus.comment", comment), _sign("corpus.document", document), _missing(missing or {}, positions),
             _sign("corpus.joiner", joiner),
         )  # fmt: skip
         self._encoding = encoding
@@ -79,24 +79,24 @@ class Layout:
             )
         if self.joiner:
             cells[self.columns[FORM]] = cells[self.columns[FORM]].replace(self.joiner, " ")
-        for name, place in self.columns.items():
-            if not cells[place].strip() and self.missing.get(name) != cells[place]:
+        for name, position in self.columns.items():
+            if not cells[position].strip() and self.missing.get(name) != cells[position]:
                 gap = "" if name == FORM else f", and corpus.missing.{name}='' makes it a word without label"
                 raise InputError(
-                    f"{where} must have a {name} in column {place + 1}, got an empty one; "
+                    f"{where} must have a {name} in column {position + 1}, got an empty one; "
                     f"columns are separated by {apart}{gap}."
                 )
         return cells
 
     def width(self, line: str) -> int:
         """How many columns a file has that begins with this line, which may have too few."""
-        return max(len(self.split(line)), *(place + 1 for place in self.columns.values()))
+        return max(len(self.split(line)), *(position + 1 for position in self.columns.values()))
 
     def sentence(self, identifier: str, words: list[list[str]], document: str | None) -> Sentence:
         """Words and labels out of the cells of their lines."""
         annotations = {
-            name: tuple(None if word[place] == self.missing.get(name) else word[place] for word in words)
-            for name, place in self.columns.items()
+            name: tuple(None if word[position] == self.missing.get(name) else word[position] for word in words)
+            for name, position in self.columns.items()
             if name != FORM
         }
         return Sentence(identifier, tuple(word[self.columns[FORM]] for word in words), annotations, document=document)
@@ -122,24 +122,24 @@ def read_columns(path: Path, layout: Layout, encoding: str = UTF8) -> Iterator[S
         n_documents += is_document
 
 
-def _places(columns: object) -> dict[str, int]:
+def _positions(columns: object) -> dict[str, int]:
     if isinstance(columns, Sequence) and not isinstance(columns, str):
         named = [name for name in columns if name is not None]
-        columns = {name: place for place, name in enumerate(columns) if name is not None}
+        columns = {name: position for position, name in enumerate(columns) if name is not None}
         columns = columns if len(columns) == len(named) else None
     if not isinstance(columns, Mapping) or FORM not in columns:
         raise InputError(
-            f"corpus.columns must give the place of {FORM} and of each column of labels, got {columns!r}; "
+            f"corpus.columns must give the position of {FORM} and of each column of labels, got {columns!r}; "
             "write it like {form: 0, chunk: 2} or [form, null, chunk]."
         )
-    return {str(name): whole_number(f"corpus.columns.{name}", place) for name, place in columns.items()}
+    return {str(name): whole_number(f"corpus.columns.{name}", position) for name, position in columns.items()}
 
 
-def _missing(missing: Mapping[str, str], places: Mapping[str, int]) -> dict[str, str]:
+def _missing(missing: Mapping[str, str], positions: Mapping[str, int]) -> dict[str, str]:
     if not isinstance(missing, Mapping):
         raise InputError(f"corpus.missing must be a value for each column, got {missing!r}; write it like {{ner: O}}.")
     for name, value in missing.items():
-        choice("corpus.missing", name, [place for place in places if place != FORM])
+        choice("corpus.missing", name, [position for position in positions if position != FORM])
         if not isinstance(value, str):
             raise InputError(f"corpus.missing.{name} must be text, got {value!r}; put it in quotes.")
     return dict(missing)

@@ -139,10 +139,10 @@ class Layout:
                 "words are numbered from 1, and a blank line ends a sentence."
             )
         if "" in cells:
-            place = cells.index("")
+            position = cells.index("")
             raise InputError(
-                f"{path}, line {number}, must have a {self.columns[place]} in column {place + 1}, got an empty one; "
-                "nothing is written _."
+                f"{path}, line {number}, must have a {self.columns[position]} in column {position + 1}, got an empty "
+                "one; nothing is written _."
             )
         return cells
 

@@ -47,7 +47,7 @@ class Side:
 
 @dataclass(frozen=True)
 class Portrait:
-    """A neuron with what excites and what inhibits it; `rank` is its place in the primary ranking, from 1.
+    """A neuron with what excites and what inhibits it; `rank` is its position in the primary ranking, from 1.
 
     `mean` and `deviation` are those of its activation, which z-scores are made with.
     """

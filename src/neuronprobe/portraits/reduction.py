@@ -150,7 +150,7 @@ class _Reduced:
 def _largest(scores: Any, n: int) -> list[int]:
     """Where the n largest scores above 0 are, largest first; the first of equals first."""
     order = np.argsort(-scores, kind="stable")[:n]
-    return [int(place) for place in order if scores[place] > 0]
+    return [int(position) for position in order if scores[position] > 0]
 
 
 def _short(score: Any) -> float:

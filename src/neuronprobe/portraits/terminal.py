@@ -40,8 +40,8 @@ def _side(what: str, extreme: str, side: Side, has_colours: bool) -> list[Render
         Column(f"{what} by mean |z|"), Column("label"), Column("times", justify="right"),
         Column("mean z", justify="right"), Column(extreme), Column("label"), Column("z", justify="right"),
     )  # fmt: skip
-    for place in range(max(len(side.by_mean), len(side.by_extreme))):
-        table.add_row(*_by_mean(side.by_mean[place : place + 1]), *_by_extreme(side.by_extreme[place : place + 1]))
+    for i in range(max(len(side.by_mean), len(side.by_extreme))):
+        table.add_row(*_by_mean(side.by_mean[i : i + 1]), *_by_extreme(side.by_extreme[i : i + 1]))
     shares = ", ".join(f"{label} {100 * share:.0f} %" for label, share in side.labels.items())
     labels = [Text(f"labels of the words by mean: {shares}")] if shares else []
     return [table, *labels, *(_sentence(sentence, has_colours) for sentence in side.sentences)]

@@ -59,16 +59,16 @@ class ProbeBank(pl.LightningModule):
         super().__init__()
         self.members, self.solver = list(members), solver or Adam()
         self.target, self.loss, n_labels = target, target.loss, len(target)
-        self.places = group([member.neurons for member in self.members])
+        self.positions = group([member.neurons for member in self.members])
         self.weights, self.bias = nn.ParameterList(), nn.ParameterList()
-        for g, places in enumerate(self.places):
-            chosen = [self.members[m] for m in places]
+        for g, positions in enumerate(self.positions):
+            chosen = [self.members[m] for m in positions]
             self.weights.append(torch.stack([_initial(member, n_neurons, n_labels) for member in chosen]))
             self.bias.append(torch.zeros(len(chosen), n_labels))
             self._constant(f"neurons_{g}", stack_neurons([m.neurons for m in chosen]))
             self._constant(f"l1_{g}", torch.tensor([m.l1 for m in chosen]))
             self._constant(f"l2_{g}", torch.tensor([m.l2 for m in chosen]))
-        self._constant("_order", torch.tensor([m for places in self.places for m in places]).argsort())
+        self._constant("_order", torch.tensor([m for positions in self.positions for m in positions]).argsort())
         self._constant("_mean", standardisation.mean if standardisation else None)
         self._constant("_deviation", standardisation.deviation if standardisation else None)
         self._own_labels = [m for m, member in enumerate(self.members) if member.labels is not None]
@@ -139,9 +139,9 @@ class ProbeBank(pl.LightningModule):
     def probes(self) -> list[Probe]:
         """The members as they are now, on the CPU, in their order; weights and bias read raw activations."""
         found: dict[int, Probe] = {}
-        for places, weights, bias in zip(self.places, self.weights, self.bias, strict=True):
-            for place, m in enumerate(places):
-                found[m] = self._probe(self.members[m], weights[place].detach().cpu(), bias[place].detach().cpu())
+        for positions, weights, bias in zip(self.positions, self.weights, self.bias, strict=True):
+            for position, m in enumerate(positions):
+                found[m] = self._probe(self.members[m], weights[position].detach().cpu(), bias[position].detach().cpu())
         return [found[m] for m in range(len(self.members))]
 
     def _probe(self, member: Member, weights: Tensor, bias: Tensor) -> Probe:

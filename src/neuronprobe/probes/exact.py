@@ -115,9 +115,9 @@ class ExactFit(Fit):
         labels = train.units.labels if member.labels is None else member.labels
         total = torch.zeros(train.n_labels, len(train.neurons), dtype=torch.float64, device=train.device)
         for batch in train.blocks(self.batch_size):
-            places = batch.positions.cpu()
-            rest = train.target.rest(level, labels[places])
-            rest = rest if member.weights is None else rest * member.weights[places, None]
+            positions = batch.positions.cpu()
+            rest = train.target.rest(level, labels[positions])
+            rest = rest if member.weights is None else rest * member.weights[positions, None]
             total += rest.T.to(train.device) @ batch.activations.double()
         if self.standardise == "zscore":  # the means drop out: the rests of a label sum to 0
             total = total / train.standardisation.deviation

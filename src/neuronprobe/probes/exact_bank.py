@@ -56,7 +56,9 @@ class ExactBank(ProbeBank):
             for weights in self.weights:
                 weights.zero_()
         self._train, self._n_neurons, self._tolerance, self._passes = train, n_neurons, tolerance, passes
-        self._place = {m: (g, place) for g, places in enumerate(self.places) for place, m in enumerate(places)}
+        self._position = {
+            m: (g, position) for g, positions in enumerate(self.positions) for position, m in enumerate(positions)
+        }
         self._paths: RegularisationPaths | None = None
         self._columns: Int[Tensor, " column"] | None = None
         self._held: dict[int, Tensor] = {}
@@ -77,8 +79,8 @@ class ExactBank(ProbeBank):
 
     def start_at(self, biases: Sequence[Float[Tensor, " label"]]) -> None:
         """Where the biases of the members begin."""
-        for (g, place), bias in zip(self._by_member(), biases, strict=True):
-            self.bias[g][place] = bias
+        for (g, position), bias in zip(self._by_member(), biases, strict=True):
+            self.bias[g][position] = bias
 
     def on_fit_start(self) -> None:
         """Raises InputError where several processes would train."""
@@ -94,14 +96,16 @@ class ExactBank(ProbeBank):
         """Lay out the points of the members in play."""
         self._in_play, is_whole = self.paths.in_play()
         self._choose_columns(is_whole)
-        self._together = [[m for m in places if m in self._in_play] for places in self.places]
-        self._together = [places for places in self._together if places]
-        self._order_in_play = torch.tensor([m for places in self._together for m in places]).argsort().to(self.device)
+        self._together = [[m for m in positions if m in self._in_play] for positions in self.positions]
+        self._together = [positions for positions in self._together if positions]
+        self._order_in_play = (
+            torch.tensor([m for positions in self._together for m in positions]).argsort().to(self.device)
+        )
         self._in_play = sorted(self._in_play)
         self._dtype = torch.float64 if self.paths.is_fine(self._in_play) else self.bias[0].dtype
-        self._groups = [self._laid_out(places) for places in self._together]
+        self._groups = [self._laid_out(positions) for positions in self._together]
         self._losses = torch.zeros(len(self._in_play), dtype=torch.float64, device=self.device)
-        self._newton = [place for place, m in enumerate(self._in_play) if m in self.paths.newton()]
+        self._newton = [position for position, m in enumerate(self._in_play) if m in self.paths.newton()]
         self._curvatures = torch.zeros(len(self._newton), len(self._train))
 
     def training_step(self, batch: Batch, index: int) -> None:  # type: ignore[override]
@@ -130,10 +134,10 @@ class ExactBank(ProbeBank):
         with torch.no_grad():
             gradients = self._gradients()
             self._residual = max(self.paths.descents[m].residual(gradients[m]) for m in self._in_play)
-            readers = {self._in_play[place]: self._reader(place) for place in self._newton}
+            readers = {self._in_play[position]: self._reader(position) for position in self._newton}
             for m, point in self.paths.step(losses, gradients, self._columns is None, readers).items():
-                g, place = self._place[m]
-                self.weights[g][place], self.bias[g][place] = point[:, :-1], point[:, -1]
+                g, position = self._position[m]
+                self.weights[g][position], self.bias[g][position] = point[:, :-1], point[:, -1]
         if self.paths.is_over:
             self.trainer.should_stop, self.trainer.check_val_every_n_epoch = True, 1
 
@@ -162,11 +166,11 @@ class ExactBank(ProbeBank):
         return [replace(probe, optimality=reached.get(m)) for m, probe in enumerate(super().probes())]
 
     def _by_member(self) -> list[tuple[int, int]]:
-        return [self._place[m] for m in range(len(self.members))]
+        return [self._position[m] for m in range(len(self.members))]
 
     def _choose_columns(self, is_whole: bool) -> None:
         """Those in use, where they are few; they become fewer until the next pass over all neurons."""
-        if is_whole or self.places != [list(range(len(self.members)))] or self.neurons_0 is not None:
+        if is_whole or self.positions != [list(range(len(self.members)))] or self.neurons_0 is not None:
             self._columns, self._held = None, {}
             return
         used = self.paths.columns().nonzero().flatten()
@@ -183,9 +187,9 @@ class ExactBank(ProbeBank):
             self._held[index] = read
         return read.to(self._dtype)
 
-    def _reader(self, place: int) -> Reader:
+    def _reader(self, position: int) -> Reader:
         """What proximal Newton reads of a member in play."""
-        member = self.members[self._in_play[place]]
+        member = self.members[self._in_play[position]]
 
         def columns(units: Int[Tensor, " unit"], own: Int[Tensor, " column"]) -> Float[Tensor, "column unit"]:
             chosen = own if member.neurons is None else member.neurons.to(own.device)[own]
@@ -196,15 +200,15 @@ class ExactBank(ProbeBank):
             return read.sub_(self._mean[chosen, None]).div_(self._deviation[chosen, None])
 
         weights = torch.ones(len(self._train)) if member.weights is None else member.weights
-        return Reader(columns, weights, self._curvatures[self._newton.index(place)], self.loss.curvature)
+        return Reader(columns, weights, self._curvatures[self._newton.index(position)], self.loss.curvature)
 
-    def _laid_out(self, places: list[int]) -> Group:
+    def _laid_out(self, positions: list[int]) -> Group:
         """Weights of raw activations: with z = (x − mean) / deviation, θ·z + b = θ/deviation·x + b − θ/deviation·mean.
 
         Inputs need not be standardised again in every pass.
         """
-        points = torch.stack([self.paths.descents[m].point for m in places])
-        weights, bias, neurons = points[:, :, :-1], points[:, :, -1], self._neurons(places)
+        points = torch.stack([self.paths.descents[m].point for m in positions])
+        weights, bias, neurons = points[:, :, :-1], points[:, :, -1], self._neurons(positions)
         mean, deviation = self._scale(neurons)
         weights = weights / deviation
         bias = (bias - (weights * mean).sum(2)).to(self._dtype)
@@ -216,7 +220,7 @@ class ExactBank(ProbeBank):
     def _gradients(self) -> dict[int, Point]:
         """Those of the points; 0 for neurons that were not read."""
         found: dict[int, Point] = {}
-        for places, (weights, bias, neurons) in zip(self._together, self._groups, strict=True):
+        for positions, (weights, bias, neurons) in zip(self._together, self._groups, strict=True):
             slope, level = weights.grad, bias.grad
             assert slope is not None
             assert level is not None
@@ -231,13 +235,13 @@ class ExactBank(ProbeBank):
                 )
                 read = (slope - level[:, :, None] * mean) / deviation
                 slope = read.new_zeros(*read.shape[:2], self._n_neurons).index_copy_(2, self._columns, read)
-            found |= dict(zip(places, torch.cat([slope, level[:, :, None]], dim=2), strict=True))
+            found |= dict(zip(positions, torch.cat([slope, level[:, :, None]], dim=2), strict=True))
         return found
 
-    def _neurons(self, places: list[int]) -> Int[Tensor, "probe k"] | None:
-        g = self._place[places[0]][0]
+    def _neurons(self, positions: list[int]) -> Int[Tensor, "probe k"] | None:
+        g = self._position[positions[0]][0]
         neurons: Tensor | None = getattr(self, f"neurons_{g}")
-        return None if neurons is None else neurons[[self._place[m][1] for m in places]]
+        return None if neurons is None else neurons[[self._position[m][1] for m in positions]]
 
     def _scale(self, neurons: Int[Tensor, "probe k"] | None) -> tuple[Tensor, Tensor]:
         """Mean and deviation of the neurons; 0 and 1 where activations are not standardised."""

@@ -21,10 +21,10 @@ class Group(NamedTuple):
 
 
 def group(neurons: Sequence[Neurons | None]) -> list[list[int]]:
-    """The places of probes that go into one group, by the number of their neurons."""
+    """The positions of probes that go into one group, by the number of their neurons."""
     groups: dict[int | None, list[int]] = {}
-    for place, chosen in enumerate(neurons):
-        groups.setdefault(None if chosen is None else len(chosen), []).append(place)
+    for position, chosen in enumerate(neurons):
+        groups.setdefault(None if chosen is None else len(chosen), []).append(position)
     return list(groups.values())
 
 

@@ -30,7 +30,7 @@ def optimality(bank: ProbeBank, train: Split) -> list[Optimality]:
             losses.sum().backward()
             objective += losses.detach().cpu()
     found: dict[int, Optimality] = {}
-    for g, places in enumerate(bank.places):
+    for g, positions in enumerate(bank.positions):
         weights, bias = bank.weights[g].detach(), bank.bias[g].detach()
         l1, l2 = getattr(bank, f"l1_{g}"), getattr(bank, f"l2_{g}")
         violation = _violation(bank.weights[g], l1, l2, bank.solver.squared)
@@ -38,10 +38,10 @@ def optimality(bank: ProbeBank, train: Split) -> list[Optimality]:
         flat = weights.flatten(1)
         norm = flat.norm(2, dim=1)
         penalty = (l1 * flat.abs().sum(1) + l2 * norm ** (2 if bank.solver.squared else 1)).cpu()
-        zeros = (flat == 0).double().mean(1).cpu() if bias.numel() else torch.zeros(len(places))
-        for place, m in enumerate(places):
-            total = float(objective[m] + penalty[place])
-            found[m] = Optimality(total, float(residual[place]), float(zeros[place]), bank.members[m].l2 > 0)
+        zeros = (flat == 0).double().mean(1).cpu() if bias.numel() else torch.zeros(len(positions))
+        for position, m in enumerate(positions):
+            total = float(objective[m] + penalty[position])
+            found[m] = Optimality(total, float(residual[position]), float(zeros[position]), bank.members[m].l2 > 0)
     bank.zero_grad()
     return [found[m] for m in range(len(bank.members))]
 

@@ -76,5 +76,5 @@ def average_precisions(
 
 
 def _at_end(ends: NDArray[np.bool_], values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """For each place the value at the end of its run."""
+    """For each position the value at the end of its run."""
     return values[ends][np.cumsum(ends) - ends]

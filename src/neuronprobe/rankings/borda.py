@@ -18,7 +18,7 @@ from neuronprobe.types import Ranking
 def borda(evidence: Evidence, members: Mapping[str, Rank | None]) -> Ranking:
     """Most points first: each member gives a neuron as many as there are neurons behind it; `score` is the mean.
 
-    Neurons that a member did not earn share its last places. What no member earned is not earned. A label's own order
+    Neurons that a member did not earn share its last positions. What no member earned is not earned. A label's own order
     is by points too, over the members' own orders for the label. The order of the members decides nothing.
     Not invariant to scale, where a member is not.
     """
@@ -35,7 +35,7 @@ def borda(evidence: Evidence, members: Mapping[str, Rank | None]) -> Ranking:
 
 
 def points(ranking: Ranking) -> Float[Tensor, " neuron"]:
-    """How many neurons stand behind each; those that were not earned share the mean of their places."""
+    """How many neurons stand behind each; those that were not earned share the mean of their positions."""
     n, earned = len(ranking.order), ranking.earned
     found = torch.full((n,), (n - earned - 1) / 2, dtype=torch.float64)
     found[ranking.order[:earned]] = torch.arange(n - 1, n - 1 - earned, -1, dtype=torch.float64)

@@ -26,10 +26,10 @@ def columns(split: Split, most: int = MOST_HELD) -> Iterator[tuple[Neurons, Floa
 
 def columns_of(split: Split, neurons: Neurons) -> Float[Tensor, "neuron unit"]:
     """The activations of these neurons, in float32 on the CPU."""
-    found, place = torch.empty(len(neurons), len(split)), 0
+    found, position = torch.empty(len(neurons), len(split)), 0
     for batch in split.blocks():
-        found[:, place : place + len(batch.labels)] = batch.activations[:, neurons.to(split.device)].T.cpu()
-        place += len(batch.labels)
+        found[:, position : position + len(batch.labels)] = batch.activations[:, neurons.to(split.device)].T.cpu()
+        position += len(batch.labels)
     return found
 
 

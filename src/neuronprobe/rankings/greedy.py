@@ -80,13 +80,13 @@ def normalised_information(likelihood: Float[Tensor, " _"], labels: Int[Tensor, 
 
 
 def judges(dev: Split, neurons: Neurons, labels: Int[Tensor, " label"]) -> tuple[Tensor, Tensor]:
-    """Activations `[candidate, unit]` and places in `labels` of the units of dev that judge.
+    """Activations `[candidate, unit]` and positions in `labels` of the units of dev that judge.
 
     Raises InputError where dev has fewer than two of the labels.
     """
-    place = torch.full((dev.n_labels + 1,), -1)
-    place[labels] = torch.arange(len(labels))
-    found = place[dev.units.labels.clamp_min(-1)]
+    position = torch.full((dev.n_labels + 1,), -1)
+    position[labels] = torch.arange(len(labels))
+    found = position[dev.units.labels.clamp_min(-1)]
     units = (found >= 0).nonzero().flatten()
     if len(found[units].unique()) < 2:
         raise InputError(

@@ -43,5 +43,5 @@ def upper_quantile(values: NDArray[np.float32], weights: NDArray[np.float64], sh
     """The least value such that units of at most this share of the weight lie above it."""
     order = np.argsort(-values)
     reached = np.cumsum(weights[order])
-    place = np.searchsorted(reached, share * reached[-1] * (1 + 1e-12), side="right")
-    return np.float32(values[order[min(place, len(order) - 1)]])
+    position = np.searchsorted(reached, share * reached[-1] * (1 + 1e-12), side="right")
+    return np.float32(values[order[min(position, len(order) - 1)]])

@@ -47,11 +47,11 @@ def latent_subset(
     mean = weights @ train / weights.sum()
     deviation = (weights @ (train - mean).square() / weights.sum()).sqrt()
     deviation = torch.where(deviation > 0, deviation, 1.0)
-    place = torch.zeros(evidence.train.n_labels, dtype=torch.long)
-    place[there] = torch.arange(len(there))
+    position = torch.zeros(evidence.train.n_labels, dtype=torch.long)
+    position[there] = torch.arange(len(there))
     objective = Objective(len(there), epochs, lr, entropy, l1, l2)
     probe = masked_probe(
-        (train - mean) / deviation, place[evidence.train.units.labels], weights, objective, evidence.seed
+        (train - mean) / deviation, position[evidence.train.units.labels], weights, objective, evidence.seed
     )
     dev, dev_labels = judges(evidence.dev, found.neurons, there)
     growing = MaskedProbe(probe, (dev - mean[:, None]) / deviation[:, None], dev_labels)

@@ -56,20 +56,20 @@ class _Agreement:
 
     def _of_size(self, k: int, names: Sequence[str], points_of: dict[str, Float[Tensor, " neuron"]]) -> Iterator[Row]:
         n = len(next(iter(points_of.values())))
-        place: dict[str, Any] = {"k": k, "share": k / n}
+        about: dict[str, Any] = {"k": k, "share": k / n}
         by_chance = {"chance": chance(n, k)}
         tops = {name: top(self.rankings[name].order, k) for name in names}
         pairs = {frozenset(pair): jaccard(*(tops[name] for name in pair)) for pair in combinations(names, 2)}
         for one, other in combinations(names, 2):
             flags = {"against": other, **by_chance}
-            yield Row("agreement", "overlap", pairs[frozenset((one, other))], one, flags=flags, **place)
+            yield Row("agreement", "overlap", pairs[frozenset((one, other))], one, flags=flags, **about)
         for name in names:
             others = [other for other in names if other != name]
             flags = {"n_others": len(others), **by_chance, **_drawn(self.rankings[name], k)}
             mean = sum(pairs[frozenset((name, other))] for other in others) / len(others)
-            yield Row("agreement", "average_overlap", mean, name, flags=flags, **place)
+            yield Row("agreement", "average_overlap", mean, name, flags=flags, **about)
             best = torch.stack([points_of[other] for other in others]).sum(0).argsort(descending=True, stable=True)
-            yield Row("agreement", "neuron_vote", jaccard(tops[name], top(best, k)), name, flags=flags, **place)
+            yield Row("agreement", "neuron_vote", jaccard(tops[name], top(best, k)), name, flags=flags, **about)
 
 
 def jaccard(one: Neurons, other: Neurons) -> float:

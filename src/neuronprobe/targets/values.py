@@ -117,8 +117,8 @@ class Values:
 
     def control(self, units: Units, train: Units, seed: int) -> Float[Tensor, " unit"]:
         """A draw for each type from the values of the units of train."""
-        places = (drawn(units.types, seed) * len(train)).long()
-        return train.labels.sort().values[places]
+        positions = (drawn(units.types, seed) * len(train)).long()
+        return train.labels.sort().values[positions]
 
     def predicted(
         self, products: Float[Tensor, "probe 1 unit"], bias: Float[Tensor, "probe 1 1"]

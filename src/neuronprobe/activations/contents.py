@@ -15,7 +15,7 @@ SHOWN = 8
 
 
 @dataclass(frozen=True)
-class Reading:
+class Contents:
     """What one pass over a split found: its units, and what is counted and digested of its sentences."""
 
     units: Collected
@@ -33,14 +33,14 @@ class Reading:
         return self.forms.n_words
 
 
-def shared_sentences(found: Mapping[str, Reading], split: str) -> dict[str, int]:
+def shared_sentences(found: Mapping[str, Contents], split: str) -> dict[str, int]:
     """How many sentences of a split are, word for word, in those before it; only what is not 0."""
     before = SPLITS[: SPLITS.index(split)]
     counts = {f"sentences_also_in_{other}": found[split].forms.said_in(found[other].forms) for other in before}
     return {what: n for what, n in counts.items() if n}
 
 
-def remarks(found: Mapping[str, Reading], counts: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
+def remarks(found: Mapping[str, Contents], counts: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
     """A line for each thing that is odd about the splits, or was passed over by what is taken."""
     for split, counted in counts.items():
         for what, n in counted.items():
@@ -66,8 +66,8 @@ def _overlap(split: str, other: str, n: int, n_sentences: int, n_others: int) ->
     )
 
 
-def _labels(reading: Reading) -> set[str]:
-    if not reading.units.names:
+def _labels(contents: Contents) -> set[str]:
+    if not contents.units.names:
         return set()
-    counts = torch.bincount(reading.units.labels, minlength=len(reading.units.names)).tolist()
-    return {name for name, n in zip(reading.units.names, counts, strict=True) if n}
+    counts = torch.bincount(contents.units.labels, minlength=len(contents.units.names)).tolist()
+    return {name for name, n in zip(contents.units.names, counts, strict=True) if n}
