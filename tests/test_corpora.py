@@ -214,7 +214,10 @@ def test_a_malformed_file_in_columns_names_file_and_line(kind: str, tmp_path: Pa
 
 
 SETTINGS = {
-    "no form": ({"columns": {"pos": 1}}, r"corpus\.columns must give the place of form and of each column of labels"),
+    "no form": (
+        {"columns": {"pos": 1}},
+        r"corpus\.columns must give the position of form and of each column of labels",
+    ),
     "no mapping": ({"columns": "form"}, r"corpus\.columns must give .*got 'form'"),
     "place": (
         {"columns": {"form": 0, "pos": -1}},

@@ -18,8 +18,8 @@ from neuronprobe.types import Ranking
 def borda(evidence: Evidence, members: Mapping[str, Rank | None]) -> Ranking:
     """Most points first: each member gives a neuron as many as there are neurons behind it; `score` is the mean.
 
-    Neurons that a member did not earn share its last positions. What no member earned is not earned. A label's own order
-    is by points too, over the members' own orders for the label. The order of the members decides nothing.
+    Neurons that a member did not earn share its last positions. What no member earned is not earned. A label's own
+    order is by points too, over the members' own orders for the label. The order of the members decides nothing.
     Not invariant to scale, where a member is not.
     """
     ranks = [rank for rank in (members or {}).values() if rank is not None]
