@@ -56,9 +56,7 @@ class ExactBank(ProbeBank):
             for weights in self.weights:
                 weights.zero_()
         self._train, self._n_neurons, self._tolerance, self._passes = train, n_neurons, tolerance, passes
-        self._position = {
-            m: (g, position) for g, positions in enumerate(self.positions) for position, m in enumerate(positions)
-        }
+        self._position = {m: (g, i) for g, positions in enumerate(self.positions) for i, m in enumerate(positions)}
         self._paths: RegularisationPaths | None = None
         self._columns: Int[Tensor, " column"] | None = None
         self._held: dict[int, Tensor] = {}
