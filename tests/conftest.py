@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 from jaxtyping import install_import_hook
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # several processes share the cores
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 TENSORS = (  # not where settings of any type come in, which are checked by hand
     "types", "ordering", "activations.rounding", "activations.split", "activations.store",

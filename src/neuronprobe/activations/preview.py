@@ -14,7 +14,7 @@ from neuronprobe.corpora import Corpus
 from neuronprobe.errors import InputError
 from neuronprobe.models import Source
 
-TRIAL = 64
+TRIAL = 16
 """Sentences that are read to tell how long all will take."""
 WORTH_IT = 512
 """With fewer sentences the trial would take as long as the extraction."""
