@@ -72,8 +72,10 @@ def test_processes_that_train_together_speak_once() -> None:
 
 
 def test_without_a_terminal_a_stage_is_a_line(
-    caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+    caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"):  # a job that ran before may have left them
+        monkeypatch.delenv(name, raising=False)
     with caplog.at_level("INFO"), stage("stability"), bar("other seeds", 3) as advance:
         advance(1)
     assert caplog.messages == ["stability"] and capsys.readouterr().out == ""
@@ -98,9 +100,9 @@ import sys
 import neuronprobe as npb
 from neuronprobe.probes import Member
 
-sentences = [((f"w{i}", "of", "x"), ("NOUN", "ADP", "X")) for i in range(40)]
+splits = [[((f"{name}{i}", "of", "x"), ("NOUN", "ADP", "X")) for i in range(40)] for name in "abc"]
 model = npb.FrozenTransformer(sys.argv[1])
-data = npb.ActivationsDataModule(npb.WordsCorpus(*[sentences] * 3), npb.WordProperty(), model, folder=sys.argv[2])
+data = npb.ActivationsDataModule(npb.WordsCorpus(*splits), npb.WordProperty(), model, folder=sys.argv[2])
 fit = npb.Fit(l1=[0.0, 1e-3], l2=1e-4, batch_size=1, epochs=4)
 data.prepare_data(), data.setup()
 fit([Member()], data.split("train"))
