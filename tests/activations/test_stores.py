@@ -48,7 +48,7 @@ def test_a_damaged_store_is_found(stores: Path, capsys: pytest.CaptureFixture[st
     path.write_bytes(content)
     capsys.readouterr()
     assert main(["--folder", str(stores), "verify"]) == 1
-    shown = capsys.readouterr().out
+    shown = " ".join(capsys.readouterr().out.split())
     assert f"{names[0]}: whole." in shown and f"{names[1]}: {path} is missing, truncated or changed." in shown
     (stores / names[0]).rename(stores / "other")
     assert main(["--folder", str(stores), "verify", "other"]) == 1
