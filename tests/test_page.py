@@ -19,8 +19,9 @@ from neuronprobe.jobs.files import PICTURES, assemble, write_results
 from neuronprobe.report import figures
 from neuronprobe.report.figures import chart
 from neuronprobe.report.page import OLD, write_report
+from neuronprobe.shown import Figure, Series, Table
 from neuronprobe.studies.curves import set_figure, set_table
-from neuronprobe.types import Figure, Row, Series, Table
+from neuronprobe.types import Row
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 ODD = 'ל <b>"X"</b> & </script>'

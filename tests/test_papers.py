@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from neuronprobe.report.papers import beside_paper, paper_lines, paper_table
-from neuronprobe.types import Table
+from neuronprobe.shown import Table
 
 EXPERIMENTS = sorted(path.stem for path in (Path(__file__).parents[1] / "conf" / "experiment").glob("*_table?.yaml"))
 

@@ -15,14 +15,16 @@ from neuronprobe.errors import InputError
 from neuronprobe.jobs import open_job
 from neuronprobe.jobs.files import write_files
 from neuronprobe.report.__main__ import main as report
-from neuronprobe.types import Figure, Result
+from neuronprobe.shown import Figure
+from neuronprobe.types import Result
 from tests.test_train import Run, results, run  # noqa: F401 (a fixture)
 
 STUDY = '''
 """How many of a minimal set's neurons lie in each half of the table."""
 
 from neuronprobe.callbacks import StudyCallback
-from neuronprobe.types import Figure, Result, Row, Series, Table
+from neuronprobe.shown import Figure, Series, Table
+from neuronprobe.types import Result, Row
 
 
 class Halves(StudyCallback):

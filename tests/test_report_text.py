@@ -12,11 +12,12 @@ from rich.console import Console
 from neuronprobe.probes import Fit, Probe
 from neuronprobe.report.lookup import of_primary, rankings, short
 from neuronprobe.report.summary import MOST_LINES, print_summary
+from neuronprobe.shown import Table
 from neuronprobe.studies import oracle
 from neuronprobe.studies.cells import plain
 from neuronprobe.studies.grid import chosen_text, grid_result
 from neuronprobe.studies.stability import _remark as stability_remark
-from neuronprobe.types import Row, Table
+from neuronprobe.types import Row
 from tests.conftest import MakeSplit, make_trained
 
 

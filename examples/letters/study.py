@@ -6,8 +6,9 @@ from string import ascii_lowercase
 
 from neuronprobe.callbacks import StudyCallback
 from neuronprobe.errors import whole_number
+from neuronprobe.shown import Table
 from neuronprobe.studies import Trained
-from neuronprobe.types import Result, Row, Table
+from neuronprobe.types import Result, Row
 
 
 def alphabet(trained: Trained, first: int, minimal: Result) -> Result:

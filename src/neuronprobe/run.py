@@ -31,11 +31,12 @@ from neuronprobe.report.page import write_report
 from neuronprobe.report.summary import print_summary, print_table
 from neuronprobe.report.verdict import judge
 from neuronprobe.resume import checkpoint_callback, clear_checkpoints, keep_curves, last_checkpoint
+from neuronprobe.shown import Table
 from neuronprobe.studies import baselines, corpus_summary, vocabulary
 from neuronprobe.studies.baselines import corpus_table
 from neuronprobe.targets import Target
 from neuronprobe.tracking import about, show, tracked
-from neuronprobe.types import Result, Row, Table
+from neuronprobe.types import Result, Row
 
 log = logging.getLogger(__name__)
 

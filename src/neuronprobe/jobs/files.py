@@ -16,7 +16,8 @@ from jaxtyping import Real
 from torch import Tensor
 
 from neuronprobe.errors import InputError, one_line
-from neuronprobe.types import Figure, Result, Row, Table
+from neuronprobe.shown import Figure, Table
+from neuronprobe.types import Result, Row
 from neuronprobe.writing import write_bytes, write_json
 
 SCHEMA = 1

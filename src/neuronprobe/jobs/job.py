@@ -19,8 +19,8 @@ from neuronprobe.errors import InputError, one_line
 from neuronprobe.jobs.files import read_results, read_shown
 from neuronprobe.neurons import Neuron, NeuronTable
 from neuronprobe.probes import Probe, load_probe
+from neuronprobe.shown import Figure, Table
 from neuronprobe.targets import FIRST, Target
-from neuronprobe.types import Figure, Table
 
 BROKEN = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError)
 """What numpy and zipfile raise where a file is no archive of arrays."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from neuronprobe.errors import InputError, whole_number
-from neuronprobe.properties.word import OfWords
+from neuronprobe.properties.word import OfCounts, OfWords
 from neuronprobe.types import Sentence
 
 
@@ -35,20 +35,15 @@ def case(word: str) -> str:
     return "upper" if capitals == len(letters) else "mixed"
 
 
-class FrequencyBand(OfWords):
+class FrequencyBand(OfCounts):
     """How often train has the word, in powers of ten: 0, 1+, 10+, 100+, …"""
 
     def __init__(self, name: str = "frequency_band", **selection: Any) -> None:
         super().__init__(name, **selection)
-        self._counts: Counter[str] = Counter()
-
-    def learn(self, sentences: Iterable[Sentence]) -> None:
-        """Count the words of train."""
-        self._counts = Counter(word for sentence in sentences for word in sentence.words)
 
     def labels(self, sentence: Sentence) -> Sequence[str]:
         """The band of each word."""
-        counts = (self._counts[word] for word in sentence.words)
+        counts = (self.counts[word] for word in sentence.words)
         return [f"{10 ** (len(str(n)) - 1)}+" if n else "0" for n in counts]
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from neuronprobe.errors import InputError, choice
 from neuronprobe.properties.sentence import SentenceProperty
-from neuronprobe.properties.word import OfWords
+from neuronprobe.properties.word import OfCounts, OfWords
 from neuronprobe.types import Sentence
 
 
@@ -38,20 +37,15 @@ class Position(OfWords):
         return [i / last for i in range(len(sentence.words))]
 
 
-class Frequency(OfWords):
+class Frequency(OfCounts):
     """How often train has the word: log10(1 + count)."""
 
     def __init__(self, name: str = "frequency", **selection: Any) -> None:
         super().__init__(name, **selection)
-        self._counts: Counter[str] = Counter()
-
-    def learn(self, sentences: Iterable[Sentence]) -> None:
-        """Count the words of train."""
-        self._counts = Counter(word for sentence in sentences for word in sentence.words)
 
     def labels(self, sentence: Sentence) -> Sequence[float]:
         """The logarithm of each word's count."""
-        return [math.log10(1 + self._counts[word]) for word in sentence.words]
+        return [math.log10(1 + self.counts[word]) for word in sentence.words]
 
 
 class SentenceScore(SentenceProperty):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from neuronprobe.errors import InputError
@@ -36,6 +37,17 @@ class OfWords:
                 if label is not None:
                     yield Unit((row,), label, word, index)
                 row += 1
+
+
+class OfCounts(OfWords):
+    """A property that goes by how often train has a word."""
+
+    counts: Mapping[str, int] = Counter()
+    """Of the words of train, once they are learnt."""
+
+    def learn(self, sentences: Iterable[Sentence]) -> None:
+        """Count the words of train."""
+        self.counts = Counter(word for sentence in sentences for word in sentence.words)
 
 
 class WordProperty(OfWords):

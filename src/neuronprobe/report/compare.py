@@ -18,10 +18,10 @@ from neuronprobe.jobs import Job
 from neuronprobe.report.figures import draw
 from neuronprobe.report.formats import html
 from neuronprobe.report.lookup import metric_of, rankings
+from neuronprobe.shown import Figure, Series, Table
 from neuronprobe.studies.cells import metric_name
 from neuronprobe.studies.intervals import Bootstrap, difference_spreads, over_draws
 from neuronprobe.targets import FIRST
-from neuronprobe.types import Figure, Series, Table
 from neuronprobe.writing import write_bytes
 
 CONTROL = "selectivity/control-"

@@ -11,7 +11,7 @@ from typing import Any
 
 import vl_convert
 
-from neuronprobe.types import Figure, Series
+from neuronprobe.shown import Figure, Series
 from neuronprobe.writing import write_bytes
 
 VEGA_LITE = "6.4"

@@ -25,9 +25,9 @@ from neuronprobe.report.formats import html, latex, markdown
 from neuronprobe.report.jobs import JoinedJob, read_jobs, varied
 from neuronprobe.report.lookup import count, metric_of, of_primary, rankings
 from neuronprobe.report.papers import beside_paper
+from neuronprobe.shown import Figure, Series, Table
 from neuronprobe.studies.cells import PlainRow, first, metric_name
 from neuronprobe.studies.intervals import Bootstrap
-from neuronprobe.types import Figure, Series, Table
 from neuronprobe.writing import write_bytes
 
 SHOWN = ("oracle", "top 10%", "random 10%", "stable 5%")

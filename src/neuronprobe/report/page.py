@@ -13,7 +13,7 @@ from neuronprobe.jobs import Job
 from neuronprobe.report.figures import draw
 from neuronprobe.report.formats import html, section
 from neuronprobe.report.papers import paper_table
-from neuronprobe.types import Table
+from neuronprobe.shown import Table
 from neuronprobe.writing import write_bytes
 
 NO_VERDICT = "No verdict."

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
+from neuronprobe.shown import Table
 from neuronprobe.studies.cells import PlainRow, find, first, percent
-from neuronprobe.types import Table
 
 TASKS = {"xpos": "POS", "sem": "SEM", "chunk": "Chunk", "ccg": "CCG"}
 """What the papers call a property. Their POS are Penn tags, so that upos is none of theirs."""

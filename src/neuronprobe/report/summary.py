@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from neuronprobe.report.lookup import baselines, count, of_primary, rankings, short, subset_row
+from neuronprobe.shown import Table
 from neuronprobe.studies.cells import FILLS, PlainRow, first, metric_name, notes, percent
 from neuronprobe.studies.grid import chosen_text
-from neuronprobe.types import Table
 
 SETS = ("top", "random", "layer_matched", "bottom")
 SHOWN: tuple[tuple[str, float, dict[str, str]], ...] = (

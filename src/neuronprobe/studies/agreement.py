@@ -16,10 +16,11 @@ from torch import Tensor
 from neuronprobe.errors import InputError
 from neuronprobe.neurons import Neurons, top
 from neuronprobe.rankings.borda import points
+from neuronprobe.shown import Table
 from neuronprobe.studies.cells import PlainRow, first, notes, percent, plain
 from neuronprobe.studies.sets import sizes
 from neuronprobe.studies.trained import Trained
-from neuronprobe.types import Ranking, Result, Row, Table
+from neuronprobe.types import Ranking, Result, Row
 
 
 def agreement(trained: Trained, values: Sequence[int | float]) -> Result:

@@ -11,11 +11,12 @@ from torch import Tensor
 
 from neuronprobe.activations import Split
 from neuronprobe.probes import Probe
+from neuronprobe.shown import Table
 from neuronprobe.studies.cells import find, metric_name, percent, plain
 from neuronprobe.studies.intervals import Bootstrap
 from neuronprobe.studies.vocabulary import vocabulary_text
 from neuronprobe.targets import Target
-from neuronprobe.types import Row, Table, Units
+from neuronprobe.types import Row, Units
 
 SHOWN = ("sentences", "words", "labels", "value_mean", "value_deviation")
 """What the table says of each split, where it is known."""

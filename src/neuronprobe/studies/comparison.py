@@ -14,12 +14,13 @@ from torch import Tensor
 
 from neuronprobe import neurons
 from neuronprobe.probes import Probe
+from neuronprobe.shown import Figure, Table
 from neuronprobe.studies.curves import set_figure, set_table
 from neuronprobe.studies.intervals import Bootstrap, Spread, over_draws
 from neuronprobe.studies.sets import RANDOM_SETS, NeuronSet, not_earned
 from neuronprobe.studies.trained import Trained
 from neuronprobe.targets import Scored, Target
-from neuronprobe.types import Figure, Ranking, Result, Row, Table
+from neuronprobe.types import Ranking, Result, Row
 
 BLOCK = 4096
 """Sentences whose numerators are held as floats at a time."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
 
+from neuronprobe.shown import Figure, Series, Table
 from neuronprobe.studies.cells import PlainRow, draws_text, first, hundred, metric_name, notes, percent, plain
 from neuronprobe.studies.sets import RANDOM_SETS
-from neuronprobe.types import Figure, Row, Series, Table
+from neuronprobe.types import Row
 
 NAMES = {"top": "top", "random": "random", "layer_matched": "random, same layers", "bottom": "bottom"}
 FEWEST_DRAWS = 39

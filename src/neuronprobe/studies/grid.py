@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from neuronprobe.shown import Figure, Series, Table
 from neuronprobe.studies.cells import PlainRow, find, first, metric_name, percent, plain
-from neuronprobe.types import Figure, Result, Row, Series, Table
+from neuronprobe.types import Result, Row
 
 REACHED = ("objective", "kkt_residual", "exact_zeros")
 """How far training came: objective on train, largest violation of the optimum's conditions, share of zero weights."""

@@ -13,11 +13,12 @@ from typing import Any
 import torch
 
 from neuronprobe.neurons import Neurons, NeuronTable
+from neuronprobe.shown import Figure, Series, Table
 from neuronprobe.studies.cells import PlainRow, find, hundred, metric_name, percent, plain
 from neuronprobe.studies.intervals import Bootstrap
 from neuronprobe.studies.trained import Trained
 from neuronprobe.targets import Score
-from neuronprobe.types import Figure, Result, Row, Series, Table
+from neuronprobe.types import Result, Row
 
 KINDS = {"one_layer": "this layer alone", "layers_up_to": "all layers up to it"}
 

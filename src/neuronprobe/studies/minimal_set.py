@@ -15,11 +15,12 @@ from torch import Tensor
 
 from neuronprobe.neurons import size, top
 from neuronprobe.probes import Probe, score
+from neuronprobe.shown import Figure, Series, Table
 from neuronprobe.studies.cells import PlainRow, find, first, metric_name, notes, percent, plain
 from neuronprobe.studies.comparison import compare
 from neuronprobe.studies.sets import neuron_sets
 from neuronprobe.studies.trained import Trained
-from neuronprobe.types import Figure, Result, Row, Series, Table
+from neuronprobe.types import Result, Row
 
 FIRST_SHARE = 0.2
 """All sizes up to this share are trained in the first bank; the papers' minimal sets hold 4 to 15 % of BERT."""

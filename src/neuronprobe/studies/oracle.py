@@ -12,11 +12,12 @@ from jaxtyping import Int
 from torch import Tensor
 
 from neuronprobe.probes import score
+from neuronprobe.shown import Figure, Series, Table
 from neuronprobe.studies.cells import PlainRow, find, first, metric_name, percent, plain
 from neuronprobe.studies.intervals import Bootstrap
 from neuronprobe.studies.trained import Trained
 from neuronprobe.targets import Scored
-from neuronprobe.types import UNKNOWN, Figure, Result, Row, Series, Table
+from neuronprobe.types import UNKNOWN, Result, Row
 
 MOST_LABELS = 60
 """In the picture of what is confused."""

@@ -11,9 +11,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from neuronprobe.neurons import NeuronTable, size, top
+from neuronprobe.shown import Figure, Series, Table
 from neuronprobe.studies.cells import PlainRow, find, layer_name, neuron_name, plain
 from neuronprobe.studies.trained import Trained
-from neuronprobe.types import Figure, Ranking, Result, Row, Series, Table
+from neuronprobe.types import Ranking, Result, Row
 
 LABEL_MASS = 0.25
 """The share of a label's weight mass whose neurons are its salient set (AAAI 2019 footnote 8)."""

@@ -11,12 +11,13 @@ from torch import Tensor
 
 from neuronprobe.activations import Split
 from neuronprobe.probes import Probe, score
+from neuronprobe.shown import Table
 from neuronprobe.studies.cells import PlainRow, find, first, metric_name, percent, plain
 from neuronprobe.studies.intervals import over_draws, paired_ends
 from neuronprobe.studies.minimal_set import Minimum
 from neuronprobe.studies.trained import Trained
 from neuronprobe.targets import Score
-from neuronprobe.types import Result, Row, Table
+from neuronprobe.types import Result, Row
 
 
 def selectivity(trained: Trained, minima: Sequence[Minimum], draws: int) -> Result:

@@ -13,11 +13,12 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from neuronprobe.neurons import Neurons, size, top
+from neuronprobe.shown import Figure, Series, Table
 from neuronprobe.studies.cells import PlainRow, find, layer_name, plain
 from neuronprobe.studies.minimal_set import Minimum
 from neuronprobe.studies.ranking import LABEL_MASS, RARE, label_neurons
 from neuronprobe.studies.trained import Trained
-from neuronprobe.types import Figure, Ranking, Result, Row, Series, Table
+from neuronprobe.types import Ranking, Result, Row
 
 FEW_LABELS = 60
 """Up to so many labels every pair has its row; beyond, the pairs that share most."""

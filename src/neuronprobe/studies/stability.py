@@ -13,13 +13,14 @@ from torch import Tensor
 
 from neuronprobe.neurons import top
 from neuronprobe.progress import bar
+from neuronprobe.shown import Figure, Series, Table
 from neuronprobe.studies.cells import PlainRow, find, first, hundred, notes, percent, plain
 from neuronprobe.studies.overlap import Overlap, first_blocks, overlap, top_sets
 from neuronprobe.studies.ranking import SHOWN
 from neuronprobe.studies.resamples import resampled, resamples
 from neuronprobe.studies.sets import sizes
 from neuronprobe.studies.trained import Trained
-from neuronprobe.types import Figure, Ranking, Result, Row, Series, Table
+from neuronprobe.types import Ranking, Result, Row
 
 log = logging.getLogger(__name__)
 
