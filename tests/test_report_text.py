@@ -29,10 +29,11 @@ def test_a_random_figure_says_how_many_draws_stand_behind_it() -> None:
     assert short(top) == "90.0‡ ±2.0"
 
 
-@pytest.mark.parametrize(("share", "said"), [(0.9, True), (0.5, False)])
+@pytest.mark.parametrize(("share", "said"), [(0.9, True), (0.6, False), (0.5, False)])
 def test_accuracy_is_said_to_flatter_where_one_label_has_most_units(
     make_split: MakeSplit, share: float, said: bool
 ) -> None:
+    """Of two labels with three quarters of the units: .6 says nothing there."""
     labels = (torch.arange(100) >= 100 * share).long()
     split = make_split(torch.randn(100, 4), labels)
     trained = make_trained(Probe(torch.zeros(2, 4), torch.tensor([1.0, 0.0])), split, {"test": split}, Fit(0.0, 0.0))
