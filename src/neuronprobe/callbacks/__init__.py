@@ -8,6 +8,7 @@ from neuronprobe.callbacks.neuron_ranking import NeuronRanking
 from neuronprobe.callbacks.selectivity import Selectivity
 from neuronprobe.callbacks.spread import Spread
 from neuronprobe.callbacks.stability import Stability
+from neuronprobe.callbacks.stability_selection import StabilitySelection
 from neuronprobe.callbacks.stable_lambda import StableLambdaSearch
 from neuronprobe.callbacks.study import SearchCallback, StudyCallback, in_order
 from neuronprobe.callbacks.subsets import Ablation, TopKRetraining
@@ -23,6 +24,7 @@ __all__ = [
     "Selectivity",
     "Spread",
     "Stability",
+    "StabilitySelection",
     "StableLambdaSearch",
     "StudyCallback",
     "TopKRetraining",
