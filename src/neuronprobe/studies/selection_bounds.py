@@ -18,7 +18,7 @@ ENDS = 1e-5, 1e5
 """Between these lies the offset of any tail that is looked for."""
 
 
-def worst_case(q: float, p: int, threshold: float) -> float:
+def worst_case(q: int, p: int, threshold: float) -> float:
     """q² / ((2τ − 1) p), whatever the distribution of the shares is.
 
     Meinshausen and Bühlmann 2010, theorem 1, of falsely selected neurons, under exchangeability; Shah and Samworth
@@ -27,7 +27,7 @@ def worst_case(q: float, p: int, threshold: float) -> float:
     return q**2 / ((2 * threshold - 1) * p)
 
 
-def r_concave(q: float, p: int, threshold: float, pairs: int) -> float:
+def r_concave(q: int, p: int, threshold: float, pairs: int) -> float:
     """The tighter bound where shares of rarely selected neurons are r-concave: fall off without bumps, or flat tails.
 
     Shah and Samworth 2013, section 3.3: min(D(θ², 2τ − 1, B, −1/2), D(θ, τ, 2B, −1/4)) p with θ = q/p and B pairs, for

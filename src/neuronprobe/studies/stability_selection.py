@@ -6,6 +6,7 @@ Meinshausen and Bühlmann 2010; complementary pairs and bounds of Shah and Samwo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,11 +26,11 @@ from neuronprobe.studies.selection_bounds import lattice, most_selected, r_conca
 from neuronprobe.studies.trained import Trained
 from neuronprobe.types import Result, Row
 
-RATIO = 0.9
+RATIO = 0.85
 """λ1 falls by this from step to step of a path."""
-COARSE, WEAKEST = 3, 66
+COARSE, WEAKEST = 2, 42
 """Steps between two λ1 of all of train, by which the begin is found; the last step of all (.001 of λ1_max)."""
-STEPS, TOGETHER = 6, 20
+STEPS, TOGETHER = 5, 20
 """Steps of a path that are solved at a time, and half-samples whose paths are walked together."""
 THRESHOLDS = (0.6, 0.7, 0.8, 0.9, 1.0)
 """Those that are shown beside the one that was asked for."""
@@ -115,24 +116,14 @@ def walk(
     trained: Trained, weights: Float[Tensor, "half unit"], q: int
 ) -> tuple[Bool[Tensor, "half neuron"], Float[Tensor, " half"]]:
     """What each half-sample selects, and its λ1: the last before more than `q` neurons are in use."""
-    chosen = torch.zeros(len(weights), len(trained.table), dtype=torch.bool)
-    stopped = torch.full((len(weights),), torch.nan)
-    path = Path(trained, q)
+    path, found = Path(trained, q), []
     begin = path.begin()
     with bar("half-samples", len(weights)) as advance:
-        for halves in torch.arange(len(weights)).split(TOGETHER):
-            left, step = halves.tolist(), begin
-            while left and step < WEAKEST:
-                steps = range(step, min(step + STEPS, WEAKEST))
-                used = path.used([weights[half] for half in left], steps)
-                for half, own in zip(left, used, strict=True):
-                    fits = (own.sum(1) <= q).long().cumprod(0).sum()
-                    if fits:
-                        chosen[half], stopped[half] = own[fits - 1], path.l1(steps[int(fits) - 1])
-                left = [half for half, own in zip(left, used, strict=True) if int(own.sum(1).max()) <= q]
-                step += STEPS
-            advance(int(halves[-1]) + 1)
-    return chosen, stopped
+        for together in weights.split(TOGETHER):
+            found += path.walked(together, begin)
+            advance(len(found))
+    chosen, stopped = zip(*found, strict=True)
+    return torch.stack(chosen), torch.tensor(stopped)
 
 
 @dataclass(frozen=True)
@@ -153,15 +144,29 @@ class Path:
 
     def begin(self) -> int:
         """The last step, of some, at which all of train uses at most half of q neurons: half-samples use few more."""
-        step = 0
-        while step < WEAKEST:
+        for step in range(0, WEAKEST, STEPS * COARSE):
             steps = range(step, min(step + STEPS * COARSE, WEAKEST), COARSE)
             (used,) = self.used([None], steps)
             many = (2 * used.sum(1) > self.q).nonzero().flatten()
             if len(many):
                 return max(0, steps[int(many[0])] - COARSE)
-            step += STEPS * COARSE
         return 0
+
+    def walked(self, weights: Float[Tensor, "half unit"], begin: int) -> list[tuple[Bool[Tensor, " neuron"], float]]:
+        """For each half-sample what it selects, and its λ1: none and NaN where the first λ1 uses too many."""
+        found = [(torch.zeros(len(self.trained.table), dtype=torch.bool), math.nan) for _ in weights]
+        left = list(range(len(weights)))
+        for step in range(begin, WEAKEST, STEPS):
+            steps = range(step, min(step + STEPS, WEAKEST))
+            used = dict(zip(left, self.used([weights[half] for half in left], steps), strict=True))
+            for half, own in used.items():
+                few = int((own.sum(1) <= self.q).long().cumprod(0).sum())
+                if few:
+                    found[half] = (own[few - 1], self.l1(steps[few - 1]))
+            left = [half for half, own in used.items() if int(own.sum(1).max()) <= self.q]
+            if not left:
+                break
+        return found
 
     def used(
         self, weights: Sequence[Float[Tensor, " unit"] | None], steps: Sequence[int]

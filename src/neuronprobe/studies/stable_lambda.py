@@ -44,26 +44,20 @@ def stable_lambda(
     near = [i for i in candidates if float(values[i]) >= best - tolerance]
     log.info("λ search by stability trains %d x %d probes more.", len(candidates), n_resamples)
     k = size("search.top", float(share), len(train.neurons))
-    found = dict(
-        zip(candidates, _overlaps([probes[i] for i in candidates], grid, rank, fit, k, n_resamples), strict=True)
-    )
+    overlaps = _overlaps([probes[i] for i in candidates], grid, rank, fit, k, n_resamples)
+    found = dict(zip(candidates, overlaps, strict=True))
     stable = {i: float(one.pairs.mean()) for i, one in found.items()}
     most = max(stable[i] for i in near)
     shared = [i for i in near if stable[i] >= most - margin]
     chosen = max(shared, key=lambda i: (probes[i].l1, stable[i], float(values[i])))
     rows = [_row(probes[i], one, i == chosen, k, share, fit.solver) for i, one in found.items()]
     free = next((i for i, probe in enumerate(probes) if (probe.l1, probe.l2) == fit.reference), chosen)
+    limits = {"tolerance": tolerance, "margin": margin, "pairs_within_tolerance": len(near)}
     for name, given_up in (
         (f"{metric}_given_up", best - float(values[chosen])),
         (f"{metric}_given_up_to_unregularised", float(values[free] - values[chosen])),
     ):
-        flags = {
-            "chosen": True,
-            "by": "stability",
-            "tolerance": tolerance,
-            "margin": margin,
-            "pairs_within_tolerance": len(near),
-        }
+        flags = {"chosen": True, "by": "stability", **limits}
         rows.append(_row(probes[chosen], None, True, None, None, fit.solver, name, given_up, flags))
     return StableChoice(chosen, tuple(rows))
 
