@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import importlib.util
 import json
 import os
 import pickle
+import runpy
+import shutil
 import subprocess
 import sys
 import time
@@ -13,12 +16,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hydra._internal.utils import get_args_parser
 from hydra.core.global_hydra import GlobalHydra
+from safetensors.torch import load_file, save_file
 
+from neuronprobe.agent import arranged
 from neuronprobe.build import debugging
 from neuronprobe.command import Failure
 from neuronprobe.extract import run as extraction
 from tests.test_train import ROOT, Run, results, run  # noqa: F401 (a fixture)
+
+FEW = {f"callbacks__{name}__{key}": None for name in ("ablation", "retraining") for key in ("sizes", "draws")}
+FEW |= {"callbacks": "none"}
+"""No studies."""
 
 
 def plug_in(package: str) -> None:
@@ -31,8 +41,7 @@ def sweep(run: Run, tmp_path: Path) -> Any:  # noqa: F811
     """Runs a multirun of small jobs into one folder."""
 
     def sweep(*words: str, **overrides: Any) -> int:
-        gone = {f"callbacks__{name}__{key}": None for name in ("ablation", "retraining") for key in ("sizes", "draws")}
-        small = {"callbacks": "none", "probe__epochs": 1, "hydra__run__dir": None, **gone}
+        small = {"probe__epochs": 1, "hydra__run__dir": None, **FEW}
         return run("-m", f"hydra.sweep.dir={tmp_path / 'sweep'}", *words, **{**small, **overrides})
 
     return sweep
@@ -78,6 +87,39 @@ def test_a_sweep_goes_on_with_what_is_missing_failed_or_changed(
     assert results(folder / "1")["git"] == old["git"]
 
 
+def test_a_job_runs_again_where_a_file_that_it_read_has_changed(
+    sweep: Any, tmp_path: Path, small_treebank: dict[str, str], tiny_bert: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, texts = tmp_path / "model", tmp_path / "texts"
+    shutil.copytree(tiny_bert, model)
+    texts.mkdir()
+    for split, path in small_treebank.items():
+        shutil.copy(path, texts / f"{split}.conllu")
+    own = {f"corpus__{split}": texts / f"{split}.conllu" for split in small_treebank}
+    own |= {"corpus__test": f"'{texts}/te*.conllu'", "model__name": model, "seed": "0,1"}
+
+    def again() -> list[str]:
+        capsys.readouterr()
+        assert sweep(**own) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert not lines or ("2 jobs already finished, skipped" in lines) == (not any("runs again" in x for x in lines))
+        return [line for line in lines if "runs again" in line]
+
+    assert again() == []
+    assert again() == []
+    os.utime(texts / "dev.conllu")
+    assert again() == [], "another time, the same content"
+    text = (texts / "test.conllu").read_text()
+    (texts / "test.conllu").write_text(text.replace("\tNOUN\t", "\tVERB\t", 1))  # a label: activations stay
+    assert again() == [f"{job} runs again: {texts / 'test.conllu'} changed since" for job in "01"]
+    assert again() == []
+    weights = load_file(model / "model.safetensors")
+    save_file({name: value + 0.25 for name, value in weights.items()}, model / "model.safetensors", {"format": "pt"})
+    assert again() == [f"{job} runs again: {model / 'model.safetensors'} changed since" for job in "01"]
+    (texts / "te2.conllu").write_text(text)
+    assert again() == [f"{job} runs again: {texts / 'te2.conllu'} changed since" for job in "01"]
+
+
 @pytest.mark.parametrize("words", [("property=upos,foo",), ("seed=0,1", "model=hf,brt"), ("probe.l3=1,2",)])
 def test_a_choice_that_can_not_be_composed_is_refused_before_the_first_job(
     words: tuple[str, ...], sweep: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -86,6 +128,36 @@ def test_a_choice_that_can_not_be_composed_is_refused_before_the_first_job(
     assert sweep("+hydra.sweeper.max_batch_size=1", *words, **own) == 2
     assert capsys.readouterr().err.count("error: Could not ") == 1
     assert not list((tmp_path / "sweep").glob("*/results.json"))
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ("a=1 -m b=2", "a=1 b=2 -m"),
+        ("-m a=1 ~b", "a=1 ~b -m"),
+        ("-cd x=y a=1 --info config --cfg=job +b=2", "a=1 +b=2 -cd x=y --info config --cfg=job"),
+        ("-sc install=bash", "install=bash -sc"),
+        ("--config-dir conf a=1 -i -m b=1", "a=1 b=1 --config-dir conf -i -m"),
+    ],
+)
+def test_overrides_may_stand_on_both_sides_of_options(words: str, found: str) -> None:
+    assert arranged(words.split()) == found.split()
+    get_args_parser().parse_args(arranged(words.split()))
+
+
+def test_a_sweep_may_say_so_among_its_overrides(
+    tmp_path: Path, tiny_bert: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["model=hf", f"model.name={tiny_bert}", "-m", f"hydra.sweep.dir={tmp_path / 'sweep'}", "probe.lr=-1,-2"]
+    for command in ("train.py", "src/neuronprobe/__main__.py"):  # the latter is also the console script
+        monkeypatch.setattr("sys.argv", [command, "callbacks=none", *words, "corpus=starter"])
+        GlobalHydra.instance().clear()
+        with pytest.raises(SystemExit) as left:
+            runpy.run_path(str(ROOT / command), run_name="__main__")
+        assert left.value.code == 1
+        assert "0 ok, 2 failed: 0 probe.lr=-1: probe.lr must be a number" in capsys.readouterr().out
+    monkeypatch.setattr("sys.argv", ["extract", "corpus=starter", *words, "model=brt"])
+    assert extraction() == 2 and "Could not find 'model/brt'" in capsys.readouterr().err
 
 
 def test_an_interrupted_sweep_says_how_it_goes_on(
@@ -207,6 +279,25 @@ def test_a_single_pair_can_be_swept_and_dev_score_be_monitored(
     pairs = [{(r["l1"], r["l2"]) for r in one["rows"] if r["study"] == "lambda_search"} for one in found]
     assert pairs == [{(0.0, 0.0)}, {(0.0, 0.0), (0.001, 0.0)}], "the unregularised probe is there for S"
     assert "search by S had no choice" in capsys.readouterr().out
+
+
+def test_dev_score_is_what_the_metric_names_and_training_can_stop_by_it(run: Run, tmp_path: Path) -> None:  # noqa: F811
+    one = {"metric": "macro_f1", "probe__l1": 0, "probe__l2": 0, "probe__epochs": 4, "probe__lr": 0.01} | FEW
+
+    def scores(job: str) -> list[float]:
+        """After each epoch, and of the finished job."""
+        lines = csv.DictReader((tmp_path / job / "curves" / "metrics.csv").open())
+        return [float(line["dev/score"]) for line in lines if line.get("dev/score")]
+
+    assert run(hydra__run__dir=tmp_path / "whole", **one) == 0
+    whole, rows = scores("whole"), results(tmp_path / "whole")["rows"]
+    reached = {row["metric"]: row["value"] for row in rows if (row["study"], row["split"]) == ("oracle", "dev")}
+    assert whole[-1] == pytest.approx(reached["macro_f1"]) and len(whole) == 4 + 1 and whole[0] < whole[1]
+    assert reached["accuracy"] > reached["macro_f1"] + 0.05
+    stop = "_target_: pytorch_lightning.callbacks.EarlyStopping, monitor: dev/score, mode: max, patience: 9"
+    threshold = f"stopping_threshold: {(whole[0] + whole[1]) / 2}"
+    assert run(f"+callbacks.stop={{{stop}, {threshold}}}", hydra__run__dir=tmp_path / "stopped", **one) == 0
+    assert scores("stopped") == pytest.approx([*whole[:2], whole[1]])
 
 
 def test_extraction_alone_fills_the_store_for_a_whole_sweep(

@@ -19,8 +19,9 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from neuronprobe.agent import overrides
+from neuronprobe.agent import arranged, overrides
 from neuronprobe.errors import InputError, one_line
+from neuronprobe.processes import refuse_several
 
 WITH_TRACEBACK = os.environ.get("NEURONPROBE_TRACEBACK", os.environ.get("HYDRA_FULL_ERROR")) == "1"
 INTERRUPTED = 130
@@ -51,6 +52,7 @@ def one_job(task: Callable[[DictConfig, Path], float | None], config: DictConfig
     own = HydraConfig.get()
     _terminate_as_interrupt()
     try:
+        refuse_several()  # a launcher's hydra.launcher.tasks_per_node
         with _started_alone(own):
             return task(config, Path(own.runtime.output_dir))
     except KeyboardInterrupt as stop:
@@ -103,7 +105,7 @@ def main(job: Callable[[], Any]) -> int:
     os.environ["NEURONPROBE_ID"] = secrets.token_hex(3)  # of this run or sweep; other processes of it inherit it
     os.environ["NEURONPROBE_TRACEBACK"] = str(int(WITH_TRACEBACK))  # what was asked for, in all processes
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands its errors on instead of printing them
-    sys.argv[1:] = overrides(sys.argv[1:])
+    sys.argv[1:] = arranged(overrides(sys.argv[1:]))
     _terminate_as_interrupt()
     try:
         job()

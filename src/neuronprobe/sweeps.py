@@ -76,8 +76,12 @@ def launch(
     `sweeping` knows when a job ends, where jobs run in this process.
     """
     sweep = SweepFolder(Path(configs[0].hydra.sweep.dir))
-    folders = [sweep.folder_of(*_task(config, number + i)) for i, config in enumerate(configs)]
-    missing = {folder: words for folder, words in zip(folders, overrides, strict=True) if not sweep.is_finished(folder)}
+    tasks = [_task(config, number + i) for i, config in enumerate(configs)]
+    folders = [sweep.folder_of(*task) for task in tasks]
+    missing = {
+        folder: words for folder, words, (config, _) in zip(folders, overrides, tasks, strict=True)
+        if not sweep.is_finished(folder, config)
+    }  # fmt: skip
     if len(missing) < len(configs):
         log.info("%d jobs already finished, skipped", len(configs) - len(missing))
     varied = [tuple(filter_overrides(words)) for words in overrides]
@@ -129,7 +133,7 @@ def _run(launcher: Any, sweep: SweepFolder, jobs: dict[Path, Sequence[str]], num
         raise KeyboardInterrupt(f"hydra.sweep.dir={sweep.path}") from stop
     except Exception as error:  # a process that was killed takes with it what the others return
         lost = Failure(f"a process of the sweep ended: {one_line(error)}")
-        return {job: _as_it_was(job) if sweep.is_finished(job) else _returned(lost) for job in jobs}
+        return {job: _as_it_was(job) if sweep.is_done(job) else _returned(lost) for job in jobs}
 
 
 def _pin(name: str, value: Path) -> str:
