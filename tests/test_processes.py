@@ -23,13 +23,37 @@ from neuronprobe.extract import run
 sys.exit(ended(run))
 """
 """The command with some forty words in a chunk."""
+SLOWLY = """
+import time
+from neuronprobe.models import FrozenTransformer
+read = FrozenTransformer.chunk
+FrozenTransformer.chunk = lambda *words: time.sleep(0.3) or read(*words)
+"""
 
 
-@pytest.fixture
-def words(tmp_path: Path, tiny_bert: Path, small_treebank: dict[str, str]) -> list[str]:
-    (tmp_path / "small.py").write_text(SMALL_CHUNKS)
+@pytest.fixture(scope="module")
+def words(tiny_bert: Path, small_treebank: dict[str, str]) -> list[str]:
     files = [f"corpus.{split}={path}" for split, path in small_treebank.items()]
     return ["corpus=conllu", *files, "model=hf", f"model.name={tiny_bert}"]
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("command") / "small.py"
+    path.write_text(SMALL_CHUNKS)
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def of_one(tmp_path_factory: pytest.TempPathFactory, small: str, words: list[str]) -> dict[str, bytes]:
+    """The store that one process makes."""
+    store = tmp_path_factory.mktemp("of-one") / "store"
+    alone = start(small, *words, f"activations.folder={store}")
+    _, said = alone.communicate(timeout=120)
+    assert alone.returncode == 0, said
+    found = contents(store)
+    assert len(found) == 3 * 4
+    return found
 
 
 def free_port() -> str:
@@ -58,48 +82,40 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.slow
-def test_the_store_of_several_processes_is_that_of_one(tmp_path: Path, words: list[str]) -> None:
-    small = str(tmp_path / "small.py")
-    stores = {name: f"activations.folder={tmp_path / name}" for name in ("one", "srun", "torchrun")}
-    alone = start(small, *words, stores["one"])
-    assert alone.wait(120) == 0
+def test_the_store_of_several_processes_is_that_of_one(
+    tmp_path: Path, small: str, words: list[str], of_one: dict[str, bytes]
+) -> None:
+    stores = {name: f"activations.folder={tmp_path / name}" for name in ("srun", "torchrun")}
     step = by_srun(3, small, *words, stores["srun"])
     said = [one.communicate(timeout=120) for one in step]
     assert [one.returncode for one in step] == [0, 0, 0], said
     assert [out.count("extracted into") for out, _ in said] == [3, 0, 0], "one speaks"
     torchrun = start("-m", "torch.distributed.run", "--nproc-per-node=2", small, *words, stores["torchrun"])
     assert torchrun.wait(120) == 0, torchrun.communicate()
-    expected = contents(tmp_path / "one")
-    assert len(expected) == 3 * 4 and contents(tmp_path / "srun") == expected == contents(tmp_path / "torchrun")
+    assert contents(tmp_path / "srun") == of_one == contents(tmp_path / "torchrun")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("dies", [0, 1])
 def test_where_one_process_dies_the_other_ends_and_the_same_command_goes_on(
-    dies: int, tmp_path: Path, words: list[str]
+    dies: int, tmp_path: Path, small: str, words: list[str], of_one: dict[str, bytes]
 ) -> None:
-    small, store = str(tmp_path / "small.py"), tmp_path / "store"
-    (tmp_path / "slow.py").write_text(
-        "import time\nfrom neuronprobe.models import FrozenTransformer as F\nread = F.chunk\n"
-        "def chunk(*words):\n    time.sleep(0.3)\n    return read(*words)\nF.chunk = chunk\n" + SMALL_CHUNKS
-    )
+    store = tmp_path / "store"
+    (tmp_path / "slow.py").write_text(SLOWLY + SMALL_CHUNKS)
     step = by_srun(2, str(tmp_path / "slow.py"), *words, f"activations.folder={store}")
     while all(one.poll() is None for one in step) and not list(store.glob("*.partial/progress.json")):
         time.sleep(0.05)
     step[dies].send_signal(signal.SIGKILL)
     _, said = step[1 - dies].communicate(timeout=60)
     assert step[1 - dies].returncode == 2
-    assert (
-        said.startswith("error: all processes of the extraction must go on, got one that has ended")
-        and said.count("\n") == 1
-    )
+    assert said.startswith("error: all processes of the extraction must go on, got one that has ended")
+    assert said.count("\n") == 1, "one line"
     step[dies].communicate()
     assert list(store.glob("*.partial")), "what is extracted is kept"
-    again = by_srun(2, small, *words, f"activations.folder={store}")
-    outs = [one.communicate(timeout=120)[0] for one in again]
-    assert [one.returncode for one in again] == [0, 0] and "going on after" in outs[0]
-    alone = start(small, *words, f"activations.folder={tmp_path / 'one'}")
-    assert alone.wait(120) == 0 and contents(store) == contents(tmp_path / "one")
+    again = start(small, *words, f"activations.folder={store}")
+    out, said = again.communicate(timeout=120)
+    assert again.returncode == 0 and "going on after" in out, said
+    assert contents(store) == of_one
 
 
 @pytest.mark.slow

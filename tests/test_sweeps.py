@@ -7,8 +7,10 @@ import importlib.util
 import json
 import os
 import pickle
+import re
 import runpy
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -96,28 +98,28 @@ def test_a_job_runs_again_where_a_file_that_it_read_has_changed(
     for split, path in small_treebank.items():
         shutil.copy(path, texts / f"{split}.conllu")
     own = {f"corpus__{split}": texts / f"{split}.conllu" for split in small_treebank}
-    own |= {"corpus__test": f"'{texts}/te*.conllu'", "model__name": model, "seed": "0,1"}
+    own |= {"corpus__test": f"'{texts}/te*.conllu'", "model__name": model, "seed": "0"}
 
-    def again() -> list[str]:
+    def changed() -> list[str]:
+        """The files that are said to have changed when the sweep is run."""
         capsys.readouterr()
         assert sweep(**own) == 0
-        lines = capsys.readouterr().out.splitlines()
-        assert not lines or ("2 jobs already finished, skipped" in lines) == (not any("runs again" in x for x in lines))
-        return [line for line in lines if "runs again" in line]
+        said = capsys.readouterr().out
+        found = re.search(r"0 runs again: (.*) changed since", said)
+        assert ("1 jobs already finished, skipped" in said) == (found is None)
+        return found[1].split(", ") if found else []
 
-    assert again() == []
-    assert again() == []
+    assert sweep(**own) == 0
     os.utime(texts / "dev.conllu")
-    assert again() == [], "another time, the same content"
+    assert changed() == [], "another time, the same content"
     text = (texts / "test.conllu").read_text()
     (texts / "test.conllu").write_text(text.replace("\tNOUN\t", "\tVERB\t", 1))  # a label: activations stay
-    assert again() == [f"{job} runs again: {texts / 'test.conllu'} changed since" for job in "01"]
-    assert again() == []
     weights = load_file(model / "model.safetensors")
     save_file({name: value + 0.25 for name, value in weights.items()}, model / "model.safetensors", {"format": "pt"})
-    assert again() == [f"{job} runs again: {model / 'model.safetensors'} changed since" for job in "01"]
+    assert changed() == [str(model / "model.safetensors"), str(texts / "test.conllu")]
+    assert changed() == []
     (texts / "te2.conllu").write_text(text)
-    assert again() == [f"{job} runs again: {texts / 'te2.conllu'} changed since" for job in "01"]
+    assert changed() == [str(texts / "te2.conllu")]
 
 
 @pytest.mark.parametrize("words", [("property=upos,foo",), ("seed=0,1", "model=hf,brt"), ("probe.l3=1,2",)])
@@ -201,6 +203,71 @@ def command(tmp_path: Path, tiny_bert: Path, treebank: dict[str, str], *words: s
     )  # fmt: skip
 
 
+def job_words(tmp_path: Path, tiny_bert: Path, treebank: dict[str, str]) -> list[str]:
+    """A job whose training is long enough to be stopped in the middle."""
+    files = [f"corpus.{split}={path}" for split, path in treebank.items()]
+    small = ["probe.epochs=40", "probe.l1=[0.0,1e-3]", "probe.l2=1e-4", "probe.batch_size=8", "callbacks=none"]
+    return ["corpus=conllu", *files, "model=hf", f"model.name={tiny_bert}", *small,
+            f"activations.folder={tmp_path / 'store'}"]  # fmt: skip
+
+
+def start(*words: str, **environment: str) -> subprocess.Popen[str]:
+    own = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
+    return subprocess.Popen(
+        [sys.executable, "train.py", *words], cwd=ROOT, env=own, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def wait_for(path: Path, command: subprocess.Popen[str]) -> None:
+    while command.poll() is None and not path.exists():
+        time.sleep(0.05)
+
+
+@pytest.mark.slow
+def test_a_job_of_submitit_whose_time_is_over_is_queued_again_and_goes_on(
+    tmp_path: Path, tiny_bert: Path, small_treebank: dict[str, str]
+) -> None:
+    plug_in("submitit_launcher")
+    words = job_words(tmp_path, tiny_bert, small_treebank)
+    sweep = start("-m", *words, "seed=0", "hydra/launcher=submitit_local", f"hydra.sweep.dir={tmp_path / 'sweep'}")
+    job = tmp_path / "sweep" / "0"
+    wait_for(job / "checkpoints" / "last.ckpt", sweep)
+    (controller,) = (path.name for path in (tmp_path / "sweep" / ".submitit").iterdir() if path.name.isdecimal())
+    (task,) = Path(f"/proc/{controller}/task/{controller}/children").read_text().split()
+    os.kill(int(task), signal.SIGUSR2)  # what submitit has Slurm send
+    out, said = sweep.communicate(timeout=240)
+    assert sweep.returncode == 0, said
+    assert "1 ok; " in out and folders(tmp_path / "sweep") == {"0": "ok"}
+    assert "Going on after the last finished epoch of an interrupted run" in (job / "job.log").read_text()
+    assert len(list(job.glob("curves/metrics*.csv"))) == 2, "before and after"
+
+
+@pytest.mark.slow
+def test_a_job_whose_time_slurm_says_is_over_is_queued_again_and_the_same_command_goes_on(
+    tmp_path: Path, tiny_bert: Path, small_treebank: dict[str, str]
+) -> None:
+    asked = tmp_path / "asked"
+    scontrol = tmp_path / "bin" / "scontrol"
+    scontrol.parent.mkdir()
+    scontrol.write_text(f'#!/bin/sh\necho "$@" > {asked}\n')
+    scontrol.chmod(0o755)
+    slurm = {"SLURM_JOB_ID": "4711", "SLURM_NTASKS": "1", "SLURM_PROCID": "0", "SLURM_LOCALID": "0"}
+    slurm |= {"SLURM_NODEID": "0", "SLURM_STEP_NUM_TASKS": "1", "PATH": f"{scontrol.parent}:{os.environ['PATH']}"}
+    words = [*job_words(tmp_path, tiny_bert, small_treebank), f"hydra.run.dir={tmp_path / 'job'}"]
+    first = start(*words, **slurm)
+    wait_for(tmp_path / "job" / "checkpoints" / "last.ckpt", first)
+    first.send_signal(signal.SIGUSR1)  # sbatch --signal=USR1@120
+    _, said = first.communicate(timeout=120)
+    assert first.returncode == 130 and asked.read_text() == "requeue 4711\n"
+    assert said.splitlines()[-1] == "queued again: job 4711."
+    second = start(*words, **slurm)
+    out, said = second.communicate(timeout=240)
+    assert second.returncode == 0, said
+    assert "Going on after the last finished epoch of an interrupted run" in out
+    assert not list(ROOT.glob("hpc_ckpt*")) and not list((tmp_path / "job").glob("hpc_ckpt*"))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("launcher", "package"), [("parallel", "joblib"), ("submitit_local", "submitit")])
 def test_a_failure_in_another_process_is_not_lost(
@@ -210,6 +277,9 @@ def test_a_failure_in_another_process_is_not_lost(
     done = command(tmp_path, tiny_bert, small_treebank, f"hydra/launcher={launcher}", "seed=0,1", "probe.lr=-1,0.01")
     assert done.returncode == 1, done.stderr[-3000:]
     assert "2 ok, 2 failed: 0 seed=0 probe.lr=-1: probe.lr must be a number" in done.stdout
+    counted = [line for line in done.stdout.splitlines() if " of 4 jobs" in line]
+    assert counted[-1].endswith("4 of 4 jobs"), done.stdout
+    assert all(" left" in line for line in counted[:-1])
     assert folders(tmp_path / "sweep") == {"0": "failed", "1": "ok", "2": "failed", "3": "ok"}
 
 

@@ -125,8 +125,10 @@ def _train(job: Job, fit: Fit, bank: ProbeBank, folder: Path) -> None:
     left = last_checkpoint(folder, description)
     try:
         job.trainer.fit(bank, datamodule=job.data, ckpt_path=left, weights_only=True)
-    except SystemExit as stop:  # what a Trainer makes of Ctrl-C
-        raise KeyboardInterrupt from stop
+    except SystemExit as stop:
+        if isinstance(stop.__context__, KeyboardInterrupt):  # what a Trainer makes of Ctrl-C
+            raise KeyboardInterrupt from stop
+        raise  # how a launcher ends a job that it queues again
 
 
 def _fingerprint(job: Job) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from neuronprobe.models.source import digest
 
+MISSING = "???"
+"""What OmegaConf has where a setting is to be given."""
 GROUPS = ("corpus", "property", "model")
 """What reads files that a user may change."""
 
@@ -57,7 +59,7 @@ def _found(text: str) -> list[Path]:
 
 def _fitting(pattern: str) -> list[Path]:
     """Files that a pattern stands for."""
-    if not glob.has_magic(pattern) or OmegaConf.is_missing({"": pattern}, ""):
+    if not glob.has_magic(pattern):
         return []
     found = glob.glob(str(Path(pattern).expanduser()), recursive=True)  # noqa: PTH207
     return [path for path in map(Path, found) if path.is_file()]
@@ -65,7 +67,7 @@ def _fitting(pattern: str) -> list[Path]:
 
 def _texts(node: Any) -> Iterator[str]:
     if isinstance(node, str):
-        yield from [node] if node else []
+        yield from [node] if node not in ("", MISSING) else []
     elif isinstance(node, dict | list):
         for child in node.values() if isinstance(node, dict) else node:
             yield from _texts(child)

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.plugins.environments import LightningEnvironment
 from torch.utils.data import DataLoader
 
 from neuronprobe.activations import BatchStream, Split
@@ -205,6 +206,7 @@ def quiet_trainer(epochs: int, **options: Any) -> pl.Trainer:
     quiet()
     none = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
     fixed = {"max_epochs": epochs, "devices": 1, "num_sanity_val_steps": 0, "callbacks": [TrainingBar()], **none}
+    fixed["plugins"] = [LightningEnvironment()]  # also in a Slurm job: the processes are its own
     return pl.Trainer(**{"reload_dataloaders_every_n_epochs": 1, **options, **fixed})
 
 
