@@ -20,7 +20,7 @@ from neuronprobe.probes.solvers.proximal import Proximal
 from neuronprobe.probes.solvers.regularisation_path import RegularisationPaths
 from neuronprobe.probes.solvers.sampled_hessian import Reader
 from neuronprobe.targets import Target
-from neuronprobe.types import Batch
+from neuronprobe.types import Batch, Units
 
 FEW = 0.8
 """Passes read the neurons in use alone where those are at most this share of what they read before."""
@@ -46,11 +46,12 @@ class ExactBank(ProbeBank):
         passes: int,
         tolerance: float = 1e-5,
         start: str = "zeros",
-        n_sentences: int = 0,
+        dev: Units | None = None,
         standardisation: Standardisation | None = None,
+        metric: str = "auto",
     ) -> None:
         """`start` is zeros, or random by each member's seed; at most `passes` over train."""
-        super().__init__(members, n_neurons, target, Proximal(), n_sentences, standardisation)
+        super().__init__(members, n_neurons, target, Proximal(), dev, standardisation, metric)
         self.requires_grad_(False)
         if start == "zeros":
             for weights in self.weights:
