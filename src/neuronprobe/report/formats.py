@@ -31,7 +31,8 @@ def latex(title: str, tables: Sequence[Table]) -> str:
 def html(title: str, tables: Sequence[Table], figures: Sequence[Figure] = (), **about: Any) -> str:
     """One page that needs nothing else: charts, tables, light and dark.
 
-    `about` may hold verdict, remarks, legend, links (names and addresses) and sections (of text, by heading).
+    `about` may hold verdict, remarks, legend, links (names and addresses), sections (of text, by heading), and neurons
+    (a fragment) or why it is without.
     """
     charts = {figure.name: chart(figure, on_page=True) for figure in figures}
     settings = Environment(loader=PackageLoader("neuronprobe.report", "."), autoescape=True, trim_blocks=True)
