@@ -8,6 +8,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader
 
 from neuronprobe.report.figures import chart, library
+from neuronprobe.report.numbers import numbers
 from neuronprobe.shown import Figure, Table
 
 LATEX = {
@@ -37,7 +38,7 @@ def html(title: str, tables: Sequence[Table], figures: Sequence[Figure] = (), **
     charts = {figure.name: chart(figure, on_page=True) for figure in figures}
     settings = Environment(loader=PackageLoader("neuronprobe.report", "."), autoescape=True, trim_blocks=True)
     return settings.get_template("page.html").render(
-        title=title, tables=tables, longest=LONGEST, figures=figures, charts=charts,
+        title=title, tables=tables, longest=LONGEST, figures=figures, charts=charts, numbers=numbers,
         library=library() if charts else "", **about,
     )  # fmt: skip
 
