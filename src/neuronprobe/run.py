@@ -43,7 +43,10 @@ log = logging.getLogger(__name__)
 
 OF_PROCESSES = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE")
 """What Lightning says of a job's processes to those that it starts, and keeps."""
-OUTPUTS = ("results.json", "ranking*.csv", "predictions.npz", "probe.safetensors", "report.md", "report.html")
+OUTPUTS = (
+    "results.json", "ranking*.csv", "predictions.npz", "probe.safetensors", "portraits.json",
+    "report.md", "report.html",
+)  # fmt: skip
 
 
 def run(config: DictConfig, folder: Path) -> float | None:

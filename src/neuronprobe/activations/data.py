@@ -177,6 +177,10 @@ class ActivationsDataModule(pl.LightningDataModule):
         device = self.trainer.strategy.root_device if self.trainer is not None else torch.device("cpu")
         return self._splits[name].to(device)
 
+    def store(self, split: str) -> Store | None:
+        """What a split is read from; None where activations are live."""
+        return self._stores.get(split)
+
     def train_in(self, batch_size: int, seed: int | None) -> None:
         """Train in batches of this size, shuffled by the seed (None: in the corpus's order)."""
         self._batch_size = batch_size
@@ -230,7 +234,9 @@ class ActivationsDataModule(pl.LightningDataModule):
 
     def _open(self, split: str) -> Store | LiveStore:
         if not self.live:
-            return self._stores.get(split) or Store(self._store(split), self.fingerprint(split))
+            if split not in self._stores:
+                self._stores[split] = Store(self._store(split), self.fingerprint(split))
+            return self._stores[split]
         sentences = [replace(sentence, annotations={}, labels={}) for sentence in self.corpus.sentences(split)]
         return LiveStore(self.model, sentences, self._memory_limit, self._budget)
 

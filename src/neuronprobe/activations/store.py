@@ -108,7 +108,7 @@ class Store:
             for start in range(0, self.n_words, ROWS_AT_A_TIME):
                 rows = slice(start, start + ROWS_AT_A_TIME)
                 found[rows, here] = layer[rows][:, own].float()
-        chosen, shifted = (neurons[:, None] == self._columns).nonzero().T
+        chosen, shifted = (neurons.to(self.device)[:, None] == self._columns).nonzero().T
         found[:, chosen] = self._shift.of(shifted).read(found[:, chosen])
         return found
 

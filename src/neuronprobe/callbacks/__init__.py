@@ -5,6 +5,7 @@ from neuronprobe.callbacks.lambda_search import LambdaSearch
 from neuronprobe.callbacks.layers import LayerProbes
 from neuronprobe.callbacks.minimal_set import MinimalSet
 from neuronprobe.callbacks.neuron_ranking import NeuronRanking
+from neuronprobe.callbacks.portraits import Portraits
 from neuronprobe.callbacks.selectivity import Selectivity
 from neuronprobe.callbacks.spread import Spread
 from neuronprobe.callbacks.stability import Stability
@@ -19,6 +20,7 @@ __all__ = [
     "LayerProbes",
     "MinimalSet",
     "NeuronRanking",
+    "Portraits",
     "SearchCallback",
     "Selectivity",
     "Spread",
