@@ -9,6 +9,7 @@ from neuronprobe.callbacks.portraits import Portraits
 from neuronprobe.callbacks.selectivity import Selectivity
 from neuronprobe.callbacks.spread import Spread
 from neuronprobe.callbacks.stability import Stability
+from neuronprobe.callbacks.stability_selection import StabilitySelection
 from neuronprobe.callbacks.stable_lambda import StableLambdaSearch
 from neuronprobe.callbacks.study import SearchCallback, StudyCallback, in_order
 from neuronprobe.callbacks.subsets import Ablation, TopKRetraining
@@ -25,6 +26,7 @@ __all__ = [
     "Selectivity",
     "Spread",
     "Stability",
+    "StabilitySelection",
     "StableLambdaSearch",
     "StudyCallback",
     "TopKRetraining",
