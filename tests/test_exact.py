@@ -226,10 +226,10 @@ def test_activations_beyond_memory_are_streamed_to_the_same_result(
     monkeypatch.setattr("neuronprobe.probes.exact.MOST_HELD", 0.0)
     monkeypatch.setattr("neuronprobe.probes.exact_bank.MOST_HELD", 0)
     streamed = fit()([Member(1e-2, 1e-3)], correlated)[0]
-    assert correlated._store._held is None
+    assert correlated._held is None
     monkeypatch.undo()
     held = fit()([Member(1e-2, 1e-3)], correlated)[0]
-    assert correlated._store._held is not None
+    assert correlated._held is not None
     torch.testing.assert_close(streamed.weights, held.weights, rtol=0, atol=1e-10)
 
 

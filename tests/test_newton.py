@@ -172,7 +172,7 @@ def test_dense_members_and_the_rest_of_their_path_go_on_with_fista(make_split: M
 def test_a_model_that_is_made_again_is_the_same(make_split: MakeSplit, monkeypatch: pytest.MonkeyPatch) -> None:
     train = make_split(*duplicated())
     (kept,) = fit(1e-3, 1e-3)([Member(1e-3, 1e-3)], train)
-    monkeypatch.setattr(proximal_newton, "MOST_KEPT", 0)
+    monkeypatch.setattr("neuronprobe.probes.exact_bank.MOST_MODELS", 0)
     (again,) = fit(1e-3, 1e-3)([Member(1e-3, 1e-3)], train)
     assert torch.equal(kept.weights, again.weights)
 

@@ -26,8 +26,9 @@ FEW = 0.8
 """Passes read the neurons in use alone where those are at most this share of what they read before."""
 MOST_HELD = 1 << 28
 """Activations of the neurons in use that are held together in memory, at most (1 GiB)."""
-READ = 256
-"""Units whose columns are gathered at a time: they stay in the processor's caches, or nearly."""
+MOST_MODELS, PART = 1 << 28, 0.25
+"""Numbers that the models of proximal Newton hold between two passes (1 GiB), at most, and at most this part of the
+memory limit."""
 VALIDATE_EVERY = 50
 """Passes between two validations."""
 
@@ -67,7 +68,8 @@ class ExactBank(ProbeBank):
         """Where the members are; begun when it is first asked for, on the device of the bank."""
         if self._paths is None:
             starts = [torch.cat([self.weights[g][p], self.bias[g][p][:, None]], dim=1) for g, p in self._by_member()]
-            self._paths = RegularisationPaths(self.members, starts, self._tolerance, self._passes)
+            kept = min(MOST_MODELS, PART * self._train.memory_limit * 2**30 / 4)
+            self._paths = RegularisationPaths(self.members, starts, self._tolerance, self._passes, kept)
         return self._paths
 
     @property
@@ -191,8 +193,7 @@ class ExactBank(ProbeBank):
 
         def columns(units: Int[Tensor, " unit"], own: Int[Tensor, " column"]) -> Float[Tensor, "column unit"]:
             chosen = own if member.neurons is None else member.neurons.to(own.device)[own]
-            parts = [self._train.batch(part).activations.index_select(1, chosen).T for part in units.split(READ)]
-            read = torch.cat(parts, dim=1).float()
+            read = self._train.columns(units, chosen)
             if self._mean is None:
                 return read
             return read.sub_(self._mean[chosen, None]).div_(self._deviation[chosen, None])
