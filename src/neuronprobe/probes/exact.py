@@ -136,7 +136,7 @@ class ExactFit(Fit):
             dev.units.n_sentences if dev is not None else 0,
             train.standardisation if self.standardise == "zscore" else None,
         )  # fmt: skip
-        bank.start_at([train.target.start(_level(member, train)) for member in members])
+        bank.start_at([train.target.start(_level(member, train)) for member in members], self.start == "zeros")
         return bank
 
     def trained(self, bank: ProbeBank, train: Split) -> list[Probe]:

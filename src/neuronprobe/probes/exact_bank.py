@@ -77,10 +77,14 @@ class ExactBank(ProbeBank):
         """How many members are solved or given up, of all."""
         return float(len(self.paths.reached)), float(len(self.members))
 
-    def start_at(self, biases: Sequence[Float[Tensor, " label"]]) -> None:
-        """Where the biases of the members begin."""
-        for (g, position), bias in zip(self._by_member(), biases, strict=True):
-            self.bias[g][position] = bias
+    def start_at(self, biases: Sequence[Float[Tensor, " label"]], is_near: bool = True) -> None:
+        """Where the biases of the members begin; or, if `is_near`, the whole members that are near another probe."""
+        for member, (g, position), bias in zip(self.members, self._by_member(), biases, strict=True):
+            near = member.near if is_near else None
+            self.bias[g][position] = bias if near is None else self._centred(near)
+            if near is not None:
+                own = slice(None) if member.neurons is None else member.neurons
+                self.weights[g][position] = near.trained_weights[:, own]
 
     def on_fit_start(self) -> None:
         """Raises InputError where several processes would train."""
@@ -164,6 +168,10 @@ class ExactBank(ProbeBank):
         """The members as they are now, with how far each came."""
         reached = self.paths.reached
         return [replace(probe, optimality=reached.get(m)) for m, probe in enumerate(super().probes())]
+
+    def _centred(self, probe: Probe) -> Float[Tensor, " label"]:
+        """The bias of a probe as one of z-scores, where these are trained on."""
+        return probe.bias if self._mean is None else probe.bias + probe.weights @ self._mean.to(probe.weights)
 
     def _by_member(self) -> list[tuple[int, int]]:
         return [self._position[m] for m in range(len(self.members))]

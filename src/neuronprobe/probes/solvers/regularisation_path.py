@@ -179,10 +179,11 @@ class RegularisationPaths:
 
 
 def paths(members: Sequence[Member]) -> list[list[int]]:
-    """Members that differ in λ1 only, the strongest first."""
+    """Members that differ in λ1 only, the strongest first; those that begin near another probe stand alone."""
     found: dict[tuple[Any, ...], list[int]] = {}
     for m, member in enumerate(members):
-        own = (_content(member.neurons), _content(member.labels), _content(member.weights))
+        alone = None if member.near is None else m
+        own = (alone, _content(member.neurons), _content(member.labels), _content(member.weights))
         found.setdefault((member.l2, member.seed, *own), []).append(m)
     return [sorted(path, key=lambda m: -members[m].l1) for path in found.values()]
 
