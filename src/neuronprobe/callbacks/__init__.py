@@ -1,6 +1,7 @@
 """Thin Lightning callbacks: one study each, when the bank is trained."""
 
 from neuronprobe.callbacks.agreement import Agreement
+from neuronprobe.callbacks.compare_rankings import CompareRankings
 from neuronprobe.callbacks.lambda_search import LambdaSearch
 from neuronprobe.callbacks.layers import LayerProbes
 from neuronprobe.callbacks.minimal_set import MinimalSet
@@ -17,6 +18,7 @@ from neuronprobe.callbacks.subsets import Ablation, TopKRetraining
 __all__ = [
     "Ablation",
     "Agreement",
+    "CompareRankings",
     "LambdaSearch",
     "LayerProbes",
     "MinimalSet",
