@@ -105,7 +105,9 @@ class ActivationsDataModule(pl.LightningDataModule):
     def target(self) -> Target:
         """The label set of train, or mean and deviation of its values. Raises InputError where train has but one."""
         train = self.contents["train"].units
-        return Labels.of(train.names, self.prop.name) if train.names else Values.of(train.labels, self.prop.name)
+        if not train.names:
+            return Values.of(train.labels, self.prop.name)
+        return Labels.of(train.names, self.prop.name, are_spans=getattr(self.prop, "scheme", None) is not None)
 
     @property
     def units(self) -> dict[str, Units]:
@@ -230,7 +232,8 @@ class ActivationsDataModule(pl.LightningDataModule):
                 f"{split} than in train; correct its units."
             )
         labels = self.target.encode(found.labels, found.names)
-        return Units(found.rows, labels, found.sentences, found.types, own.n_sentences)
+        unknown = self.target.unknown(found.names)
+        return Units(found.rows, labels, found.sentences, found.types, own.n_sentences, unknown)
 
     def _open(self, split: str) -> Store | LiveStore:
         if not self.live:
