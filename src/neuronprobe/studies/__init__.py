@@ -3,6 +3,7 @@
 from neuronprobe.studies.ablation import ablation
 from neuronprobe.studies.agreement import agreement
 from neuronprobe.studies.baselines import baselines, corpus_summary
+from neuronprobe.studies.compare_rankings import compare_rankings
 from neuronprobe.studies.lambda_search import Grid, LambdaChoice, lambda_search
 from neuronprobe.studies.layers import layers
 from neuronprobe.studies.minimal_set import Minimum, minimal_set
@@ -26,6 +27,7 @@ __all__ = [
     "ablation",
     "agreement",
     "baselines",
+    "compare_rankings",
     "corpus_summary",
     "lambda_search",
     "layers",

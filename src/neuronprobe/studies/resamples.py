@@ -41,9 +41,11 @@ def half_samples(units: Units, pairs: int, seed: int) -> Float[Tensor, "half uni
 def resampled(probe: Probe, weights: Float[Tensor, "resample unit"]) -> list[Member]:
     """A member per resample, with the λ of `probe` and an initialisation of its own.
 
-    A start that all resamples share would remain in the weights of neurons that say nothing, and pass for stability.
+    A start that all resamples share would remain in the weights of neurons that say nothing, and pass for stability;
+    solver `exact` begins at `probe` where its optimum knows no start, with λ2 > 0.
     """
-    return [Member(probe.l1, probe.l2, probe.seed + 1 + i, weights=own) for i, own in enumerate(weights)]
+    near = probe if probe.l2 > 0 else None
+    return [Member(probe.l1, probe.l2, probe.seed + 1 + i, weights=own, near=near) for i, own in enumerate(weights)]
 
 
 def _of_units(times: Float[Tensor, "resample unit"]) -> Float[Tensor, "resample unit"]:
