@@ -6,7 +6,7 @@ import logging
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from filelock import FileLock
 from torch.utils.data import DataLoader
 
 from neuronprobe.activations.contents import Contents, remarks, shared_sentences
-from neuronprobe.activations.extraction import extract
+from neuronprobe.activations.extraction import extract, read_share
 from neuronprobe.activations.files import StoreError
 from neuronprobe.activations.live import LiveStore
 from neuronprobe.activations.preview import preview
@@ -25,6 +25,7 @@ from neuronprobe.activations.store import DTYPES, Store, StoreWriter, store_name
 from neuronprobe.corpora import SPLITS, Corpus, Forms
 from neuronprobe.errors import InputError, choice, number, whole_number
 from neuronprobe.models import Source
+from neuronprobe.processes import ALONE, Processes
 from neuronprobe.properties import LabelSelection, Property, collect
 from neuronprobe.properties.units import without_rows
 from neuronprobe.targets import Labels, Target, Values
@@ -104,7 +105,9 @@ class ActivationsDataModule(pl.LightningDataModule):
     def target(self) -> Target:
         """The label set of train, or mean and deviation of its values. Raises InputError where train has but one."""
         train = self.contents["train"].units
-        return Labels.of(train.names, self.prop.name) if train.names else Values.of(train.labels, self.prop.name)
+        if not train.names:
+            return Values.of(train.labels, self.prop.name)
+        return Labels.of(train.names, self.prop.name, are_spans=getattr(self.prop, "scheme", None) is not None)
 
     @property
     def units(self) -> dict[str, Units]:
@@ -120,8 +123,11 @@ class ActivationsDataModule(pl.LightningDataModule):
         dtype = "float32, live" if self.live else self._dtype
         return {**self.model.fingerprint, "forms": self.contents[split].forms.digest, "store_dtype": dtype}
 
-    def prepare_data(self) -> None:
-        """Extract what no store holds yet; one process at a time for each store."""
+    def prepare_data(self, processes: Processes = ALONE) -> None:
+        """Extract what no store holds yet; one job at a time for each store, in as many processes as it has.
+
+        Raises InputError where these read other texts or models.
+        """
         if self._prepared or self.live:
             return
         self._prepared = True
@@ -131,16 +137,27 @@ class ActivationsDataModule(pl.LightningDataModule):
             raise InputError(
                 f"activations.folder must be writable, got {str(self.folder)!r}: {error.strerror}."
             ) from error
+        wanted = processes.agree(self._wanted)
+        for split, fingerprint in wanted.items():
+            if fingerprint != self.fingerprint(split):
+                raise InputError(f"all processes must read the same {split} and model, got others in this one.")
+            if not processes.is_first:
+                read_share(self.model, partial(self.corpus.sentences, split), self._budget, processes)
+                continue
+            with self._lock(split):
+                if not self._is_complete(split):
+                    self._extract(split, processes)
+            processes.agree(lambda: None)  # there is nothing left to read
+
+    def _wanted(self) -> dict[str, Any]:
+        """The splits that have no store, with their fingerprints; what they will take is said."""
         wanted = []
         for split in SPLITS:
             with self._lock(split):
                 wanted += [] if self._is_complete(split) else [split]
         if wanted:
             self._preview(wanted)
-        for split in wanted:
-            with self._lock(split):
-                if not self._is_complete(split):
-                    self._extract(split)
+        return {split: self.fingerprint(split) for split in wanted}
 
     def setup(self, stage: str | None = None) -> None:
         """Open the stores."""
@@ -161,6 +178,10 @@ class ActivationsDataModule(pl.LightningDataModule):
         """One split, its activations on the device that trains."""
         device = self.trainer.strategy.root_device if self.trainer is not None else torch.device("cpu")
         return self._splits[name].to(device)
+
+    def store(self, split: str) -> Store | None:
+        """What a split is read from; None where activations are live."""
+        return self._stores.get(split)
 
     def train_in(self, batch_size: int, seed: int | None) -> None:
         """Train in batches of this size, shuffled by the seed (None: in the corpus's order)."""
@@ -211,11 +232,14 @@ class ActivationsDataModule(pl.LightningDataModule):
                 f"{split} than in train; correct its units."
             )
         labels = self.target.encode(found.labels, found.names)
-        return Units(found.rows, labels, found.sentences, found.types, own.n_sentences)
+        unknown = self.target.unknown(found.names)
+        return Units(found.rows, labels, found.sentences, found.types, own.n_sentences, unknown)
 
     def _open(self, split: str) -> Store | LiveStore:
         if not self.live:
-            return self._stores.get(split) or Store(self._store(split), self.fingerprint(split))
+            if split not in self._stores:
+                self._stores[split] = Store(self._store(split), self.fingerprint(split))
+            return self._stores[split]
         sentences = [replace(sentence, annotations={}, labels={}) for sentence in self.corpus.sentences(split)]
         return LiveStore(self.model, sentences, self._memory_limit, self._budget)
 
@@ -238,14 +262,14 @@ class ActivationsDataModule(pl.LightningDataModule):
         log.info("%s: %s read from the store, nothing extracted.", split, self._rows(split))
         return True
 
-    def _extract(self, split: str) -> None:
+    def _extract(self, split: str, processes: Processes) -> None:
         own, model = self.contents[split], self.model
         fingerprint = self.fingerprint(split)
         title = f"{model.title}, {self.corpus.name} {split}"
         writer = StoreWriter(self._store(split), fingerprint, model.neurons, own.n_rows, self._dtype, title)
         if writer.words_done:
             log.info("%s: going on after %s extracted %ss.", split, f"{writer.words_done:,}", model.level)
-        while not extract(model, self.corpus.sentences(split), writer, own.n_rows, split, self._budget):
+        while not extract(model, self.corpus.sentences(split), writer, own.n_rows, split, self._budget, processes):
             pass
         self.extracted.append(split)
         log.info("%s: %s extracted into %s.", split, self._rows(split), self._store(split))

@@ -64,10 +64,10 @@ class StudyCallback(pl.Callback):
     def run(self, trainer: pl.Trainer, bank: Any) -> Result:
         """The study of what the search chose, with the results that it builds on."""
         done = {one.name: one.result for one in _studies(trainer) if one.name in (*self.needs, *self.wants)}
-        return self.study(_search(trainer).trained, **done)
+        return self.study(search_of(trainer).trained, **done)
 
     def _log(self, trainer: pl.Trainer) -> None:
-        trained = _search(trainer).trained
+        trained = search_of(trainer).trained
         found = scalars(self.result.rows, trained.primary, shares(self.sizes, len(trained.table)))
         for logger in trainer.loggers:
             logger.log_metrics(found, step=trainer.global_step)
@@ -94,7 +94,8 @@ def _studies(trainer: pl.Trainer) -> list[StudyCallback]:
     return [one for one in trainer.callbacks if isinstance(one, StudyCallback)]  # type: ignore[attr-defined]
 
 
-def _search(trainer: pl.Trainer) -> SearchCallback:
+def search_of(trainer: pl.Trainer) -> SearchCallback:
+    """The study that chose the probe."""
     return next(one for one in _studies(trainer) if isinstance(one, SearchCallback))
 
 

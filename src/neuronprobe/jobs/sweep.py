@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +14,10 @@ from omegaconf.errors import OmegaConfBaseException
 
 from neuronprobe.errors import InputError
 from neuronprobe.jobs.files import git_commit, read_results, versions
+from neuronprobe.jobs.read import changed
 from neuronprobe.writing import write_json
+
+log = logging.getLogger(__name__)
 
 PLAN = "sweep.json"
 FINISHED = ("ok", "debug")
@@ -42,7 +46,16 @@ class SweepFolder:
         found = sorted(self.path.rglob(".hydra/config.yaml"), key=lambda path: path.stat().st_mtime)
         return {signature(OmegaConf.load(path)): path.parents[1] for path in found}
 
-    def is_finished(self, job: Path) -> bool:
+    def is_finished(self, job: Path, config: Any) -> bool:
+        """Whether the job is done, from files that have not changed since, which is said."""
+        if not self.is_done(job):
+            return False
+        others = changed(config, read_results(job / "results.json").get("files") or {})
+        if others:
+            log.info("%s runs again: %s changed since", job.relative_to(self.path), ", ".join(others))
+        return not others
+
+    def is_done(self, job: Path) -> bool:
         """Whether this version of the package, at this commit where there is one, did what the job should."""
         try:
             results = read_results(job / "results.json")

@@ -45,7 +45,8 @@ def outputs(
             product = nn.functional.linear(activations, weights.flatten(0, 1), bias.flatten())
             found.append(product.unflatten(1, bias.shape))
             continue
-        columns = activations.T.contiguous() if columns is None else columns
+        if columns is None:
+            columns = activations.T if activations.stride(0) == 1 else activations.T.contiguous()
         gathered = columns.index_select(0, neurons.flatten()).unflatten(0, neurons.shape)
         found.append(torch.baddbmm(bias[:, :, None], weights, gathered).permute(2, 0, 1))
     return found[0].contiguous() if len(found) == 1 else torch.cat(found, dim=1)[:, order]

@@ -8,6 +8,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader
 
 from neuronprobe.report.figures import chart, library
+from neuronprobe.report.numbers import numbers
 from neuronprobe.shown import Figure, Table
 
 LATEX = {
@@ -31,12 +32,13 @@ def latex(title: str, tables: Sequence[Table]) -> str:
 def html(title: str, tables: Sequence[Table], figures: Sequence[Figure] = (), **about: Any) -> str:
     """One page that needs nothing else: charts, tables, light and dark.
 
-    `about` may hold verdict, remarks, legend, links (names and addresses) and sections (of text, by heading).
+    `about` may hold verdict, remarks, legend, links (names and addresses), sections (of text, by heading), and neurons
+    (a fragment) or why it is without.
     """
     charts = {figure.name: chart(figure, on_page=True) for figure in figures}
     settings = Environment(loader=PackageLoader("neuronprobe.report", "."), autoescape=True, trim_blocks=True)
     return settings.get_template("page.html").render(
-        title=title, tables=tables, longest=LONGEST, figures=figures, charts=charts,
+        title=title, tables=tables, longest=LONGEST, figures=figures, charts=charts, numbers=numbers,
         library=library() if charts else "", **about,
     )  # fmt: skip
 

@@ -58,6 +58,8 @@ def _headline(rows: Sequence[PlainRow], names: Sequence[str], metric: str) -> Gr
     for label, row in baselines(rows, "test", metric).items():
         table.add_row(label, percent(row))
     table.add_row("oracle (all neurons)", percent(first(rows, study="oracle", metric=metric, split="test")))
+    if spans := first(rows, study="oracle", metric="span_f1", split="test"):
+        table.add_row(f"{metric_name('span_f1')} of the oracle", percent(spans))
     table.add_row("λ1, λ2 chosen on dev", chosen_text(rows))
     if steps := first(rows, study="training", metric="optimizer_steps"):
         trained = f"{steps['value']:,.0f} optimizer steps with batches of {steps['batch_size']:,}"

@@ -13,6 +13,7 @@ from neuronprobe.studies.retraining import retraining
 from neuronprobe.studies.selectivity import selectivity
 from neuronprobe.studies.spread import spread
 from neuronprobe.studies.stability import stability
+from neuronprobe.studies.stability_selection import stability_selection
 from neuronprobe.studies.stable_lambda import StableChoice, stable_lambda
 from neuronprobe.studies.trained import Trained, named
 from neuronprobe.studies.vocabulary import vocabulary
@@ -38,6 +39,7 @@ __all__ = [
     "selectivity",
     "spread",
     "stability",
+    "stability_selection",
     "stable_lambda",
     "vocabulary",
 ]
