@@ -33,6 +33,8 @@ from neuronprobe.targets import Score
 from neuronprobe.types import Ranking, Result, Row
 
 STUDY = "compare_rankings"
+RETRAINED = 0.2
+"""The largest share of the neurons on which probes are trained."""
 Key = tuple[str, str, int | None]
 """A ranking, an end of it (top, bottom; random of a random order) and the draw."""
 
@@ -59,7 +61,7 @@ def compare_rankings(
     again = made_again(trained, often, resamples) if resamples else {}
     entries = Entries(trained, sorted(sizes(values, len(trained.table))), draws, small, again)
     wanted = [judge for judge in judges if judge not in OF_LABELS or len(trained.target) > 1]
-    found = [one for judge in wanted for one in judged(trained, judge, entries.sets.found)]
+    found = [one for judge in wanted for one in judged(trained, judge, entries.sets.found, entries.wanted(judge))]
     rows = [row for one in found for row in _JudgedRows(trained, entries, one).rows()]
     rows += stable_rankings(trained, again, of_other_seeds(trained, often, seeds), entries.ranges)
     rows += [*_minimal(trained, entries, found, tolerance), *_memory(trained, entries, found, control_draws)]
@@ -79,6 +81,7 @@ class Entries:
         """`counts` ascend; those of at most `small` are the range small."""
         n = len(trained.table)
         self.counts, self.sets, self.at = list(counts), Sets(), dict[Key, list[int]]()
+        self._retrained = size("sizes", RETRAINED, n)
         self.small = size("callbacks.compare_rankings.small", small, n)
         for name, ranking in trained.rankings.items():
             for end, taken in (("top", top), ("bottom", bottom)):
@@ -87,8 +90,8 @@ class Entries:
             order = random(n, n, trained.seed * 1009 + draw + 1)
             self.at["random order", "random", draw] = [self.sets.add(top(order, k)) for k in counts]
         self.again = {
-            what: {name: [self.sets.add(top(one.order, _middle(ks))) for one in own] for name, own in again.items()}
-            for what, ks in self.ranges.items()
+            what: {name: [self.sets.add(top(one.order, k)) for one in own] for name, own in again.items()}
+            for what, k in self.middle.items()
         }
 
     @cached_property
@@ -100,6 +103,24 @@ class Entries:
         }
         return {what: ks for what, ks in parts.items() if ks}
 
+    @cached_property
+    def middle(self) -> dict[str, int]:
+        """The size, of each range, at which rankings that were made again are judged."""
+        retrained = {what: [k for k in ks if k <= self._retrained] or ks[:1] for what, ks in self.ranges.items()}
+        return {what: ks[(len(ks) - 1) // 2] for what, ks in retrained.items()}
+
+    def wanted(self, judge: str) -> list[int]:
+        """The sets that a judge is asked about: all, but where probes are trained no bottoms of large sets, and nothing
+        beyond a fifth of the neurons, where retraining tells little.
+        """
+        if judge != "linear":
+            return list(range(len(self.sets.found)))
+        chosen = [at for by_name in self.again.values() for own in by_name.values() for at in own]
+        for key, positions in self.at.items():
+            most = self.small if key[1] == "bottom" else self._retrained
+            chosen += [at for k, at in zip(self.counts, positions, strict=True) if k <= most]
+        return sorted(set(chosen))
+
     def draws(self) -> list[Key]:
         """The random orders."""
         return [key for key in self.at if key[1] == "random"]
@@ -107,10 +128,6 @@ class Entries:
     def of(self, key: Key, ks: Sequence[int]) -> list[int]:
         """The positions of the sets of these sizes."""
         return [self.at[key][self.counts.index(k)] for k in ks]
-
-
-def _middle(ks: Sequence[int]) -> int:
-    return ks[(len(ks) - 1) // 2]
 
 
 @dataclass(frozen=True)
@@ -126,8 +143,8 @@ class _JudgedRows:
         yield from self._curves("dev")
         yield from self._curves("test")
         yield from self._information()
-        for what, ks in self.entries.ranges.items():
-            if self._judges(ks):
+        for what, sizes in self.entries.ranges.items():
+            if ks := [k for k in sizes if k in self._ks]:
                 yield from self._areas(what, ks)
                 yield from self._best(what, ks)
 
@@ -135,12 +152,11 @@ class _JudgedRows:
         """Random orders by their mean; on test with intervals (of random orders the least and the most)."""
         values = self.judged.scored[split].values(self._metric)
         keys = [key for key in self.entries.at if key[1] != "random"]
-        chosen = [(key, k, self.entries.of(key, [k])[0]) for key in keys for k in self._ks]
-        ends = self._ends([self.judged.positions[at] for _, _, at in chosen]) if split == "test" else None
+        chosen = list(self._sets(keys))
+        ends = self._ends([at for _, _, at in chosen]) if split == "test" else None
         for i, (key, k, at) in enumerate(chosen):
             low, high = ends[i] if ends else (None, None)
-            value = float(values[self.judged.positions[at]])
-            yield self._row(self._metric, value, key, split, k, low=low, high=high)
+            yield self._row(self._metric, float(values[at]), key, split, k, low=low, high=high)
         drawn = self.entries.draws()
         for k in self._ks if drawn else []:
             own = values[self.judged.at([self.entries.of(key, [k])[0] for key in drawn])]
@@ -155,7 +171,7 @@ class _JudgedRows:
             return
         bits = max(entropy(self.trained.splits["test"]), 1e-12)
         keys = [key for key in self.entries.at if key[1] != "random"]
-        chosen = [(key, k, self.judged.positions[self.entries.of(key, [k])[0]]) for key in keys for k in self._ks]
+        chosen = list(self._sets(keys))
         ends = Bootstrap(told.denominator, self.trained.seed).ends(told.numerator[[at for _, _, at in chosen]]).tolist()
         for (key, k, at), (low, high) in zip(chosen, ends, strict=True):
             value = float(told.value[at])
@@ -165,13 +181,13 @@ class _JudgedRows:
 
     def _areas(self, what: str, ks: Sequence[int]) -> Iterator[Row]:
         """Mean heights over log(neurons) of both ends, by trapezoids."""
-        for key in [key for key in self.entries.at if key[1] != "random"]:
+        for key in [key for key in self.entries.at if key[1] != "random" and self.judged.has(self.entries.of(key, ks))]:
             for split in ("dev", "test"):
                 values = self.judged.scored[split].values(self._metric)
                 value = float(_weights(ks) @ values[self.judged.at(self.entries.of(key, ks))])
                 yield self._row(f"{self._metric}_area", value, key, split, **self._range(what, ks))
 
-    def contest(self, what: str, ks: Sequence[int]) -> Contest:
+    def contest(self, what: str, ks: list[int]) -> Contest:
         """The tops of all rankings in one range."""
         weights, names = _weights(ks), list(self.trained.rankings)
         tops = [self.judged.at(self.entries.of((name, "top", None), ks)) for name in names]
@@ -180,13 +196,22 @@ class _JudgedRows:
         numerators = torch.stack([weights @ parts.numerator[own].double() for own in tops])
         drawn = [float(weights @ values["test"][self.judged.at(self.entries.of(key, ks))])
                  for key in self.entries.draws()]  # fmt: skip
-        again, n_again = self.entries.again[what], max(map(len, self.entries.again[what].values()), default=0)
-        unknown = torch.full((n_again,), torch.nan, dtype=torch.float64)
-        made = [values["test"][self.judged.at(again[name])] if name in again else unknown for name in names]
         dev = torch.stack([weights @ values["dev"][own] for own in tops])
         return Contest(
-            names, dev, numerators, parts.denominator, torch.tensor(drawn, dtype=torch.float64), torch.stack(made)
-        )
+            names, dev, numerators, parts.denominator, torch.tensor(drawn, dtype=torch.float64),
+            self._made_again(what, values["test"]),
+        )  # fmt: skip
+
+    def _made_again(self, what: str, values: Float[Tensor, " set"]) -> Float[Tensor, "ranking made"]:
+        """Of one set of the range what the rankings reach, and what they do when made again, where it is judged."""
+        again, place = self.entries.again[what], self.entries.counts.index(self.entries.middle[what])
+        n_again, rows = max(map(len, again.values()), default=0), []
+        for name in self.trained.rankings:
+            sets = [self.entries.at[name, "top", None][place], *again.get(name, [])]
+            found = values[self.judged.at(sets)] if self.judged.has(sets) else values.new_full((1,), torch.nan)
+            unknown = values.new_full((1 + n_again - len(found),), torch.nan)
+            rows.append(torch.cat([found, unknown]))
+        return torch.stack(rows)
 
     def _best(self, what: str, ks: Sequence[int]) -> Iterator[Row]:
         """The best on dev, and its difference from every other ranking on test."""
@@ -195,7 +220,8 @@ class _JudgedRows:
         flags = {**self._range(what, ks), **_about(best)}
         yield self._row("best", best.value, key, "test", low=best.low, high=best.high, **flags)
         for rival in best.rivals:
-            own = {"against": rival.name, "p": rival.p, "p_corrected": rival.corrected, "same": rival.is_same}
+            own = {"against": rival.name, "p": rival.p, "p_corrected": rival.corrected,
+                   "p_again": rival.p_again, "same": rival.is_same}  # fmt: skip
             yield self._row(f"{self._metric}_difference", rival.difference, key, "test", low=rival.low,
                             high=rival.high, **self._range(what, ks), **own)  # fmt: skip
 
@@ -209,11 +235,16 @@ class _JudgedRows:
 
     @cached_property
     def _ks(self) -> list[int]:
-        """The sizes that the judge judges."""
-        return [k for k in self.entries.counts if self._judges([k])]
+        """The sizes that the judge judges, of tops and of random orders."""
+        keys = [key for key in self.entries.at if key[1] != "bottom"]
+        return [k for k in self.entries.counts if all(self.judged.has(self.entries.of(key, [k])) for key in keys)]
 
-    def _judges(self, ks: Sequence[int]) -> bool:
-        return all(self.judged.has(self.entries.of(key, ks)) for key in self.entries.at)
+    def _sets(self, keys: Sequence[Key]) -> Iterator[tuple[Key, int, int]]:
+        """The sets that it judges, with their sizes and their positions among its own."""
+        for key in keys:
+            for k, at in zip(self.entries.counts, self.entries.at[key], strict=True):
+                if at in self.judged.positions:
+                    yield key, k, self.judged.positions[at]
 
     def _ends(self, positions: Sequence[int]) -> list[tuple[float, float]]:
         bootstrap = Bootstrap(self._score.denominator, self.trained.seed)
@@ -262,7 +293,8 @@ def _minimal(trained: Trained, entries: Entries, found: Sequence[Judged], tolera
     least = float(score([trained.probe], dev).values(metric)[0]) - tolerance
     values = linear.scored["dev"].values(metric)
     reached = {
-        name: {k: float(values[at]) for k, at in zip(entries.counts, linear.at(entries.at[name, "top", None]), strict=True)}
+        name: {k: float(values[linear.positions[at]]) for k, at in zip(entries.counts, entries.at[name, "top", None],
+                                                                      strict=True) if at in linear.positions}
         for name in trained.rankings
     }
     tried = [(name, k) for name, own in reached.items() for k in _between(own, least, n)]

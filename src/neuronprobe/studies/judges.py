@@ -72,10 +72,12 @@ class Judged:
         return [self.positions[one] for one in sets]
 
 
-def judged(trained: Trained, judge: str, sets: Sequence[Neurons]) -> Iterator[Judged]:
-    """What a judge says of the sets that are not too large for it."""
+def judged(
+    trained: Trained, judge: str, sets: Sequence[Neurons], wanted: Sequence[int] | None = None
+) -> Iterator[Judged]:  # fmt: skip
+    """What a judge says of the `wanted` sets (None: all) that are not too large for it."""
     most = MOST.get(judge, len(trained.table))
-    chosen = [i for i, neurons in enumerate(sets) if len(neurons) <= most]
+    chosen = [i for i in (range(len(sets)) if wanted is None else wanted) if len(sets[i]) <= most]
     if chosen:
         positions = {one: position for position, one in enumerate(chosen)}
         yield from JUDGES[judge](trained, [sets[i] for i in chosen], positions)

@@ -103,8 +103,9 @@ class _Standings:
         header = ("sets", "judge", "best on dev", f"{metric_name(self._metric)} on test, %", "p against random orders",
                   "verdict", "not distinguishable from")  # fmt: skip
         note = (
-            "Chosen on dev; on test every rival must be behind (signs of sentences drawn anew, with what rankings made "
-            "again from resamples vary; Holm, 5 % for all rivals), and the best of as many random orders."
+            "Chosen on dev. A best one must be ahead of every rival on test (signs of sentences drawn anew, Holm's "
+            "correction), also when both are made again from resamples of the training sentences, and of the best of as "
+            "many random orders; each with odds of at most 5 %."
         )
         yield Table("Which ranking is best", header, tuple(body), (note,), on_screen=False)
 
@@ -114,10 +115,10 @@ class _Standings:
             if _judge(row) == self._judges[0]:
                 body = [
                     (rival["against"], f"{100 * rival['value']:+.2f} [{100 * rival['low']:+.2f}, {100 * rival['high']:+.2f}]",
-                     f"{rival['p_corrected']:.2g}", "the same" if rival["same"] else "")
+                     f"{rival['p_corrected']:.2g}", f"{rival['p_again']:.2g}", "the same" if rival["same"] else "")
                     for rival in sorted(self._differences(row), key=lambda rival: rival["value"])
                 ]  # fmt: skip
-                header = ("against", "points on test", "p, corrected", "")
+                header = ("against", "points on test", "p over sentences, corrected", "p of rankings made again", "")
                 heading = f"{row['ranking']} against each other ranking, {self._sets(row)}, {JUDGED_BY[self._judges[0]]}"
                 yield Table(heading, header, tuple(body), on_screen=False)
 
