@@ -206,7 +206,7 @@ def command(tmp_path: Path, tiny_bert: Path, treebank: dict[str, str], *words: s
 def job_words(tmp_path: Path, tiny_bert: Path, treebank: dict[str, str]) -> list[str]:
     """A job whose training is long enough to be stopped in the middle."""
     files = [f"corpus.{split}={path}" for split, path in treebank.items()]
-    small = ["probe.epochs=40", "probe.l1=[0.0,1e-3]", "probe.l2=1e-4", "probe.batch_size=8", "callbacks=none"]
+    small = ["probe.epochs=8", "probe.l1=[0.0,1e-3]", "probe.l2=1e-4", "probe.batch_size=8", "callbacks=none"]
     return ["corpus=conllu", *files, "model=hf", f"model.name={tiny_bert}", *small,
             f"activations.folder={tmp_path / 'store'}"]  # fmt: skip
 
