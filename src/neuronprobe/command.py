@@ -19,8 +19,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from neuronprobe.agent import overrides
 from neuronprobe.errors import InputError, one_line
+from neuronprobe.words import for_hydra
 
 WITH_TRACEBACK = os.environ.get("NEURONPROBE_TRACEBACK", os.environ.get("HYDRA_FULL_ERROR")) == "1"
 INTERRUPTED = 130
@@ -103,9 +103,9 @@ def main(job: Callable[[], Any]) -> int:
     os.environ["NEURONPROBE_ID"] = secrets.token_hex(3)  # of this run or sweep; other processes of it inherit it
     os.environ["NEURONPROBE_TRACEBACK"] = str(int(WITH_TRACEBACK))  # what was asked for, in all processes
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands its errors on instead of printing them
-    sys.argv[1:] = overrides(sys.argv[1:])
     _terminate_as_interrupt()
     try:
+        sys.argv[1:] = for_hydra(sys.argv[1:])
         job()
     except BrokenPipeError:
         raise
