@@ -224,12 +224,15 @@ def test_a_property_of_sentences_goes_through_all_studies(
     settings = {
         **{f"corpus.{split}": path for split, path in small_questions.items()}, "corpus": "trec", "corpus.dev": None,
         "corpus.held_out": 100, "property": "question", "callbacks": "full", "callbacks.selectivity": "null",
-        "model.aggregation": "sentence_mean", "probe.epochs": 20, "probe.lr": 0.01,
+        "probe.epochs": 20, "probe.lr": 0.01,
     }  # fmt: skip
     assert run(**settings) == 0
     oracle = next(r for r in results(tmp_path / "job")["rows"] if (r["study"], r["split"]) == ("oracle", "test"))
     assert oracle["value"] > 0.8, "the first word tells; a third would be chance"
-    assert "500 sentences extracted" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "500 sentences extracted" in said
+    assert "property question is of sentences: model.aggregation=sentence_mean." in said
+    assert results(tmp_path / "job")["config"]["model"]["aggregation"] == "sentence_mean"
     assert run(**(settings | {"callbacks.selectivity": None})) == 1
     assert "selectivity" in capsys.readouterr().err
 
