@@ -29,7 +29,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("rfe", {"step": 2.0}, r"ranking\.rfe\.step must be a number"),
     ("k_sparse", {"most": 0}, r"ranking\.k_sparse\.most must be"),
     ("mutual_information", {"bins": 1}, r"ranking\.mutual_information\.bins must be"),
-    ("average_precision", {"threshold": -1}, r"ranking\.average_precision\.threshold must be"),
+    ("average_precision", {"threshold": -1.0}, r"ranking\.average_precision\.threshold must be"),
     ("iou", {"threshold": 0.0}, r"ranking\.iou\.quantile or ranking\.iou\.threshold must be given, and not both"),
     ("borda", {"members": {}}, r"ranking\.borda\.members must be one or more rankings, got none"),
     (
