@@ -20,7 +20,7 @@ from neuronprobe.probes.probe import Probe
 
 log = logging.getLogger(__name__)
 
-MOST_HELD = 2.0
+MOST_HELD = 3.0
 """GiB of activations that are held in memory as float32; more are read from the store in every pass."""
 
 

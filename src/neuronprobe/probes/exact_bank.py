@@ -13,7 +13,7 @@ from torch import Tensor
 from neuronprobe.activations.split import Split, Standardisation
 from neuronprobe.errors import InputError
 from neuronprobe.probes.bank import Member, ProbeBank
-from neuronprobe.probes.group import Group, outputs
+from neuronprobe.probes.group import Group, lie_by_neuron, outputs
 from neuronprobe.probes.probe import Probe
 from neuronprobe.probes.solvers.descent import Point
 from neuronprobe.probes.solvers.proximal import Proximal
@@ -191,7 +191,8 @@ class ExactBank(ProbeBank):
             return batch.activations.to(self._dtype)
         if index in self._held:
             return self._held[index].to(self._dtype)
-        read = batch.activations.index_select(1, self._columns)
+        read = batch.activations
+        read = read.T.index_select(0, self._columns).T if lie_by_neuron(read) else read.index_select(1, self._columns)
         if len(self._train) * len(self._columns) <= MOST_HELD:
             self._held[index] = read
         return read.to(self._dtype)

@@ -141,7 +141,8 @@ def _cells(figure: Figure) -> Iterator[Spec]:
     points = _points(figure, "cell")
     data, known = {"values": points}, [point["y"] for point in points]
     on = {"x": _x(figure), "y": {"field": "series", "type": "ordinal", "sort": None, "title": figure.y}}
-    color = {"field": "y", "type": "quantitative", "scale": {"scheme": "cividis"}, "legend": {"title": figure.value}}
+    color = {"field": "y", "type": "quantitative", "scale": {"scheme": "cividis"},
+             "legend": {"title": figure.value, "format": NUMBER}}  # fmt: skip
     tooltip = [{"field": "series", "title": figure.y}, {"field": "x", "title": figure.x},
                {"field": "y", "title": figure.value, "format": NUMBER}]  # fmt: skip
     yield {"data": data, "mark": "rect", "encoding": {**on, "color": color, "tooltip": tooltip}}

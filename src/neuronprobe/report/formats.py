@@ -13,8 +13,11 @@ from neuronprobe.shown import Figure, Table
 
 LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$", "−": r"$-$", "λ": r"$\lambda$",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
+    "|": r"\textbar{}", "[": "{[}", "*": "{*}", "±": r"$\pm$", "−": r"$-$", "×": r"$\times$", "→": r"$\to$",
+    "≥": r"$\geq$", "≤": r"$\leq$", "≈": r"$\approx$", "λ": r"$\lambda$", "μ": r"$\mu$", "σ": r"$\sigma$",
 }  # fmt: skip
+"""What LaTeX takes for its own; [ and * too, where a line begins with them behind the end of another."""
 LONGEST = 20
 """Lines of a table that a page shows without being asked."""
 
@@ -25,7 +28,7 @@ def markdown(title: str, tables: Sequence[Table]) -> str:
 
 
 def latex(title: str, tables: Sequence[Table]) -> str:
-    r"""Tables for \input, with \usepackage{booktabs}."""
+    r"""Tables for \input, with \usepackage{booktabs}; names in other scripts than Latin need LuaLaTeX."""
     return "\n".join([f"% {title}; needs booktabs", *(line for table in tables for line in _tabular(table))]) + "\n"
 
 

@@ -10,12 +10,14 @@ import math
 from functools import lru_cache
 
 import numpy as np
-from scipy.optimize import brentq, minimize_scalar
+from scipy.optimize import brentq
 
 from neuronprobe.errors import InputError
 
 ENDS = 1e-5, 1e5
 """Between these lies the offset of any tail that is looked for."""
+GRID, ROUNDS = 65, 3
+"""Offsets that are tried between two, and how often again around the best of them."""
 
 
 def worst_case(q: int, p: int, threshold: float) -> float:
@@ -75,27 +77,30 @@ def tail(mean: float, at: int, n: int, r: float) -> float:
     if at < first:
         return 1.0
     best, offsets = 0.0, _offsets(mean, first, n, r)
-    for k in range(max(first, at - 1), n):
-        low, high = offsets[k + 1 - first], offsets[k - first]
-
-        def missed(a: float, k: int = k) -> float:
-            mass, i = (a + np.arange(k + 1)) ** (1 / r), np.arange(k + 1)
-            return float((k + 1 - mean * n) * mass[:at].sum() / ((k + 1 - i) @ mass))
-
-        found = minimize_scalar(missed, bounds=(low, high), method="bounded", options={"xatol": 1e-6 * high})
-        best = max(best, 1 - min(missed(low), missed(high), found.fun))
+    for k in range(max(first, at - 1), n + 1):
+        high, low = offsets[k - first], offsets[min(k + 1, n) - first]
+        best = max(best, 1 - _least(k, low, high, mean * n, at, r))
     return best
+
+
+def _least(k: int, low: float, high: float, total: float, at: int, r: float) -> float:
+    """The least P(nX < at) of the extreme distributions that end behind k, over the offset a."""
+    i, least = np.arange(k + 1), 1.0
+    for _ in range(ROUNDS):
+        a = np.linspace(low, high, GRID)
+        mass = (a[:, None] + i) ** (1 / r)
+        missed = (k + 1 - total) * mass[:, :at].sum(1) / (mass @ (k + 1 - i))
+        best = int(missed.argmin())
+        low, high, least = a[max(best - 1, 0)], a[min(best + 1, GRID - 1)], float(missed[best])
+    return least
 
 
 @lru_cache(maxsize=256)
 def _offsets(mean: float, first: int, n: int, r: float) -> list[float]:
     """For k = first … n the a with which (a + i)^(1/r) on 0 … k has the mean."""
 
-    def excess(a: float, k: int) -> float:
-        mass, i = (a + np.arange(k + 1)) ** (1 / r), np.arange(k + 1)
-        return float(i @ mass / mass.sum() - mean * n)
-
     found: list[float] = []
     for k in range(first, n + 1):
-        found.append(brentq(excess, ENDS[0], found[-1] if found else ENDS[1], args=(k,), xtol=1e-12))
+        i, high = np.arange(k + 1), found[-1] if found else ENDS[1]
+        found.append(brentq(lambda a, i=i: (i - mean * n) @ (a + i) ** (1 / r), ENDS[0], high))
     return found

@@ -166,6 +166,10 @@ class Path:
             left = [half for half, own in used.items() if int(own.sum(1).max()) <= self.q]
             if not left:
                 break
+        early = [half for half, (_, l1) in enumerate(found) if math.isnan(l1)]
+        if early and begin:  # they use more at the begin already: from farther up
+            for half, earlier in zip(early, self.walked(weights[early], max(0, begin - STEPS)), strict=True):
+                found[half] = earlier
         return found
 
     def used(
@@ -185,7 +189,7 @@ class Path:
 def _rows(found: Selected, trained: Trained, expected: float, bound: str) -> Iterator[Row]:
     about: dict[str, Any] = {"q": found.q, "p": found.p, "pairs": found.pairs}
 
-    def row(metric: str, value: float, flags: dict[str, Any], **where: Any) -> Row:
+    def row(metric: str, value: int | float, flags: dict[str, Any], **where: Any) -> Row:
         return Row("stability_selection", metric, float(value), flags={**about, **flags}, **trained.about(**where))
 
     for threshold in sorted({*THRESHOLDS, found.threshold}):

@@ -101,8 +101,8 @@ class WeightsAndBiases(WandbLogger):
     def _go_offline(self, error: Exception) -> None:
         """Close the run; what is left goes into another folder of the same run, to be sent later."""
         self._finish(self.experiment, is_ok=True)
+        self._wandb_init |= {"id": self.experiment.id, "mode": "offline"}
         self._experiment, self._mode = None, "offline"
-        self._wandb_init["mode"] = self._mode
         log.warning(
             "Weights & Biases can't be reached (%s): wandb sync %s/*run-* sends all.", one_line(error), self._folder
         )

@@ -150,7 +150,7 @@ class SampledHessian:
         """H · way; 0 outside the working sets."""
         slopes = self.curvature.times(self._outputs(way)) * self._counts
         product = torch.empty_like(way)
-        product[:, :-1] = (self._activations @ slopes.T).T
+        product[:, :-1] = slopes @ self._activations.T
         product[:, :-1] += 2 * self._l2 * way[:, :-1]
         product[:, -1] = slopes.sum(1)
         return product * self.mask
