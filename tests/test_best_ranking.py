@@ -10,15 +10,8 @@ import torch
 from scipy.stats import ttest_1samp
 
 from benchmarks.best_ranking import named, simulated
-from neuronprobe.studies.best_ranking import (
-    Best,
-    Contest,
-    best_ranking,
-    beyond_random,
-    holm,
-    made_again_odds,
-    most_stable,
-)
+from neuronprobe.studies.best_ranking import Best, Contest, best_ranking, beyond_random, holm, made_again_odds
+from neuronprobe.studies.stable_rankings import most_stable
 
 UNITS = torch.full((40,), 10)
 

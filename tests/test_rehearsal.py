@@ -72,8 +72,7 @@ def test_labels_for_a_method_that_needs_them_and_fit_for_one_that_trains(make_sp
 def test_what_ranks_well_is_let_through(planted: Split, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also one that makes something odd of evidence without activations: it is called again with everything."""
     monkeypatch.setattr(planted._store, "gather", lambda rows: pytest.fail("activations were read"))
-    names = ("lca", "magnitude", "scaled_magnitude", "ridge", "lasso", "elimination", "latent_subset", "variance", "random")
-    for name in names:
+    for name in ("lca", "scaled_magnitude", "ridge", "lasso", "elimination", "latent_subset", "variance", "random"):
         rehearse(getattr(rankings, name), planted, planted, Untouched(1e-3, 1e-4), 0)
 
     def odd(evidence: Evidence) -> Ranking:

@@ -48,6 +48,4 @@ _last = Last[Probe]()
 def ridge_probe(evidence: Evidence, ranking: str, l2: float) -> Probe:
     """A probe of all neurons with λ1 = 0; the one that was trained last serves the next ranking that asks for it."""
     arguments = (evidence.fit, evidence.seed, evidence.weights, l2)
-    return _last.get(
-        evidence.train, arguments, lambda: evidence.trained([Member(0.0, l2, evidence.seed)], ranking)[0]
-    )
+    return _last.get(evidence.train, arguments, lambda: evidence.trained([Member(0.0, l2, evidence.seed)], ranking)[0])
