@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import torch
@@ -61,6 +61,11 @@ class Target(Protocol):
         ...
 
     @property
+    def more_metrics(self) -> tuple[str, ...]:
+        """What the oracle and the baselines are scored by beside."""
+        ...
+
+    @property
     def denominator(self) -> str:
         """What the denominators of the first metric are called."""
         ...
@@ -102,6 +107,10 @@ class Target(Protocol):
 
     def encode(self, labels: Real[Tensor, " unit"], names: Sequence[str]) -> Real[Tensor, " unit"]:
         """The labels of any split as banks take them, from what its units were collected as."""
+        ...
+
+    def unknown(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Those names that train lacks: `encode` makes UNKNOWN of the first, UNKNOWN − 1 of the second."""
         ...
 
     def composition(self, units: Units) -> Mapping[str, float]:
