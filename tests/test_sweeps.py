@@ -22,10 +22,10 @@ from hydra._internal.utils import get_args_parser
 from hydra.core.global_hydra import GlobalHydra
 from safetensors.torch import load_file, save_file
 
-from neuronprobe.agent import arranged
 from neuronprobe.build import debugging
 from neuronprobe.command import Failure
 from neuronprobe.extract import run as extraction
+from neuronprobe.words import for_hydra
 from tests.test_train import ROOT, Run, results, run  # noqa: F401 (a fixture)
 
 FEW = {f"callbacks__{name}__{key}": None for name in ("ablation", "retraining") for key in ("sizes", "draws")}
@@ -143,8 +143,8 @@ def test_a_choice_that_can_not_be_composed_is_refused_before_the_first_job(
     ],
 )
 def test_overrides_may_stand_on_both_sides_of_options(words: str, found: str) -> None:
-    assert arranged(words.split()) == found.split()
-    get_args_parser().parse_args(arranged(words.split()))
+    assert for_hydra(words.split()) == found.split()
+    get_args_parser().parse_args(for_hydra(words.split()))
 
 
 def test_a_sweep_may_say_so_among_its_overrides(

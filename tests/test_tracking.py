@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 import yaml
 
-from neuronprobe.agent import overrides
 from neuronprobe.callbacks.scalars import scalars, shares
 from neuronprobe.errors import InputError
 from neuronprobe.tracking import TensorBoard, WeightsAndBiases
 from neuronprobe.tracking.left import Left
 from neuronprobe.types import Row
+from neuronprobe.words import for_hydra
 from tests.test_train import ROOT, Run, results, run  # noqa: F401 (a fixture)
 from tests.wandb_files import OfflineRun, offline_runs, read_offline_run
 from tests.wandb_server import DummyServer
@@ -248,12 +248,12 @@ def test_a_logger_that_is_not_installed_names_its_extra(
 
 def test_an_agent_is_online_unless_told_otherwise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert WeightsAndBiases(str(tmp_path))._mode == "offline"
-    assert overrides(["--probe.lr=1", "a=b"]) == ["--probe.lr=1", "a=b"], "nobody's agent"
+    assert for_hydra(["--probe.lr=1", "a=b"]) == ["--probe.lr=1", "a=b"], "nobody's agent"
     monkeypatch.setenv("WANDB_SWEEP_ID", "s")
     assert WeightsAndBiases(str(tmp_path))._mode == "online"
     assert WeightsAndBiases(str(tmp_path), mode="offline")._mode == "offline"
     words = ["--probe.lr=0.01", "--seed=3", "--config-dir=mine", "-m", "--multirun", "corpus=pmb"]
-    assert overrides(words) == ["probe.lr=0.01", "seed=3", "--config-dir=mine", "-m", "--multirun", "corpus=pmb"]
+    assert for_hydra(words) == ["probe.lr=0.01", "seed=3", "--config-dir=mine", "-m", "--multirun", "corpus=pmb"]
 
 
 @pytest.mark.slow

@@ -224,12 +224,15 @@ def test_a_property_of_sentences_goes_through_all_studies(
     settings = {
         **{f"corpus.{split}": path for split, path in small_questions.items()}, "corpus": "trec", "corpus.dev": None,
         "corpus.held_out": 100, "property": "question", "callbacks": "full", "callbacks.selectivity": "null",
-        "model.aggregation": "sentence_mean", "probe.epochs": 20, "probe.lr": 0.01,
+        "probe.epochs": 20, "probe.lr": 0.01,
     }  # fmt: skip
     assert run(**settings) == 0
     oracle = next(r for r in results(tmp_path / "job")["rows"] if (r["study"], r["split"]) == ("oracle", "test"))
     assert oracle["value"] > 0.8, "the first word tells; a third would be chance"
-    assert "500 sentences extracted" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "500 sentences extracted" in said
+    assert "property question is of sentences: model.aggregation=sentence_mean." in said
+    assert results(tmp_path / "job")["config"]["model"]["aggregation"] == "sentence_mean"
     assert run(**(settings | {"callbacks.selectivity": None})) == 1
     assert "selectivity" in capsys.readouterr().err
 
@@ -323,6 +326,17 @@ def test_a_job_with_the_exact_solver_says_what_came_to_its_optimum(
     (lost,) = (row for row in rows if row["metric"] == "accuracy_given_up_to_unregularised")
     assert (lost["reference_l1"], lost["reference_l2"]) == (residuals[0]["l1"], 1e-2)
     assert "1 of 2 probes did not come to their optimum in 6 passes" in capsys.readouterr().out
+
+
+def test_a_job_whose_probe_is_not_at_its_optimum_is_ok_warns_and_gives_no_verdict(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = {"probe__l1": "null", "probe__l1_shares": "1e-3", "probe__l2": "1e-2", "probe__epochs": 3}
+    assert run("probe=exact", probe__batch_size=None, **settings) == 0
+    found = results(tmp_path / "job")
+    assert found["status"] == "ok" and found["verdict"].startswith("No verdict on the top neurons")
+    assert "the probe did not come to its optimum (KKT residual" in found["verdict"]
+    assert "1 of 1 probes did not come to their optimum in 3 passes" in capsys.readouterr().out
 
 
 def test_stability_search_knows_the_grid_of_the_exact_solver(run: Run, tmp_path: Path) -> None:

@@ -14,9 +14,9 @@ from neuronprobe.processes import refuse_several
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
 def job(config: DictConfig) -> Ended:
     """One job; returns what a sweep optimises, or its failure."""
-    from neuronprobe.run import run
+    from neuronprobe.several import run_all
 
-    return one_job(run, config)
+    return one_job(run_all, config)
 
 
 def start() -> int:

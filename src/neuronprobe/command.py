@@ -20,10 +20,10 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from neuronprobe.agent import arranged, overrides
 from neuronprobe.errors import InputError, one_line
 from neuronprobe.processes import refuse_several
 from neuronprobe.progress import is_first_process
+from neuronprobe.words import for_hydra
 
 WITH_TRACEBACK = os.environ.get("NEURONPROBE_TRACEBACK", os.environ.get("HYDRA_FULL_ERROR")) == "1"
 INTERRUPTED = 130
@@ -110,9 +110,9 @@ def main(job: Callable[[], Any]) -> int:
     os.environ["NEURONPROBE_ID"] = secrets.token_hex(3)  # of this run or sweep; other processes of it inherit it
     os.environ["NEURONPROBE_TRACEBACK"] = str(int(WITH_TRACEBACK))  # what was asked for, in all processes
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands its errors on instead of printing them
-    sys.argv[1:] = arranged(overrides(sys.argv[1:]))
     _take_signals()
     try:
+        sys.argv[1:] = for_hydra(sys.argv[1:])
         job()
     except BrokenPipeError:
         raise

@@ -24,14 +24,15 @@ from neuronprobe.command import CONF, ended, main
 from neuronprobe.errors import InputError
 from neuronprobe.processes import Processes
 from neuronprobe.progress import ScreenHandler
+from neuronprobe.words import for_hydra
 
-DATA = ("corpus", "property", "model", "activations", "allow_targets")
+DATA = ("corpus", "property", "properties", "model", "activations", "allow_targets")
 """What decides about activations."""
 
 
 def extract(words: Sequence[str], folders: Sequence[str] = ()) -> None:
     """Fill the store for each configuration that the overrides stand for. Raises InputError for live activations."""
-    from neuronprobe.build import data_of
+    from neuronprobe.build import data_of, data_of_each, parts_of
     from neuronprobe.quiet import quiet
 
     quiet()
@@ -39,10 +40,11 @@ def extract(words: Sequence[str], folders: Sequence[str] = ()) -> None:
     done = set()
     with processes.connected():
         for config in configurations(words, folders):
-            own = tuple(_text(config[name]) for name in DATA)
+            own = tuple(_text(config.get(name)) for name in DATA)
             if own in done:
                 continue
-            data = data_of(config)
+            parts = parts_of(config)
+            data = next(iter(data_of_each(parts).values())) if parts else data_of(config)
             if data.live:
                 raise InputError("activations must be a store to be filled, got live, which has none.")
             data.prepare_data(processes)
@@ -58,7 +60,7 @@ def configurations(words: Sequence[str], folders: Sequence[str] = ()) -> Iterato
     path = [f"hydra.searchpath=[{','.join(map(str, folders))}]"] if folders else []
     with initialize_config_dir(version_base="1.3", config_dir=str(CONF)):
         parse = partial(OverridesParser.create().parse_override)
-        given = {one.key_or_group: one for one in map(parse, words)}
+        given = {one.get_key_element(): one for one in map(parse, for_hydra(words))}
         fixed = [_values(one)[0] for one in given.values()]
         hydra = compose("config", [*path, *fixed], return_hydra_config=True).hydra
         swept = {name: parse(f"{name}={value}") for name, value in (hydra.sweeper.get("params") or {}).items()}

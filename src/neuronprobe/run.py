@@ -20,6 +20,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 from rich.console import Console
 
+from neuronprobe.activations import ActivationsDataModule
 from neuronprobe.build import Job, build, debugging
 from neuronprobe.errors import InputError, choice, whole_number
 from neuronprobe.jobs import open_job
@@ -44,20 +45,24 @@ log = logging.getLogger(__name__)
 
 OF_PROCESSES = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE")
 """What Lightning says of a job's processes to those that it starts, and keeps."""
-OUTPUTS = ("results.json", "ranking*.csv", "predictions.npz", "probe.safetensors", "report.md", "report.html")
+OUTPUTS = (
+    "results.json", "ranking*.csv", "predictions.npz", "probe.safetensors", "portraits.json",
+    "report.md", "report.html",
+)  # fmt: skip
 
 
-def run(config: DictConfig, folder: Path) -> float | None:
+def run(config: DictConfig, folder: Path, data: ActivationsDataModule | None = None) -> float | None:
     """Read, extract, train, study, write; the job's objective, of the process that writes.
 
-    A job that fails leaves `results.json` with its error, then raises.
+    `data` is there already where several properties share it. A job that fails leaves `results.json` with its error,
+    then raises.
     """
     seconds: dict[str, float] = {}
     plain = OmegaConf.to_container(config, resolve=False)
     config = OmegaConf.merge(config, {"folder": str(folder)})  # type: ignore[assignment]
     try:
         with _pages_kept(), _own_processes():
-            return _run(config, folder, plain, seconds)
+            return _run(config, folder, plain, seconds, data)
     except BaseException as error:
         if isinstance(error, InputError):
             clear_checkpoints(folder)
@@ -67,10 +72,12 @@ def run(config: DictConfig, folder: Path) -> float | None:
         raise
 
 
-def _run(config: DictConfig, folder: Path, plain: Any, seconds: dict[str, float]) -> float | None:
+def _run(
+    config: DictConfig, folder: Path, plain: Any, seconds: dict[str, float], data: ActivationsDataModule | None
+) -> float | None:
     quiet()
     pl.seed_everything(whole_number("seed", config.seed, 0, 2**32 - 1), verbose=False)
-    job = build(config, [checkpoint_callback(folder)])
+    job = build(config, [checkpoint_callback(folder)], data)
     files = files_read(config)
     rank_zero_only(keep_curves)(folder)
     who = about(config, job.data.model.title, job.data.prop.name, next(iter(job.ranks)))
@@ -84,6 +91,7 @@ def _work(job: Job, folder: Path, plain: Any, seconds: dict[str, float], files: 
         path.unlink(missing_ok=True)  # of an earlier run in this folder
     with _clock(seconds, "corpus"), bar("reading the corpus"):
         plain["metric"] = job.data.target.metric(str(plain["metric"]))
+        _say_aggregation(job, plain)
         _refuse_objective(plain["objective"], job.data.target)
         rows = _corpus_rows(job)
     rank_zero_only(print_table)(console, _corpus_table(job, rows))
@@ -136,6 +144,14 @@ def _train(job: Job, fit: Fit, bank: ProbeBank, folder: Path) -> None:
 
 def _fingerprint(job: Job) -> dict[str, Any]:
     return {split: job.data.fingerprint(split) for split in job.data.contents}
+
+
+def _say_aggregation(job: Job, plain: Any) -> None:
+    """What a row of the store is made of, in the results too, where the property's level decided it."""
+    if plain["model"].get("aggregation", "") is None:
+        plain["model"]["aggregation"] = how = job.data.model.aggregation  # type: ignore[attr-defined]
+        if job.data.prop.level != "word":
+            log.info("property %s is of %ss: model.aggregation=%s.", job.data.prop.name, job.data.prop.level, how)
 
 
 def _corpus_rows(job: Job) -> list[Row]:

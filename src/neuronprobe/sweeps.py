@@ -20,7 +20,7 @@ from neuronprobe.command import Failure
 from neuronprobe.errors import InputError, one_line
 from neuronprobe.jobs.files import read_results
 from neuronprobe.jobs.pace import Pace, watched
-from neuronprobe.jobs.sweep import SweepFolder
+from neuronprobe.jobs.sweep import SweepFolder, planned
 from neuronprobe.progress import bar
 from neuronprobe.report.join import join
 
@@ -153,8 +153,8 @@ def _pin(name: str, value: Path) -> str:
 
 
 def _as_it_was(job: Path) -> JobReturn:
-    """What a finished job returned."""
-    return _returned(read_results(job / "results.json").get("objective"))
+    """What a finished job returned; nothing where it is several properties'."""
+    return _returned(None if planned(job) else read_results(job / "results.json").get("objective"))
 
 
 def _returned(value: Any) -> JobReturn:

@@ -20,13 +20,14 @@ from neuronprobe.activations.extraction import extract, read_share
 from neuronprobe.activations.files import StoreError
 from neuronprobe.activations.live import LiveStore
 from neuronprobe.activations.preview import preview
+from neuronprobe.activations.reading import Reading
 from neuronprobe.activations.split import BatchStream, Split
 from neuronprobe.activations.store import DTYPES, Store, StoreWriter, store_name
-from neuronprobe.corpora import SPLITS, Corpus, Forms
+from neuronprobe.corpora import SPLITS, Corpus
 from neuronprobe.errors import InputError, choice, number, whole_number
 from neuronprobe.models import Source
 from neuronprobe.processes import ALONE, Processes
-from neuronprobe.properties import LabelSelection, Property, collect
+from neuronprobe.properties import LabelSelection, Property
 from neuronprobe.properties.units import without_rows
 from neuronprobe.targets import Labels, Target, Values
 from neuronprobe.types import Batch, Units
@@ -79,7 +80,7 @@ class ActivationsDataModule(pl.LightningDataModule):
         """What the extraction takes, as it was said before it."""
         self._prepared = False
         self._splits: dict[str, Split] = {}
-        self._stores: dict[str, Store] = {}
+        self._reading, self._stores = Reading(corpus, [prop]), dict[str, Store | LiveStore]()
 
     @cached_property
     def contents(self) -> dict[str, Contents]:
@@ -87,9 +88,7 @@ class ActivationsDataModule(pl.LightningDataModule):
 
         What is taken of the units, and what splits share or lack, is counted and said.
         """
-        if hasattr(self.prop, "learn"):
-            self.prop.learn(self.corpus.sentences("train"))
-        found = {split: self._read(split) for split in SPLITS}
+        found = self._reading.of(self.prop)
         for split, counted in getattr(self.corpus, "counts", {}).items():
             self.counts[split] |= counted
         selection = getattr(self.prop, "selection", LabelSelection())
@@ -105,7 +104,9 @@ class ActivationsDataModule(pl.LightningDataModule):
     def target(self) -> Target:
         """The label set of train, or mean and deviation of its values. Raises InputError where train has but one."""
         train = self.contents["train"].units
-        return Labels.of(train.names, self.prop.name) if train.names else Values.of(train.labels, self.prop.name)
+        if not train.names:
+            return Values.of(train.labels, self.prop.name)
+        return Labels.of(train.names, self.prop.name, are_spans=getattr(self.prop, "scheme", None) is not None)
 
     @property
     def units(self) -> dict[str, Units]:
@@ -120,6 +121,12 @@ class ActivationsDataModule(pl.LightningDataModule):
         """What decides the numbers in the split's store."""
         dtype = "float32, live" if self.live else self._dtype
         return {**self.model.fingerprint, "forms": self.contents[split].forms.digest, "store_dtype": dtype}
+
+    def beside(self, others: Sequence[ActivationsDataModule]) -> None:
+        """Share one reading of the text, and the stores once they are open, with others of this corpus and model."""
+        reading = Reading(self.corpus, [self.prop, *(other.prop for other in others)])
+        for one in (self, *others):
+            one._reading, one._stores = reading, self._stores
 
     def prepare_data(self, processes: Processes = ALONE) -> None:
         """Extract what no store holds yet; one job at a time for each store, in as many processes as it has.
@@ -177,6 +184,11 @@ class ActivationsDataModule(pl.LightningDataModule):
         device = self.trainer.strategy.root_device if self.trainer is not None else torch.device("cpu")
         return self._splits[name].to(device)
 
+    def store(self, split: str) -> Store | None:
+        """What a split is read from; None where activations are live."""
+        found = self._stores.get(split)
+        return found if isinstance(found, Store) else None
+
     def train_in(self, batch_size: int, seed: int | None) -> None:
         """Train in batches of this size, shuffled by the seed (None: in the corpus's order)."""
         self._batch_size = batch_size
@@ -193,19 +205,6 @@ class ActivationsDataModule(pl.LightningDataModule):
     def val_dataloader(self) -> DataLoader[Batch]:
         """Dev, in order."""
         return DataLoader(BatchStream(self.split("dev"), batch_size=4096), batch_size=None)
-
-    def _read(self, split: str) -> Contents:
-        forms = Forms()
-        sentences = forms.of(self.corpus.sentences(split))
-        units = collect(self.prop.units(sentences))
-        for _ in sentences:  # what a property did not ask for
-            pass
-        if not len(units):
-            raise InputError(
-                f"property {self.prop.name} must label at least one {self.prop.level} of {split}, got none."
-            )
-        n_rows = forms.n_sentences if self.model.level == "sentence" else forms.n_words
-        return Contents(units, forms, n_rows)
 
     def _lock(self, split: str) -> FileLock:
         return FileLock(self.folder / f"{store_name(self.fingerprint(split))}.lock")
@@ -226,13 +225,16 @@ class ActivationsDataModule(pl.LightningDataModule):
                 f"{split} than in train; correct its units."
             )
         labels = self.target.encode(found.labels, found.names)
-        return Units(found.rows, labels, found.sentences, found.types, own.n_sentences)
+        unknown = self.target.unknown(found.names)
+        return Units(found.rows, labels, found.sentences, found.types, own.n_sentences, unknown)
 
     def _open(self, split: str) -> Store | LiveStore:
-        if not self.live:
-            return self._stores.get(split) or Store(self._store(split), self.fingerprint(split))
-        sentences = [replace(sentence, annotations={}, labels={}) for sentence in self.corpus.sentences(split)]
-        return LiveStore(self.model, sentences, self._memory_limit, self._budget)
+        if split not in self._stores and self.live:
+            sentences = [replace(sentence, annotations={}, labels={}) for sentence in self.corpus.sentences(split)]
+            self._stores[split] = LiveStore(self.model, sentences, self._memory_limit, self._budget)
+        elif split not in self._stores:
+            self._stores[split] = Store(self._store(split), self.fingerprint(split))
+        return self._stores[split]
 
     def _rows(self, split: str) -> str:
         return f"{self.contents[split].n_rows:,} {self.model.level}s"
@@ -242,6 +244,8 @@ class ActivationsDataModule(pl.LightningDataModule):
 
     def _is_complete(self, split: str) -> bool:
         folder = self._store(split)
+        if split in self._stores:  # a property beside this one has it open
+            return True
         if not folder.exists():
             return False
         try:

@@ -14,7 +14,7 @@ from neuronprobe.models.source import digest
 
 MISSING = "???"
 """What OmegaConf has where a setting is to be given."""
-GROUPS = ("corpus", "property", "model")
+GROUPS = ("corpus", "property", "properties", "model")
 """What reads files that a user may change."""
 
 
@@ -42,9 +42,13 @@ def _files(config: DictConfig) -> list[Path]:
     """Absolute: those named, those in folders, and what patterns of a corpus stand for; a path may lead into a zip."""
     found = []
     for group in GROUPS:
-        for text in _texts(OmegaConf.to_container(config[group], resolve=True)):
+        for text in _texts(_plain(config.get(group))):
             found += _found(text) or (_fitting(text) if group == "corpus" else [])
     return sorted({path.absolute() for path in found})
+
+
+def _plain(node: Any) -> Any:
+    return OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
 
 
 def _found(text: str) -> list[Path]:

@@ -47,7 +47,13 @@ class SweepFolder:
         return {signature(OmegaConf.load(path)): path.parents[1] for path in found}
 
     def is_finished(self, job: Path, config: Any) -> bool:
-        """Whether the job is done, from files that have not changed since, which is said."""
+        """Whether the job is done, from files that have not changed since, which is said.
+
+        A job of several properties is finished when the job of each one is.
+        """
+        if parts := planned(job):
+            begun = [job / name / ".hydra" / "config.yaml" for name in parts]
+            return all(one.is_file() and self.is_finished(one.parents[1], OmegaConf.load(one)) for one in begun)
         if not self.is_done(job):
             return False
         others = changed(config, read_results(job / "results.json").get("files") or {})
@@ -57,12 +63,27 @@ class SweepFolder:
 
     def is_done(self, job: Path) -> bool:
         """Whether this version of the package, at this commit where there is one, did what the job should."""
+        if parts := planned(job):
+            return all(self.is_done(job / name) for name in parts)
         try:
             results = read_results(job / "results.json")
         except InputError:
             return False
         is_ours = results["versions"].get("neuronprobe") == versions()["neuronprobe"]
         return results["status"] in FINISHED and is_ours and results.get("git") == self._commit
+
+    def has_finished(self, job: Path, config: Any) -> bool:
+        """Whether a job that was begun in this folder has this configuration, and is finished."""
+        begun = job / ".hydra" / "config.yaml"
+        return (
+            begun.is_file() and signature(OmegaConf.load(begun)) == signature(config) and self.is_finished(job, config)
+        )
+
+    def begin(self, job: Path, config: Any, words: Sequence[str]) -> None:
+        """Write down what Hydra does of a job: its configuration and overrides."""
+        (job / ".hydra").mkdir(parents=True, exist_ok=True)
+        OmegaConf.save(config, job / ".hydra" / "config.yaml")
+        OmegaConf.save(OmegaConf.create(list(words)), job / ".hydra" / "overrides.yaml")
 
     def folder_of(self, config: Any, wanted: str) -> Path:
         """The folder of a configuration: the one that it has, else `wanted`, else the next number that is free."""

@@ -32,7 +32,8 @@ class Member:
     """One probe of a bank: its penalty, the seed of its initialisation, its neurons (None = all).
 
     `labels` are its own, instead of the property's (a control task); `weights` of the units have mean 1 over
-    train (a resample, class weights).
+    train (a resample, class weights). `near` is a probe of all neurons not far from the member's optimum: solver
+    `exact` begins there.
     """
 
     l1: float = 0.0
@@ -41,6 +42,7 @@ class Member:
     neurons: Neurons | None = None
     labels: Real[Tensor, " unit"] | None = None
     weights: Float[Tensor, " unit"] | None = None
+    near: Probe | None = None
 
 
 class ProbeBank(pl.LightningModule):

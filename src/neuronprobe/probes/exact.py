@@ -20,7 +20,7 @@ from neuronprobe.probes.probe import Probe
 
 log = logging.getLogger(__name__)
 
-MOST_HELD = 2.0
+MOST_HELD = 3.0
 """GiB of activations that are held in memory as float32; more are read from the store in every pass."""
 
 
@@ -138,7 +138,7 @@ class ExactFit(Fit):
             dev.units if dev is not None else None,
             train.standardisation if self.standardise == "zscore" else None, metric,
         )  # fmt: skip
-        bank.start_at([train.target.start(_level(member, train)) for member in members])
+        bank.start_at([train.target.start(_level(member, train)) for member in members], self.start == "zeros")
         return bank
 
     def trained(self, bank: ProbeBank, train: Split) -> list[Probe]:

@@ -72,7 +72,7 @@ def constant_probe(train: Split) -> Probe:
 def _rows(
     target: Target, split: str, units: Units, predicted: Mapping[str, Real[Tensor, " unit"]], seed: int
 ) -> Iterator[Row]:
-    scoring = target.bank_score(len(predicted), units.n_sentences)
+    scoring = target.bank_score(len(predicted), units.n_sentences, keep=bool(target.more_metrics))
     scoring.add(torch.stack([*predicted.values()], dim=1), units.labels, units.sentences)
     scored, first = scoring.scored(units), target.metrics[0]
     ends = [(None, None)] * len(predicted)
@@ -81,6 +81,6 @@ def _rows(
         ends = Bootstrap(score.denominator, seed).ends(score.numerator).tolist()
     for i, name in enumerate(predicted):
         where: dict[str, Any] = {"set": name, "split": split}
-        for metric in target.metrics:
+        for metric in (*target.metrics, *target.more_metrics):
             low, high = ends[i] if metric == first else (None, None)
             yield Row("baseline", metric, float(scored.values(metric)[i]), low=low, high=high, **where)
