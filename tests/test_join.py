@@ -87,7 +87,9 @@ def test_rows_are_what_varied_with_means_over_seeds(sweep: Path, capsys: pytest.
     assert ["bert", "chunk", "2 of 3", f"71.0 ±{statistics.stdev([70, 72]):.1f}"] == cells[1][:4]
     assert any(row[:2] == ["xlnet-large", "chunk"] and row[3].startswith("81.0") for row in cells)
     assert "lr" not in shown.split("Not in the table")[0], "what all jobs share is no column"
-    assert "…" not in shown and max(map(len, shown.splitlines()[:-1])) <= 80
+    *tables, _, link = shown.splitlines()
+    assert "…" not in shown and max(map(len, tables)) <= 80
+    assert link == f"report: {(sweep / 'jobs.html').as_uri()}"
     missing = shown.split("Not in the table")[1]
     assert "probe.lr must" in missing and "failed" in missing and "missing" in missing and "property=sem" in missing
 

@@ -123,10 +123,10 @@ def _bars(figure: Figure, axes: Spec) -> Iterator[Spec]:
         ends = {**on, "y": {**axes["y"], "field": "low"}, "y2": {"field": "high"}}
         whole = [{"filter": "isValid(datum.low)"}]
         yield {"mark": {"type": "rule", "color": INK, "aria": False}, "encoding": ends, "transform": whole}
-    above = {**on, "y": {**axes["y"], "field": "end"}, "text": {"field": "y", "type": "quantitative", "format": NUMBER}}
-    text = {"type": "text", "dy": -7, "color": INK, "fontSize": 10, "aria": False}
-    yield {"mark": text, "encoding": above,
-           "transform": [{"calculate": "isValid(datum.high) ? datum.high : datum.y", "as": "end"}]}  # fmt: skip
+    outer = {**on, "y": {**axes["y"], "field": "end"}, "text": {"field": "y", "type": "quantitative", "format": NUMBER}}
+    text = {"type": "text", "dy": {"expr": "datum.y < 0 ? 8 : -7"}, "color": INK, "fontSize": 10, "aria": False}
+    end = "datum.y < 0 ? (isValid(datum.low) ? datum.low : datum.y) : (isValid(datum.high) ? datum.high : datum.y)"
+    yield {"mark": text, "encoding": outer, "transform": [{"calculate": end, "as": "end"}]}
 
 
 def _levels(figure: Figure, axes: Spec) -> Iterator[Spec]:
