@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -121,7 +122,7 @@ class Layout:
 
     columns: Sequence[str]
 
-    @property
+    @cached_property
     def has_ids(self) -> bool:
         """Whether a word begins with its number, and so never with #."""
         return self.columns[0] == ID

@@ -53,8 +53,8 @@ def lines(path: Path, encoding: str = UTF8) -> Iterator[tuple[int, str]]:
     Raises InputError, with the line, where they are not UTF-8 (or `encoding`), or hold a NUL or a lone carriage return.
     """
     for number, line in enumerate(raw_lines(path, encoding), 1):
-        text = line.rstrip("\r\n")
-        if "\r" in text:
+        text = line.rstrip("\n")
+        if "\r" in text and "\r" in (text := text.rstrip("\r")):
             raise InputError(
                 f"{path}, line {number}, must end in a line feed, got a carriage return within it; save it with the "
                 "line ends of Unix or Windows."
