@@ -142,13 +142,26 @@ def test_the_tables_are_markdown_latex_and_html(sweep: Path) -> None:
     assert cells[cells.index("bert") :][:6] == ["bert", "xpos", "3", "81.0 ±1.0", "71.0 ±1.0", "50.0 ±0.0"]
 
 
-def test_latex_compiles(sweep: Path) -> None:
-    if shutil.which("pdflatex") is None:
-        pytest.skip("pdflatex is not installed")
-    join([sweep], Console())
-    whole = r"\documentclass{article}\usepackage{booktabs}\begin{document}\input{jobs.tex}\end{document}"
+ODD = ("[0.0,0.001]", r"a_b%c&d#e~f^g\h{i}$j", "*λ2 ≥ 1 – Größe → <x>|y…", '"µ" × ² ‡ − ±')
+"""Values with what LaTeX takes for its own, first in their line too."""
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+def test_latex_compiles_and_shows_what_it_was_given(sweep: Path, make: Make) -> None:
+    for i, value in enumerate(ODD):
+        make(f"odd_{i}", {"a.first": value, "seed": "0"}, 0.9)
+    make("odd_failed", {"a.first": "x", "seed": "0"}, status="failed", error="InputError: a_b must be 50 %, got #1.")
+    join([sweep], Console(quiet=True))
+    packages = r"\usepackage{booktabs}\usepackage[margin=1cm,landscape]{geometry}"
+    whole = rf"\documentclass{{article}}{packages}\begin{{document}}\input{{jobs.tex}}\end{{document}}"
     (sweep / "whole.tex").write_text(whole)
-    assert subprocess.run(["pdflatex", "-halt-on-error", "whole.tex"], cwd=sweep, check=False).returncode == 0
+    run = subprocess.run(["pdflatex", "-halt-on-error", "whole.tex"], cwd=sweep, capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout[-2000:]
+    if shutil.which("pdftotext") is None:
+        pytest.skip("its text is read by pdftotext, which is not installed")
+    text = subprocess.run(["pdftotext", "-layout", "whole.pdf", "-"], cwd=sweep, capture_output=True, text=True).stdout
+    for said in ("[0.0,0.001]", "b%c&d#e", "{i}$j", "λ2", "1 – Gr", "<x>|y", "50 %, got #1."):
+        assert said in text, said
 
 
 def test_jobs_that_differ_in_nothing_are_told_apart_by_their_folders(

@@ -22,6 +22,7 @@ from neuronprobe.types import Row
 from neuronprobe.words import for_hydra
 from tests.test_train import ROOT, Run, results, run  # noqa: F401 (a fixture)
 from tests.wandb_files import OfflineRun, offline_runs, read_offline_run
+from tests.wandb_server import DummyServer
 
 FEW: dict[str, Any] = {"callbacks": "none"}
 FEW |= {f"callbacks__{study}__{key}": None for study in ("ablation", "retraining") for key in ("sizes", "draws")}
@@ -162,6 +163,27 @@ def test_a_connection_that_is_lost_is_said_once_and_the_job_goes_on(
     assert run(logger="wandb", **FEW) == 0
     assert capsys.readouterr().out.count("takes no more (Connection lost)") == 1
     assert results(tmp_path / "job")["status"] == "ok"
+
+
+@pytest.mark.slow
+def test_nothing_is_lost_where_the_network_dies(
+    run: Run,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    server = DummyServer()
+    for name, text in {"BASE_URL": server.url, "API_KEY": "a" * 40, "MODE": "online"}.items():
+        monkeypatch.setenv(f"WANDB_{name}", text)
+    assert run(logger="wandb", logger__wandb__patience=2, **FEW) == 0
+    assert server.is_used.is_set() and results(tmp_path / "job")["status"] == "ok"
+    said = capsys.readouterr().out
+    assert said.count(f"wandb sync {tmp_path / 'job' / 'wandb'}/*run-* sends all.") == 1
+    first, rest = (read_offline_run(path) for path in sorted((tmp_path / "job" / "wandb").glob("*run-*/*.wandb"))[::-1])
+    assert first.about["id"] == rest.about["id"] and rest.exit_code == 0
+    assert any(name.startswith("dev/accuracy/l1=") for name in first.logged)
+    assert "oracle" in rest.summary and any(name.startswith("figures/") for name in rest.logged)
+    assert any("results.json" in files for files in rest.artifacts.values())
 
 
 def test_tensorboard_has_hyperparameters_curves_tables_and_pictures(run: Run, tmp_path: Path) -> None:  # noqa: F811

@@ -328,6 +328,17 @@ def test_a_job_with_the_exact_solver_says_what_came_to_its_optimum(
     assert "1 of 2 probes did not come to their optimum in 6 passes" in capsys.readouterr().out
 
 
+def test_a_job_whose_probe_is_not_at_its_optimum_is_ok_warns_and_gives_no_verdict(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = {"probe__l1": "null", "probe__l1_shares": "1e-3", "probe__l2": "1e-2", "probe__epochs": 3}
+    assert run("probe=exact", probe__batch_size=None, **settings) == 0
+    found = results(tmp_path / "job")
+    assert found["status"] == "ok" and found["verdict"].startswith("No verdict on the top neurons")
+    assert "the probe did not come to its optimum (KKT residual" in found["verdict"]
+    assert "1 of 1 probes did not come to their optimum in 3 passes" in capsys.readouterr().out
+
+
 def test_stability_search_knows_the_grid_of_the_exact_solver(run: Run, tmp_path: Path) -> None:
     settings = {"probe__l1": "null", "probe__l1_shares": "[0.9,0.5]", "probe__l2": "1e-2", "probe__epochs": 60}
     few = {"search__resamples": 2, "search__tolerance": 1.0, "callbacks": "none"}

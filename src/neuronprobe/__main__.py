@@ -8,6 +8,7 @@ import hydra
 from omegaconf import DictConfig
 
 from neuronprobe.command import CONF, Ended, ended, main, one_job
+from neuronprobe.processes import refuse_several
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
@@ -20,7 +21,12 @@ def job(config: DictConfig) -> Ended:
 
 def start() -> int:
     """The exit code of a run or a sweep."""
-    return ended(lambda: main(job))
+    return ended(lambda: main(_alone))
+
+
+def _alone() -> None:
+    refuse_several()  # before Hydra makes a folder for each
+    job()
 
 
 if __name__ == "__main__":

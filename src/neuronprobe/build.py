@@ -11,6 +11,7 @@ import pytorch_lightning as pl
 from hydra.errors import InstantiationException
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
+from pytorch_lightning.plugins.environments import LightningEnvironment
 
 from neuronprobe.activations import ActivationsDataModule
 from neuronprobe.callbacks import SearchCallback, StudyCallback, in_order
@@ -80,7 +81,7 @@ def build(config: DictConfig, callbacks: Sequence[pl.Callback] = (), data: Activ
     loggers = list((construct(config, "logger") or {}).values())
     trainer = construct(
         config, "trainer", logger=loggers, callbacks=[*studies, *rest, TrainingBar(), *callbacks],
-        enable_progress_bar=False,
+        enable_progress_bar=False, plugins=[LightningEnvironment()],  # also in a Slurm job: the processes are its own
     )  # fmt: skip
     if trainer.max_epochs != fit.epochs and not trainer.fast_dev_run:
         raise InputError(

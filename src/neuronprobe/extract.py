@@ -1,7 +1,7 @@
 """`python -m neuronprobe.extract OVERRIDES`: fills the store for the jobs that train.py has with the same overrides.
 
 A sweep (-m, or an experiment that is one) is extracted whole, each text and model once. On a cluster it is the job that
-those of the sweep wait for.
+those of the sweep wait for. Started several times by `srun -n 4` or `torchrun`, each process reads its share.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from neuronprobe.command import CONF, ended, main
 from neuronprobe.errors import InputError
+from neuronprobe.processes import Processes
+from neuronprobe.progress import ScreenHandler
 from neuronprobe.words import for_hydra
 
 DATA = ("corpus", "property", "properties", "model", "activations", "allow_targets")
@@ -34,17 +36,19 @@ def extract(words: Sequence[str], folders: Sequence[str] = ()) -> None:
     from neuronprobe.quiet import quiet
 
     quiet()
+    processes = Processes.started()
     done = set()
-    for config in configurations(words, folders):
-        own = tuple(_text(config.get(name)) for name in DATA)
-        if own in done:
-            continue
-        parts = parts_of(config)
-        data = next(iter(data_of_each(parts).values())) if parts else data_of(config)
-        if data.live:
-            raise InputError("activations must be a store to be filled, got live, which has none.")
-        data.prepare_data()
-        done.add(own)
+    with processes.connected():
+        for config in configurations(words, folders):
+            own = tuple(_text(config.get(name)) for name in DATA)
+            if own in done:
+                continue
+            parts = parts_of(config)
+            data = next(iter(data_of_each(parts).values())) if parts else data_of(config)
+            if data.live:
+                raise InputError("activations must be a store to be filled, got live, which has none.")
+            data.prepare_data(processes)
+            done.add(own)
 
 
 def _text(node: Any) -> str:
@@ -81,7 +85,7 @@ def run() -> int:
     )
     parser.add_argument("--config-dir", "-cd", action="append", default=[], help="a folder with YAMLs of your own")
     given, more = parser.parse_known_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[ScreenHandler()])
     folders = [str(Path(folder).absolute()) for folder in given.config_dir]
     return main(partial(extract, [*given.overrides, *more], folders))
 

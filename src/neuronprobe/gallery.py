@@ -16,7 +16,7 @@ from neuronprobe.corpora import SPLITS, Forms
 from neuronprobe.errors import InputError, choice, whole_number
 from neuronprobe.jobs import Job, open_job
 from neuronprobe.neurons import Neuron, NeuronTable
-from neuronprobe.portraits import Portrait, Text, portray
+from neuronprobe.portraits import Portrait, Text, forms_of, portray
 from neuronprobe.properties import collect
 from neuronprobe.types import Sentence
 
@@ -95,21 +95,20 @@ def _read(job: Job, split: str, store: Store, allow_targets: Sequence[str]) -> T
     """The text behind the rows of the store. Raises InputError where the corpus is not what it was."""
     config = OmegaConf.create({**job.config, "folder": str(job.folder), "allow_targets": list(allow_targets)})
     corpus, prop = construct(config, "corpus"), construct(config, "property")
+    if hasattr(prop, "learn"):
+        prop.learn(corpus.sentences("train"))
     forms, kept = Forms(), list[tuple[str, ...]]()
-    sentences = _kept(forms.of(corpus.sentences(split)), kept, is_one=prop.level == "sentence")
+    sentences = _kept(forms.of(corpus.sentences(split)), kept, prop.level)
     units = collect(prop.units(sentences))
     for _ in sentences:  # what a property did not ask for
         pass
     if forms.digest != job.results["fingerprint"][split]["forms"]:
         raise InputError(f"corpus {corpus.name} must have the {split} text that the job read, got another by now.")
-    starts = torch.tensor([0, *map(len, kept)]).cumsum(0)[:-1]
-    has_rows = ~torch.isin(units.rows, store.dropped).any(1)
-    rows, labels = units.rows[has_rows], units.labels[has_rows]
-    return Text([form for own in kept for form in own], starts, rows, labels, units.names)
+    return Text.of(kept, units, store.dropped)
 
 
-def _kept(sentences: Iterator[Sentence], kept: list[tuple[str, ...]], is_one: bool) -> Iterator[Sentence]:
+def _kept(sentences: Iterator[Sentence], kept: list[tuple[str, ...]], level: str) -> Iterator[Sentence]:
     """The sentences on their way to the property; what their rows of the store are is kept."""
     for sentence in sentences:
-        kept.append((" ".join(sentence.words),) if is_one else sentence.words)
+        kept.append(forms_of(sentence, level))
         yield sentence

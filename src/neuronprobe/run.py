@@ -24,6 +24,7 @@ from neuronprobe.build import Job, build, debugging
 from neuronprobe.errors import InputError, choice, whole_number
 from neuronprobe.jobs import open_job
 from neuronprobe.jobs.files import assemble, write_files, write_predictions, write_results
+from neuronprobe.jobs.read import files_read
 from neuronprobe.probes import Fit, ProbeBank, save_probe
 from neuronprobe.probes.fit import FEWEST_STEPS
 from neuronprobe.progress import bar, counted
@@ -43,7 +44,10 @@ log = logging.getLogger(__name__)
 
 OF_PROCESSES = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE")
 """What Lightning says of a job's processes to those that it starts, and keeps."""
-OUTPUTS = ("results.json", "ranking*.csv", "predictions.npz", "probe.safetensors", "report.md", "report.html")
+OUTPUTS = (
+    "results.json", "ranking*.csv", "predictions.npz", "probe.safetensors", "portraits.json",
+    "report.md", "report.html",
+)  # fmt: skip
 
 
 def run(config: DictConfig, folder: Path, data: ActivationsDataModule | None = None) -> float | None:
@@ -73,13 +77,14 @@ def _run(
     quiet()
     pl.seed_everything(whole_number("seed", config.seed, 0, 2**32 - 1), verbose=False)
     job = build(config, [checkpoint_callback(folder)], data)
+    files = files_read(config)
     rank_zero_only(keep_curves)(folder)
     who = about(config, job.data.model.title, job.data.prop.name, next(iter(job.ranks)))
     with tracked(job.trainer.loggers, who):  # a key or a network that fails is said now, not after the extraction
-        return _work(job, folder, plain, seconds)
+        return _work(job, folder, plain, seconds, files)
 
 
-def _work(job: Job, folder: Path, plain: Any, seconds: dict[str, float]) -> float | None:
+def _work(job: Job, folder: Path, plain: Any, seconds: dict[str, float], files: Any) -> float | None:
     console = Console()
     for path in [path for pattern in OUTPUTS for path in folder.glob(pattern)]:
         path.unlink(missing_ok=True)  # of an earlier run in this folder
@@ -103,7 +108,7 @@ def _work(job: Job, folder: Path, plain: Any, seconds: dict[str, float]) -> floa
         rows.append(Row("training", "optimizer_steps", float(steps), flags=flags))
     job.data.train_in(fit.batch_size, fit.order_seed)
     job.search.begin(fit, job.ranks)
-    bank = fit.bank(fit.parts(fit.grid(), train)[0], train, dev)
+    bank = fit.bank(fit.parts(fit.grid(), train)[0], train, dev, plain["metric"])
     log.info("training %s", counted(len(bank.members), "probe"))
     with _clock(seconds, "training"):
         _train(job, fit, bank, folder)
@@ -114,7 +119,7 @@ def _work(job: Job, folder: Path, plain: Any, seconds: dict[str, float]) -> floa
     if not job.trainer.is_global_zero:
         return None
     reached = _objective(rows, plain["objective"], plain["metric"])
-    _write(job, folder, plain, rows, seconds, console, reached)
+    _write(job, folder, plain, rows, seconds, console, reached, files)
     return reached
 
 
@@ -128,8 +133,10 @@ def _train(job: Job, fit: Fit, bank: ProbeBank, folder: Path) -> None:
     left = last_checkpoint(folder, description)
     try:
         job.trainer.fit(bank, datamodule=job.data, ckpt_path=left, weights_only=True)
-    except SystemExit as stop:  # what a Trainer makes of Ctrl-C
-        raise KeyboardInterrupt from stop
+    except SystemExit as stop:
+        if isinstance(stop.__context__, KeyboardInterrupt):  # what a Trainer makes of Ctrl-C
+            raise KeyboardInterrupt from stop
+        raise  # how a launcher ends a job that it queues again
 
 
 def _fingerprint(job: Job) -> dict[str, Any]:
@@ -175,8 +182,9 @@ def _objective(rows: Sequence[Row], objective: str, metric: str) -> float:
 
 
 def _write(
-    job: Job, folder: Path, plain: Any, rows: list[Row], seconds: dict[str, float], console: Console, objective: float
-) -> None:
+    job: Job, folder: Path, plain: Any, rows: list[Row], seconds: dict[str, float], console: Console, objective: float,
+    files: Any,
+) -> None:  # fmt: skip
     data = job.data
     table = data.split("train").neurons
     correct = {name: counts for study in job.studies for name, counts in study.result.correct.items()}
@@ -190,7 +198,7 @@ def _write(
     tables = (_corpus_table(job, rows), *shown.tables)
     said = {
         "title": f"{data.prop.name} in {data.corpus.name}: {data.model.title}",
-        "fingerprint": _fingerprint(job), "seconds": seconds, "estimated": data.estimated,
+        "fingerprint": _fingerprint(job), "files": files, "seconds": seconds, "estimated": data.estimated,
         "verdict": verdict, "beaten": [] if debug else list(judged.beaten), "objective": objective,
         "remarks": list(shown.remarks), "tables": [asdict(table) for table in tables],
         "figures": [asdict(figure) for figure in shown.figures],

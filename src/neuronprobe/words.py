@@ -1,15 +1,19 @@
-"""What is written on the command line, as Hydra takes it: several properties; what an agent of W&B gives."""
+"""The words of a command as Hydra takes them: in any order, with several properties, from an agent of W&B."""
 
 from __future__ import annotations
 
 import os
 import re
 from collections.abc import Sequence
+from itertools import compress, pairwise
+from operator import not_
 
 from neuronprobe.errors import InputError
 
 HYDRA = ("config-path", "config-name", "config-dir", "info", "cfg", "package")
 """Hydra's own options with a value."""
+VALUED = ("-cp", "-cn", "-cd", "-c", "-p", "-i", "--experimental-rerun", *(f"--{name}" for name in HYDRA))
+"""The same as words of their own, before their value."""
 PROPERTIES = "property=["
 
 
@@ -17,13 +21,23 @@ def for_hydra(words: Sequence[str]) -> list[str]:
     """The words of a command. Raises InputError where several properties are given otherwise than in one list."""
     given = [_override(word) for word in words] if os.environ.get("WANDB_SWEEP_ID") else list(words)
     lists = [word for word in given if word.startswith(PROPERTIES)]
-    return _with_properties(given, lists[-1]) if lists else given
+    return _arranged(_with_properties(given, lists[-1]) if lists else given)
 
 
 def _override(word: str) -> str:
     """Without the hyphens that an agent puts before parameters: `--probe.lr=0.01` is `probe.lr=0.01`."""
     is_parameter = word.startswith("--") and "=" in word and word[2:].partition("=")[0] not in HYDRA
     return word[2:] if is_parameter else word
+
+
+def _arranged(words: Sequence[str]) -> list[str]:
+    """Overrides first, options behind them: Hydra's parser does not take overrides on both sides of an option."""
+    own = [_is_override(word) and before not in VALUED for before, word in pairwise(["", *words])]
+    return [*compress(words, own), *compress(words, map(not_, own))]
+
+
+def _is_override(word: str) -> bool:
+    return not word.startswith("-") and ("=" in word or word.startswith("~"))
 
 
 def _with_properties(words: Sequence[str], given: str) -> list[str]:

@@ -6,7 +6,7 @@ import logging
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from filelock import FileLock
 from torch.utils.data import DataLoader
 
 from neuronprobe.activations.contents import Contents, remarks, shared_sentences
-from neuronprobe.activations.extraction import extract
+from neuronprobe.activations.extraction import extract, read_share
 from neuronprobe.activations.files import StoreError
 from neuronprobe.activations.live import LiveStore
 from neuronprobe.activations.preview import preview
@@ -26,6 +26,7 @@ from neuronprobe.activations.store import DTYPES, Store, StoreWriter, store_name
 from neuronprobe.corpora import SPLITS, Corpus
 from neuronprobe.errors import InputError, choice, number, whole_number
 from neuronprobe.models import Source
+from neuronprobe.processes import ALONE, Processes
 from neuronprobe.properties import LabelSelection, Property
 from neuronprobe.properties.units import without_rows
 from neuronprobe.targets import Labels, Target, Values
@@ -127,8 +128,11 @@ class ActivationsDataModule(pl.LightningDataModule):
         for one in (self, *others):
             one._reading, one._stores = reading, self._stores
 
-    def prepare_data(self) -> None:
-        """Extract what no store holds yet; one process at a time for each store."""
+    def prepare_data(self, processes: Processes = ALONE) -> None:
+        """Extract what no store holds yet; one job at a time for each store, in as many processes as it has.
+
+        Raises InputError where these read other texts or models.
+        """
         if self._prepared or self.live:
             return
         self._prepared = True
@@ -138,16 +142,27 @@ class ActivationsDataModule(pl.LightningDataModule):
             raise InputError(
                 f"activations.folder must be writable, got {str(self.folder)!r}: {error.strerror}."
             ) from error
+        wanted = processes.agree(self._wanted)
+        for split, fingerprint in wanted.items():
+            if fingerprint != self.fingerprint(split):
+                raise InputError(f"all processes must read the same {split} and model, got others in this one.")
+            if not processes.is_first:
+                read_share(self.model, partial(self.corpus.sentences, split), self._budget, processes)
+                continue
+            with self._lock(split):
+                if not self._is_complete(split):
+                    self._extract(split, processes)
+            processes.agree(lambda: None)  # there is nothing left to read
+
+    def _wanted(self) -> dict[str, Any]:
+        """The splits that have no store, with their fingerprints; what they will take is said."""
         wanted = []
         for split in SPLITS:
             with self._lock(split):
                 wanted += [] if self._is_complete(split) else [split]
         if wanted:
             self._preview(wanted)
-        for split in wanted:
-            with self._lock(split):
-                if not self._is_complete(split):
-                    self._extract(split)
+        return {split: self.fingerprint(split) for split in wanted}
 
     def setup(self, stage: str | None = None) -> None:
         """Open the stores."""
@@ -168,6 +183,11 @@ class ActivationsDataModule(pl.LightningDataModule):
         """One split, its activations on the device that trains."""
         device = self.trainer.strategy.root_device if self.trainer is not None else torch.device("cpu")
         return self._splits[name].to(device)
+
+    def store(self, split: str) -> Store | None:
+        """What a split is read from; None where activations are live."""
+        found = self._stores.get(split)
+        return found if isinstance(found, Store) else None
 
     def train_in(self, batch_size: int, seed: int | None) -> None:
         """Train in batches of this size, shuffled by the seed (None: in the corpus's order)."""
@@ -237,14 +257,14 @@ class ActivationsDataModule(pl.LightningDataModule):
         log.info("%s: %s read from the store, nothing extracted.", split, self._rows(split))
         return True
 
-    def _extract(self, split: str) -> None:
+    def _extract(self, split: str, processes: Processes) -> None:
         own, model = self.contents[split], self.model
         fingerprint = self.fingerprint(split)
         title = f"{model.title}, {self.corpus.name} {split}"
         writer = StoreWriter(self._store(split), fingerprint, model.neurons, own.n_rows, self._dtype, title)
         if writer.words_done:
             log.info("%s: going on after %s extracted %ss.", split, f"{writer.words_done:,}", model.level)
-        while not extract(model, self.corpus.sentences(split), writer, own.n_rows, split, self._budget):
+        while not extract(model, self.corpus.sentences(split), writer, own.n_rows, split, self._budget, processes):
             pass
         self.extracted.append(split)
         log.info("%s: %s extracted into %s.", split, self._rows(split), self._store(split))

@@ -13,7 +13,7 @@ from neuronprobe.errors import InputError
 from neuronprobe.neurons import size
 from neuronprobe.probes import Fit
 from neuronprobe.progress import stage
-from neuronprobe.rankings import Rank
+from neuronprobe.rankings import Rank, rehearse
 from neuronprobe.studies import Trained
 from neuronprobe.types import Result
 
@@ -64,10 +64,10 @@ class StudyCallback(pl.Callback):
     def run(self, trainer: pl.Trainer, bank: Any) -> Result:
         """The study of what the search chose, with the results that it builds on."""
         done = {one.name: one.result for one in _studies(trainer) if one.name in (*self.needs, *self.wants)}
-        return self.study(_search(trainer).trained, **done)
+        return self.study(search_of(trainer).trained, **done)
 
     def _log(self, trainer: pl.Trainer) -> None:
-        trained = _search(trainer).trained
+        trained = search_of(trainer).trained
         found = scalars(self.result.rows, trained.primary, shares(self.sizes, len(trained.table)))
         for logger in trainer.loggers:
             logger.log_metrics(found, step=trainer.global_step)
@@ -78,6 +78,13 @@ class SearchCallback(StudyCallback):
 
     trained: Trained
 
+    def check(self, trainer: pl.Trainer) -> None:
+        """Refuse what a ranking can't work with, before anything is trained. Raises InputError."""
+        super().check(trainer)
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        for rank in self.ranks.values():
+            rehearse(rank, data.split("train"), data.split("dev"), self.fit, self.fit.seed)
+
     def begin(self, fit: Fit, ranks: Mapping[str, Rank]) -> None:
         """What the grid is trained with, and the functions that rank; again once what depends on train is known."""
         self.fit, self.ranks = fit, ranks
@@ -87,7 +94,8 @@ def _studies(trainer: pl.Trainer) -> list[StudyCallback]:
     return [one for one in trainer.callbacks if isinstance(one, StudyCallback)]  # type: ignore[attr-defined]
 
 
-def _search(trainer: pl.Trainer) -> SearchCallback:
+def search_of(trainer: pl.Trainer) -> SearchCallback:
+    """The study that chose the probe."""
     return next(one for one in _studies(trainer) if isinstance(one, SearchCallback))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ from torch import Tensor
 from neuronprobe.errors import InputError, one_line
 from neuronprobe.jobs.files import read_results, read_shown
 from neuronprobe.neurons import Neuron, NeuronTable
+from neuronprobe.portraits import Portrait
 from neuronprobe.probes import Probe, load_probe
 from neuronprobe.shown import Figure, Table
 from neuronprobe.targets import FIRST, Target
@@ -66,6 +68,15 @@ class Job:
     def remarks(self) -> list[str]:
         """What its studies say of themselves, in sentences."""
         return [str(remark) for remark in self.results.get("remarks") or ()]
+
+    @cached_property
+    def portraits(self) -> list[Portrait]:
+        """What excites and what inhibits its most salient neurons; none where it has no portraits.json."""
+        path = self.folder / "portraits.json"
+        try:
+            return [Portrait.read(plain) for plain in json.loads(path.read_bytes())] if path.is_file() else []
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            raise InputError(f"{path} must be portraits of a job's neurons, got {one_line(error)}.") from error
 
     @cached_property
     def _shown(self) -> tuple[list[Table], list[Figure]]:

@@ -2,6 +2,6 @@
 
 from neuronprobe.portraits.html import fragment
 from neuronprobe.portraits.portrait import Portrait, Side, TintedSentence, TopWord
-from neuronprobe.portraits.reduction import Text, portray
+from neuronprobe.portraits.reduction import Text, forms_of, portray
 
-__all__ = ["Portrait", "Side", "Text", "TintedSentence", "TopWord", "fragment", "portray"]
+__all__ = ["Portrait", "Side", "Text", "TintedSentence", "TopWord", "forms_of", "fragment", "portray"]

@@ -18,11 +18,14 @@ STYLE = """
 .neurons .side{flex:1 1 20em;min-width:0}
 .neurons table{border-collapse:collapse;font-variant-numeric:tabular-nums}
 .neurons th,.neurons td{text-align:start;padding:.1em .7em .1em 0}
+.neurons th,.neurons .label{white-space:nowrap}
+.neurons caption{text-align:start;padding-top:.8em;font-style:italic}
+.neurons h4{margin:.8em 0 0}
 .neurons td.number,.neurons th.number{text-align:end}
 .neurons .scroll{overflow-x:auto}
 .neurons mark{color:inherit;border-radius:.2em;padding:0 .1em}
-.neurons mark.up{background:rgb(230 97 1 / var(--z))}
-.neurons mark.down{background:rgb(38 110 200 / var(--z))}
+.neurons mark.up{background:light-dark(rgb(237 139 52 / var(--z)),rgb(165 72 5 / var(--z)))}
+.neurons mark.down{background:light-dark(rgb(112 170 240 / var(--z)),rgb(38 100 190 / var(--z)))}
 @media print{.neurons search{display:none}}
 """
 SCRIPT = """
@@ -71,18 +74,26 @@ def _section(portraits: Sequence[Portrait]) -> Iterator[str]:
 
 def _portrait(portrait: Portrait) -> Iterator[str]:
     rank = f", rank {portrait.rank}" if portrait.rank else ""
-    words = ", ".join(_isolated(top.word) for top in portrait.excites.by_mean[:3])
-    yield f'<details data-search="{escape(_searched(portrait))}"><summary><b>{escape(portrait.name)}</b>{rank}'
-    yield f': {words}</summary><div class="sides">'
+    yield f'<details data-search="{escape(_searched(portrait))}"><summary><b>{escape(portrait.name)}</b>{rank}: '
+    yield " ".join(_first(kind, side) for kind, side in (("up", portrait.excites), ("down", portrait.inhibits)))
+    yield '</summary><div class="sides">'
     yield from _side("Excited by", "by maximum", portrait.excites)
     yield from _side("Inhibited by", "by minimum", portrait.inhibits)
     yield "</div></details>"
 
 
+def _first(kind: str, side: Side) -> str:
+    """The first words of a side, tinted, on the line that is there without being asked for."""
+    words = ", ".join(_isolated(top.word) for top in side.by_mean[:3])
+    return f'<mark class="{kind}" style="--z:.35">{words}</mark>' if words else ""
+
+
 def _side(title: str, extreme: str, side: Side) -> Iterator[str]:
     yield f'<div class="side"><h4>{title}</h4>'
     if side.labels:
-        shares = ", ".join(f"{escape(label)} {100 * share:.0f} %" for label, share in side.labels.items())
+        shares = ", ".join(
+            f'<span class="label">{escape(label)} {100 * share:.0f} %</span>' for label, share in side.labels.items()
+        )
         yield f"<p>Labels of its top words: {shares}</p>"
     for caption, words in (("by mean |z|", side.by_mean), (extreme, side.by_extreme)):
         yield from _words(caption, words)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from neuronprobe.neurons import Neuron
 
@@ -44,6 +45,13 @@ class Side:
     labels: Mapping[str, float]
     sentences: tuple[TintedSentence, ...]
 
+    @classmethod
+    def read(cls, plain: Mapping[str, Any]) -> Side:
+        """From what a portraits.json holds."""
+        by_mean, by_extreme = (tuple(TopWord(**top) for top in plain[name]) for name in ("by_mean", "by_extreme"))
+        sentences = (TintedSentence(tuple(one["words"]), tuple(one["scores"])) for one in plain["sentences"])
+        return cls(by_mean, by_extreme, dict(plain["labels"]), tuple(sentences))
+
 
 @dataclass(frozen=True)
 class Portrait:
@@ -58,6 +66,12 @@ class Portrait:
     deviation: float
     excites: Side
     inhibits: Side
+
+    @classmethod
+    def read(cls, plain: Mapping[str, Any]) -> Portrait:
+        """From what a portraits.json holds."""
+        sides = {name: Side.read(plain[name]) for name in ("excites", "inhibits")}
+        return cls(**{**plain, "neuron": Neuron(**plain["neuron"]), **sides})
 
     @property
     def name(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -16,6 +16,9 @@ from torch import Tensor
 from neuronprobe.activations import Store
 from neuronprobe.neurons import NeuronTable
 from neuronprobe.portraits.portrait import Portrait, Side, TintedSentence, TopWord
+from neuronprobe.progress import bar
+from neuronprobe.properties.units import Collected
+from neuronprobe.types import Sentence
 
 AT_A_TIME = 64
 """Neurons whose activations are in memory together."""
@@ -35,10 +38,24 @@ class Text:
     labels: Real[Tensor, " unit"]
     names: Sequence[str]
 
+    @classmethod
+    def of(cls, sentences: Iterable[tuple[str, ...]], units: Collected, dropped: Int[Tensor, " row"]) -> Text:
+        """Of the forms of each sentence's rows; units of rows that were dropped are not looked at."""
+        kept = list(sentences)
+        starts = torch.tensor([0, *map(len, kept)]).cumsum(0)[:-1]
+        has_rows = ~torch.isin(units.rows, dropped).any(1)
+        forms = [form for own in kept for form in own]
+        return cls(forms, starts, units.rows[has_rows], units.labels[has_rows], units.names)
+
     @cached_property
     def occurrences(self) -> list[Occurrences]:
         """The words of each part of the units."""
         return [Occurrences(self, self.rows[:, part].numpy()) for part in range(self.rows.shape[1])]
+
+
+def forms_of(sentence: Sentence, level: str) -> tuple[str, ...]:
+    """What the rows of a sentence are: its words, or all of it."""
+    return (" ".join(sentence.words),) if level == "sentence" else sentence.words
 
 
 class Occurrences:
@@ -81,17 +98,19 @@ def portray(
     width = len(store.neurons)
     columns, parts = neurons % width, neurons // width  # the roles of a unit's parts share the store's neurons
     found: dict[int, Portrait] = {}
-    for chosen in columns.argsort(stable=True).split(AT_A_TIME):
-        scores, moments = _standardised(store.columns(columns[chosen]))
-        for part, words in enumerate(text.occurrences):
-            here = (parts[chosen] == part).nonzero().flatten().tolist()
-            if not here:
-                continue
-            reduced = _Reduced(scores[:, here], words, text, n_words, n_sentences, fewest)
-            for column, which in enumerate(here):
-                flat, (mean, deviation) = int(neurons[chosen[which]]), moments[which]
-                sides = reduced.side(column, 1), reduced.side(column, -1)
-                found[flat] = Portrait(table.neuron(flat), (ranks or {}).get(flat), mean, deviation, *sides)
+    with bar("portraits of neurons", len(neurons)) as advance:
+        for chosen in columns.argsort(stable=True).split(AT_A_TIME):
+            scores, moments = _standardised(store.columns(columns[chosen]).cpu())
+            for part, words in enumerate(text.occurrences):
+                here = (parts[chosen] == part).nonzero().flatten().tolist()
+                if not here:
+                    continue
+                reduced = _Reduced(scores[:, here], words, text, n_words, n_sentences, fewest)
+                for column, which in enumerate(here):
+                    flat, (mean, deviation) = int(neurons[chosen[which]]), moments[which]
+                    sides = reduced.side(column, 1), reduced.side(column, -1)
+                    found[flat] = Portrait(table.neuron(flat), (ranks or {}).get(flat), mean, deviation, *sides)
+            advance(len(found))
     return [found[flat] for flat in neurons.tolist()]
 
 

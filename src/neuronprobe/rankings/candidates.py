@@ -29,8 +29,13 @@ def candidates(evidence: Evidence, ranking: str, most: int | None, l2: float) ->
     """At most `most` neurons (None: 500, or all there are). Raises InputError where there are not as many."""
     if len(evidence.train.target) > 1:
         evidence.labels_to_tell_apart(ranking)
-    n = len(evidence.table)
-    n_chosen = min(MOST, n) if most is None else whole_number(f"ranking.{ranking}.most", most, 1, n)
+    n_chosen = n_candidates(evidence, ranking, most)
     (probe,) = evidence.trained([Member(0.0, l2, evidence.seed)], ranking)
     weights = torch.where(evidence.supported[:, None], probe.trained_weights, 0.0).detach().double().abs()
     return Candidates(weights.mean(0).argsort(descending=True, stable=True)[:n_chosen], weights)
+
+
+def n_candidates(evidence: Evidence, ranking: str, most: int | None) -> int:
+    """How many there are. Raises InputError where it is more than the neurons."""
+    n = len(evidence.table)
+    return min(MOST, n) if most is None else whole_number(f"ranking.{ranking}.most", most, 1, n)

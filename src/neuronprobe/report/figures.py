@@ -17,12 +17,14 @@ from neuronprobe.writing import write_bytes
 VEGA_LITE = "6.4"
 COLORS = ["#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#8C8C8C"]
 """Okabe and Ito's, which people with any colour vision tell apart, on white and on black; grey for their black."""
+MUTED = "#B8B8B8"
+"""Of lines that are there for comparison, without a place in the legend."""
 SHAPES = ["circle", "square", "diamond", "triangle-down", "triangle-up", "cross", "stroke"]
 DASHES = [[6, 4], [2, 3], [8, 3, 2, 3]]
 INK = "currentColor"
 """The colour of the text around: black in a file, the theme's on the page."""
 SIZE = {"width": 440, "height": 260}
-CELLS = {"width": {"step": 34}, "height": {"step": 20}}
+CELLS = {"width": {"step": 38}, "height": {"step": 20}}
 PADDING = 8
 LEGIBLE = 400
 """Cells of a heat map that have their numbers in them, at most."""
@@ -100,15 +102,15 @@ def _layers(figure: Figure) -> Iterator[Spec]:
 
 def _curves(figure: Figure, axes: Spec) -> Iterator[Spec]:
     """A band, a line and points for each series; a name in the legend shows its series alone."""
-    on = {**axes, "color": _by_series(figure, "line", COLORS)}
+    on = {**axes, "color": _by_series(figure, "line", COLORS, MUTED)}
     dim = {"opacity": {"condition": {"param": "chosen", "value": 1}, "value": 0.1}}
     if any(end is not None for series in figure.series for end in series.low):
         band = {"y": {**axes["y"], "field": "low"}, "y2": {"field": "high"}}
-        yield {"mark": {"type": "area", "opacity": 0.18}, "encoding": {**on, **band},
+        yield {"mark": {"type": "area", "opacity": 0.18, "aria": False}, "encoding": {**on, **band},
                "transform": [{"filter": "isValid(datum.low)"}]}  # fmt: skip
-    yield {"mark": "line", "encoding": {**on, **dim}, "params": [CHOSEN, ZOOM]}
+    yield {"mark": {"type": "line", "aria": False}, "encoding": {**on, **dim}, "params": [CHOSEN, ZOOM]}
     fill = {**on["color"], "condition": {"test": "datum.flagged", "value": "white"}}
-    shape = _by_series(figure, "line", SHAPES)
+    shape = _by_series(figure, "line", SHAPES, SHAPES[0])
     yield {"mark": {"type": "point", "size": 45, "opacity": 1},
            "encoding": {**on, "shape": shape, "fill": fill, "tooltip": _tooltip(figure), **dim}}  # fmt: skip
 
@@ -120,9 +122,10 @@ def _bars(figure: Figure, axes: Spec) -> Iterator[Spec]:
     if any(end is not None for series in figure.series for end in series.low):
         ends = {**on, "y": {**axes["y"], "field": "low"}, "y2": {"field": "high"}}
         whole = [{"filter": "isValid(datum.low)"}]
-        yield {"mark": {"type": "rule", "color": INK}, "encoding": ends, "transform": whole}
+        yield {"mark": {"type": "rule", "color": INK, "aria": False}, "encoding": ends, "transform": whole}
     above = {**on, "y": {**axes["y"], "field": "end"}, "text": {"field": "y", "type": "quantitative", "format": NUMBER}}
-    yield {"mark": {"type": "text", "dy": -7, "color": INK, "fontSize": 10}, "encoding": above,
+    text = {"type": "text", "dy": -7, "color": INK, "fontSize": 10, "aria": False}
+    yield {"mark": text, "encoding": above,
            "transform": [{"calculate": "isValid(datum.high) ? datum.high : datum.y", "as": "end"}]}  # fmt: skip
 
 
@@ -138,17 +141,19 @@ def _cells(figure: Figure) -> Iterator[Spec]:
     points = _points(figure, "cell")
     data, known = {"values": points}, [point["y"] for point in points]
     on = {"x": _x(figure), "y": {"field": "series", "type": "ordinal", "sort": None, "title": figure.y}}
-    color = {"field": "y", "type": "quantitative", "scale": {"scheme": "cividis"}, "legend": {"title": figure.value}}
+    color = {"field": "y", "type": "quantitative", "scale": {"scheme": "cividis"},
+             "legend": {"title": figure.value, "format": NUMBER}}  # fmt: skip
     tooltip = [{"field": "series", "title": figure.y}, {"field": "x", "title": figure.x},
                {"field": "y", "title": figure.value, "format": NUMBER}]  # fmt: skip
     yield {"data": data, "mark": "rect", "encoding": {**on, "color": color, "tooltip": tooltip}}
-    framed = {"type": "rect", "filled": False, "stroke": COLORS[3], "strokeWidth": 3}
+    framed = {"type": "rect", "filled": False, "stroke": COLORS[3], "strokeWidth": 3, "aria": False}
     yield {"data": data, "transform": [{"filter": "datum.flagged"}], "mark": framed, "encoding": on}
     if known and len(points) <= LEGIBLE:
         middle = (min(known) + max(known)) / 2
         ink = {"condition": {"test": f"datum.y < {middle}", "value": "white"}, "value": "black"}
         text = {"field": "y", "type": "quantitative", "format": NUMBER}
-        yield {"data": data, "transform": [{"filter": "datum.y != 0"}], "mark": {"type": "text", "fontSize": 9},
+        written = {"type": "text", "fontSize": 9, "aria": False}
+        yield {"data": data, "transform": [{"filter": "datum.y != 0"}], "mark": written,
                "encoding": {**on, "text": text, "color": ink}}  # fmt: skip
 
 
@@ -187,13 +192,20 @@ def _y_scale(figure: Figure) -> Spec:
     return {"zero": True} if has_bars else {"zero": False, "padding": PADDING}
 
 
-def _by_series(figure: Figure, mark: str, looks: list[Any]) -> Spec:
-    """What tells the series of one mark apart, by their order; a legend where there are several."""
+def _by_series(figure: Figure, mark: str, looks: list[Any], muted: Any = None) -> Spec:
+    """What tells the series of one mark apart, by their order; a legend where there are several. Muted ones share a
+    look.
+    """
     own = [series for series in figure.series if series.mark == mark]
-    look = {one.name: looks[i % len(looks)] for i, one in enumerate(own) if one.y}
+    told = [series.name for series in own if not series.muted]
+    look = {one.name: muted if one.muted else looks[told.index(one.name) % len(looks)] for one in own if one.y}
     scale = {"domain": list(look), "range": list(look.values())}
-    legend = {} if len(look) > 1 or mark == "level" else {"legend": None}
-    return {"field": "series", "type": "nominal", "scale": scale, **legend}
+    legend: Spec | None = {"symbolSize": 700} if mark == "level" else {}  # as long as two dashes
+    if len(told) < len(own):
+        legend = {"values": told}
+    elif len(look) <= 1 and mark != "level":
+        legend = None
+    return {"field": "series", "type": "nominal", "scale": scale, "legend": legend}
 
 
 def _tooltip(figure: Figure) -> list[Spec]:

@@ -8,12 +8,16 @@ from typing import Any
 from jinja2 import Environment, PackageLoader
 
 from neuronprobe.report.figures import chart, library
+from neuronprobe.report.numbers import numbers
 from neuronprobe.shown import Figure, Table
 
 LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$", "−": r"$-$", "λ": r"$\lambda$",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
+    "|": r"\textbar{}", "[": "{[}", "*": "{*}", "±": r"$\pm$", "−": r"$-$", "×": r"$\times$", "→": r"$\to$",
+    "≥": r"$\geq$", "≤": r"$\leq$", "≈": r"$\approx$", "λ": r"$\lambda$", "μ": r"$\mu$", "σ": r"$\sigma$",
 }  # fmt: skip
+"""What LaTeX takes for its own; [ and * too, where a line begins with them behind the end of another."""
 LONGEST = 20
 """Lines of a table that a page shows without being asked."""
 
@@ -24,19 +28,20 @@ def markdown(title: str, tables: Sequence[Table]) -> str:
 
 
 def latex(title: str, tables: Sequence[Table]) -> str:
-    r"""Tables for \input, with \usepackage{booktabs}."""
+    r"""Tables for \input, with \usepackage{booktabs}; names in other scripts than Latin need LuaLaTeX."""
     return "\n".join([f"% {title}; needs booktabs", *(line for table in tables for line in _tabular(table))]) + "\n"
 
 
 def html(title: str, tables: Sequence[Table], figures: Sequence[Figure] = (), **about: Any) -> str:
     """One page that needs nothing else: charts, tables, light and dark.
 
-    `about` may hold verdict, remarks, legend, links (names and addresses) and sections (of text, by heading).
+    `about` may hold verdict, remarks, legend, links (names and addresses), sections (of text, by heading), and neurons
+    (a fragment) or why it is without.
     """
     charts = {figure.name: chart(figure, on_page=True) for figure in figures}
     settings = Environment(loader=PackageLoader("neuronprobe.report", "."), autoescape=True, trim_blocks=True)
     return settings.get_template("page.html").render(
-        title=title, tables=tables, longest=LONGEST, figures=figures, charts=charts,
+        title=title, tables=tables, longest=LONGEST, figures=figures, charts=charts, numbers=numbers,
         library=library() if charts else "", **about,
     )  # fmt: skip
 

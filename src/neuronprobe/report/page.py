@@ -10,6 +10,7 @@ from urllib.parse import quote
 from omegaconf import OmegaConf
 
 from neuronprobe.jobs import Job
+from neuronprobe.portraits import fragment
 from neuronprobe.report.figures import draw
 from neuronprobe.report.formats import html, section
 from neuronprobe.report.papers import paper_table
@@ -21,6 +22,7 @@ LEGEND = (
     "Scores are in percent, accuracies micro. [ ] are 95 % intervals over test sentences and, where random sets "
     "are in a number, over their draws; ( ) behind a mean is the number of draws."
 )
+COMMAND = "python -m neuronprobe.neurons JOB"
 OLD = "This job was written before studies kept their tables and figures: its numbers are the rows of results.json."
 
 
@@ -43,6 +45,7 @@ def page(job: Job) -> str:
     return html(
         _title(job), _tables(job), job.figures, verdict=job.verdict or NO_VERDICT, legend=LEGEND,
         remarks=[*_old(job), *map(_sentence, job.remarks)], sections=sections,
+        neurons=fragment(job.portraits) if job.portraits else "", without=_without_neurons(job),
     )  # fmt: skip
 
 
@@ -71,6 +74,13 @@ def _sentence(remark: str) -> str:
 
 def _old(job: Job) -> list[str]:
     return [] if "figures" in job.results else [OLD]
+
+
+def _without_neurons(job: Job) -> str:
+    """Why the page shows no neurons, where it shows none."""
+    if (job.config.get("activations") or {}).get("live"):
+        return "No neurons are shown: the activations of the job were live; with activations=store they are."
+    return f"No neurons are shown: no study left portraits.json; {COMMAND} shows those of a store."
 
 
 def _tables(job: Job) -> list[Table]:

@@ -16,6 +16,7 @@ from neuronprobe.drawing import drawn
 from neuronprobe.errors import InputError, choice
 from neuronprobe.targets.counts import BankCounts
 from neuronprobe.targets.losses import CrossEntropy
+from neuronprobe.targets.target import Either
 from neuronprobe.types import UNKNOWN, Units
 
 LEAST_SHARE = 1e-12
@@ -73,6 +74,10 @@ class Labels:
 
     def labels_for(self, what: str) -> None:
         """Nothing: there are labels."""
+
+    def either(self, of_labels: Either, of_values: Either) -> Either:
+        """What is for labels."""
+        return of_labels
 
     def saved(self) -> dict[str, Any]:
         """The names, and whether they mark spans."""

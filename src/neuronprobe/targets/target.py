@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import torch
 from jaxtyping import Float, Real
@@ -11,6 +11,8 @@ from torch import Tensor
 
 from neuronprobe.targets.curvature import Curvature
 from neuronprobe.types import Units
+
+Either = TypeVar("Either")
 
 
 @runtime_checkable
@@ -93,6 +95,10 @@ class Target(Protocol):
 
     def labels_for(self, what: str) -> None:
         """Nothing where there are labels. Raises InputError for `what` makes no sense without them."""
+        ...
+
+    def either(self, of_labels: Either, of_values: Either) -> Either:
+        """One of two: for what has a formula of its own for labels and for values."""
         ...
 
     def saved(self) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from neuronprobe.drawing import drawn
 from neuronprobe.errors import InputError, choice
 from neuronprobe.targets.losses import SquaredError
 from neuronprobe.targets.squares import BankSquares
+from neuronprobe.targets.target import Either
 from neuronprobe.types import Units
 
 
@@ -61,6 +62,10 @@ class Values:
     def labels_for(self, what: str) -> None:
         """Raises InputError: there are no labels."""
         raise InputError(f"{what} must have a property with labels, got {self.name}, which has values.")
+
+    def either(self, of_labels: Either, of_values: Either) -> Either:
+        """What is for values."""
+        return of_values
 
     def saved(self) -> dict[str, Any]:
         """The name, and what turns outputs into the property's own unit."""
