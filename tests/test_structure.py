@@ -15,7 +15,7 @@ FLOORS = {
     "writing": 0, "processes": 0, "words": 0,
     "corpora": 1, "properties": 1, "targets": 1, "models": 1, "activations": 2, "probes": 3, "rankings": 4,
     "portraits": 3, "studies": 5, "jobs": 5, "callbacks": 6, "report": 6, "tracking": 6,
-    "build": 7, "training": 7, "resume": 7, "store": 7, "docs": 7, "command": 1, "sweeps": 8, "run": 8, "extract": 8,
+    "build": 7, "training": 7, "resume": 7, "store": 7, "docs": 7, "command": 2, "sweeps": 8, "run": 8, "extract": 8,
     "gallery": 8, "several": 9,
     "__main__": 10,
 }  # fmt: skip

@@ -12,7 +12,7 @@ from torch import Tensor
 from neuronprobe.activations import Split
 from neuronprobe.probes import Probe
 from neuronprobe.shown import Table
-from neuronprobe.studies.cells import find, metric_name, percent, plain
+from neuronprobe.studies.cells import PlainRow, find, first, metric_name, percent, plain
 from neuronprobe.studies.intervals import Bootstrap
 from neuronprobe.studies.vocabulary import vocabulary_text
 from neuronprobe.targets import Target
@@ -45,7 +45,7 @@ def baselines(target: Target, units: Mapping[str, Units], seed: int) -> list[Row
 def corpus_table(target: Target, rows: Sequence[Row], name: str) -> Table:
     """Each split's size and baselines; notes on units whose label, or type, train lacks."""
     found = plain(rows)
-    body, notes = [], []
+    body, notes = [], [*_without_label(found)]
     for split in dict.fromkeys(row["split"] for row in find(found, study="corpus")):
         own = find(found, split=split)
         counts = [row for metric in SHOWN for row in find(own, study="corpus", metric=metric)]
@@ -61,6 +61,15 @@ def corpus_table(target: Target, rows: Sequence[Row], name: str) -> Table:
     of = "" if target.metrics[0] == "accuracy" else f" {metric_name(target.metrics[0])}"
     header = ("split", *names, *(f"{row['set'].replace('_', ' ')}{of} %" for row in guesses))
     return Table(name, header, tuple(body), tuple(notes))
+
+
+def _without_label(rows: Sequence[PlainRow]) -> Iterator[str]:
+    """How many words have no label, where units are words."""
+    for row in find(rows, study="corpus", metric="words"):
+        units = first(rows, study="corpus", metric="units", split=row["split"])
+        sentences = first(rows, study="corpus", metric="sentences", split=row["split"])
+        if units is not None and sentences is not None and units["value"] not in (row["value"], sentences["value"]):
+            yield f"{row['split']}: {units['value']:,.0f} units, of {row['value']:,.0f} words."
 
 
 def constant_probe(train: Split) -> Probe:
