@@ -35,7 +35,7 @@ from neuronprobe.report.compare import compare as compare_jobs
 from neuronprobe.report.verdict import judge
 from neuronprobe.studies import Trained, ablation
 from neuronprobe.studies.comparison import compare
-from neuronprobe.studies.selectivity import _Memory
+from neuronprobe.studies.selectivity import Memory
 from neuronprobe.studies.sets import NeuronSet
 from neuronprobe.targets import Counts, Labels
 from neuronprobe.types import Ranking, Row, Units
@@ -167,7 +167,8 @@ def selectivity_held(sample: Population, truth: float, seed: int) -> bool:
     """Random sets as draws of a control task."""
     controls = [counted(own[None], sample.units).score("accuracy") for own in sample.sets[0]]
     about = {"split": "test", "task": "control"}
-    memory = _Memory(counted(sample.single["top"][None], sample.units).score("accuracy"), controls, seed, about)
+    own = counted(sample.single["top"][None], sample.units).score("accuracy")
+    memory = Memory("selectivity", own, controls, seed, about)
     row = memory.rows(0, {})[-1]
     return row.low is not None and row.high is not None and row.low <= truth <= row.high
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import pytest
 import torch
 
+from neuronprobe import rankings
 from neuronprobe.activations import Split
 from neuronprobe.errors import InputError
 from neuronprobe.neurons import random
 from neuronprobe.probes import Probe
-from neuronprobe.rankings import probeless
+from neuronprobe.rankings import Evidence, probeless
 from neuronprobe.rankings.borda import points
 from neuronprobe.studies import agreement
-from neuronprobe.studies.agreement import chance, jaccard
+from neuronprobe.studies.agreement import _Agreement, chance, jaccard
 from neuronprobe.types import Ranking, Row
 from tests.conftest import make_trained
 
@@ -50,8 +51,18 @@ def test_a_ranking_has_no_vote_in_what_it_is_compared_with(planted: Split) -> No
     order = torch.randperm(40, generator=torch.Generator().manual_seed(0))
     rows = rows_of(planted, ordered("a", order.flip(0)), ordered("b", order), ordered("c", order))
     assert value(rows, "neuron_vote", "a") == 0
-    # b is judged by a and c, who cancel out: all have the same points, and neurons 0 to 3 come first
-    assert value(rows, "neuron_vote", "b") == pytest.approx(jaccard(order[:4], torch.arange(4)))
+
+
+def test_neurons_of_equal_points_have_no_order_of_their_own_in_the_vote(planted: Split) -> None:
+    """Judged by two that cancel out, any ranking agrees with the vote as chance does, the first neurons too."""
+    order = torch.randperm(40, generator=torch.Generator().manual_seed(0))
+    judges = ordered("b", order), ordered("c", order.flip(0))
+    for one in (torch.arange(40), torch.arange(40).flip(0), order):
+        found = [_Agreement({r.name: r for r in (ordered("a", one), *judges)}, seed) for seed in range(300)]
+        votes = [value(list(own.rows([4])), "neuron_vote", "a") for own in found]
+        assert sum(votes) / 300 == pytest.approx(chance(40, 4), abs=0.025)
+    drawn = rankings.random(Evidence(planted, planted, None, 3))
+    assert jaccard(drawn.order[:4], _Agreement({}, 3)._vote(torch.zeros(40))[:4]) < 1, "not the order of random"
 
 
 def test_neurons_that_were_not_earned_share_points_and_tops_of_them_are_marked(planted: Split) -> None:
@@ -80,6 +91,6 @@ def test_one_ranking_agrees_with_nobody(planted: Split) -> None:
 
 def test_the_table_has_a_line_for_each_ranking_and_size(planted: Split) -> None:
     trained = make_trained(Probe(torch.randn(4, 40), torch.zeros(4)), planted)
-    rankings = {"lca": trained.ranking, "probeless": probeless(trained.evidence(None))}
-    (table,) = agreement(make_trained(trained.probe, planted, rankings=rankings), [2, 0.5]).tables
+    both = {"lca": trained.ranking, "probeless": probeless(trained.evidence(None))}
+    (table,) = agreement(make_trained(trained.probe, planted, rankings=both), [2, 0.5]).tables
     assert [line[:2] for line in table.body] == [("lca", "2"), ("lca", "20"), ("probeless", "2"), ("probeless", "20")]

@@ -174,18 +174,36 @@ def test_two_random_starts_give_the_same_ranking_and_other_starts_than_zeros(cor
 
 
 def test_paths_go_from_the_strongest_l1_to_the_weakest() -> None:
-    few, also_few = torch.tensor([1, 2]), torch.tensor([1, 2])
+    few, also_few, near = torch.tensor([1, 2]), torch.tensor([1, 2]), Probe(torch.zeros(1, 3), torch.zeros(1))
     members = [
         Member(1e-3, 1e-3), Member(1e-1, 1e-3), Member(1e-2, 1e-3), Member(1e-2, 1e-2), Member(1e-2, 1e-3, 0, few),
         Member(1e-1, 1e-3, 0, also_few), Member(1e-2, 1e-3, 1), Member(1e-2, 1e-3, labels=few),
+        Member(1e-2, 1e-3, near=near), Member(1e-1, 1e-3, near=near),
     ]  # fmt: skip
-    assert sorted(paths(members)) == [[1, 2, 0], [3], [5, 4], [6], [7]]
+    assert sorted(paths(members)) == [[1, 2, 0], [3], [5, 4], [6], [7], [8], [9]]
 
 
 def test_a_path_takes_fewer_passes_than_its_members_alone(correlated: Split) -> None:
     settings, members = fit(tolerance=1e-4), [Member(l1, 1e-2) for l1 in (2e-2, 1.9e-2, 1.8e-2, 1.7e-2)]
     alone = [_passes(settings, [member], correlated) for member in members]
     assert _passes(settings, members, correlated) < 0.6 * sum(alone)
+
+
+@pytest.mark.parametrize("standardise", ["none", "zscore"])
+def test_members_that_begin_near_another_probe_come_to_the_same_optimum_in_fewer_passes(
+    planted: Split, standardise: str
+) -> None:
+    settings = fit(standardise=standardise, tolerance=1e-6)
+    (near,) = settings([Member(1e-2, 1e-2)], planted)
+    weights = torch.rand(1500, generator=torch.Generator().manual_seed(2))
+    some = by_mass(near.trained_weights).order[:12]
+    for own in ({"weights": weights / weights.mean()}, {"neurons": some}):
+        far, close = Member(1e-2, 1e-2, **own), Member(1e-2, 1e-2, near=near, **own)
+        assert_same(settings([far], planted)[0], settings([close], planted)[0], 1e-4)
+        assert _passes(settings, [close], planted) < _passes(settings, [far], planted)
+    again = Member(1e-2, 1e-2, near=near)
+    assert _passes(settings, [again], planted) == 1
+    assert _passes(fit(start="random", standardise=standardise), [again], planted) > 3
 
 
 def _passes(settings: ExactFit, members: list[Member], train: Split) -> int:
@@ -226,10 +244,10 @@ def test_activations_beyond_memory_are_streamed_to_the_same_result(
     monkeypatch.setattr("neuronprobe.probes.exact.MOST_HELD", 0.0)
     monkeypatch.setattr("neuronprobe.probes.exact_bank.MOST_HELD", 0)
     streamed = fit()([Member(1e-2, 1e-3)], correlated)[0]
-    assert correlated._store._held is None
+    assert correlated._held is None
     monkeypatch.undo()
     held = fit()([Member(1e-2, 1e-3)], correlated)[0]
-    assert correlated._store._held is not None
+    assert correlated._held is not None
     torch.testing.assert_close(streamed.weights, held.weights, rtol=0, atol=1e-10)
 
 

@@ -11,6 +11,7 @@ from neuronprobe.activations import Split
 from neuronprobe.probes import Probe, score
 from neuronprobe.studies.intervals import Bootstrap
 from neuronprobe.targets import BankCounts, Counts
+from neuronprobe.types import Units
 from tests.conftest import MakeSplit
 
 N_LABELS = 6
@@ -24,7 +25,8 @@ def counted(predicted: torch.Tensor, labels: torch.Tensor, sentences: torch.Tens
     metric = BankCounts(len(predicted), N_LABELS, int(sentences.max()) + 1)
     metric.add(predicted.T, labels, sentences)
     n_unknown = len(labels[labels < 0].unique())
-    return metric.counts(n_unknown=n_unknown, predicted=predicted, labels=labels, sentences=sentences)
+    units = Units(torch.arange(len(labels))[:, None], labels, sentences, ("",) * len(labels), int(sentences.max()) + 1)
+    return metric.counts(n_unknown=n_unknown, predicted=predicted, all_units=units)
 
 
 def by_sklearn(predicted: torch.Tensor, labels: torch.Tensor, weights: np.ndarray | None = None) -> float:

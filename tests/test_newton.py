@@ -15,6 +15,7 @@ from neuronprobe.probes.solvers import proximal_newton, semismooth_newton
 from neuronprobe.probes.solvers.fista import Fista
 from neuronprobe.probes.solvers.model_lasso import Problem, solve
 from neuronprobe.probes.solvers.proximal_newton import ProximalNewton, is_dense, working_sets
+from neuronprobe.probes.solvers.regularisation_path import RegularisationPaths
 from neuronprobe.probes.solvers.sampled_hessian import Reader, SampledHessian, sample
 from neuronprobe.probes.solvers.semismooth_newton import lasso
 from neuronprobe.targets.curvature import SoftmaxCurvature
@@ -172,9 +173,36 @@ def test_dense_members_and_the_rest_of_their_path_go_on_with_fista(make_split: M
 def test_a_model_that_is_made_again_is_the_same(make_split: MakeSplit, monkeypatch: pytest.MonkeyPatch) -> None:
     train = make_split(*duplicated())
     (kept,) = fit(1e-3, 1e-3)([Member(1e-3, 1e-3)], train)
-    monkeypatch.setattr(proximal_newton, "MOST_KEPT", 0)
+    monkeypatch.setattr("neuronprobe.probes.exact_bank.MOST_MODELS", 0)
     (again,) = fit(1e-3, 1e-3)([Member(1e-3, 1e-3)], train)
     assert torch.equal(kept.weights, again.weights)
+
+
+def test_models_that_are_kept_between_passes_have_no_more_numbers_than_they_may(
+    make_split: MakeSplit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train, seen, step = make_split(*one_word()), [], RegularisationPaths.step
+
+    def watched(paths: RegularisationPaths, *arguments: object) -> object:
+        found = step(paths, *arguments)  # type: ignore[arg-type]
+        seen.append([getattr(descent, "size", 0) for descent in paths.descents.values()])
+        return found
+
+    monkeypatch.setattr(RegularisationPaths, "step", watched)
+    members = [Member(1e-3, l2) for l2 in (1e-3, 2e-3, 5e-3)]
+    for most in (9_000, 0, 1 << 28):
+        monkeypatch.setattr("neuronprobe.probes.exact_bank.MOST_MODELS", most)
+        seen.clear()
+        assert all(probe.optimality.converged for probe in fit(1e-3, 1e-3)(members, train))
+        assert max(map(sum, seen)) <= most
+        assert (max(map(sum, seen)) > 0) == (most > 0)
+
+
+def test_working_sets_whose_gram_matrices_would_not_fit_are_dense(monkeypatch: pytest.MonkeyPatch) -> None:
+    inside = torch.ones(3, 10, dtype=torch.bool)
+    assert not is_dense(inside)
+    monkeypatch.setattr(proximal_newton, "MOST_GRAMS", 299)
+    assert is_dense(inside)
 
 
 def test_newton_needs_few_passes(make_split: MakeSplit, monkeypatch: pytest.MonkeyPatch) -> None:

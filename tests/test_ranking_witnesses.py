@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ from neuronprobe.rankings.greedy import normalised_information
 from neuronprobe.rankings.group_lasso import Problem, Solution, solve
 from neuronprobe.rankings.iou import upper_quantile
 from neuronprobe.rankings.last import Last
+from neuronprobe.rankings.latent_subset import MaskedProbe, Objective, masked_probe
 from neuronprobe.rankings.moments import moments
 from neuronprobe.rankings.mutual_information import equal_bins
 from tests.conftest import MakeSplit
@@ -312,6 +314,21 @@ def test_the_group_lasso_is_at_its_optimum_and_empty_at_the_largest_penalty(spli
         assert (length > 0).any() == (share < 1)
 
 
+def test_the_group_lasso_has_the_weights_of_the_published_solver(split: Split) -> None:
+    """Lengths of the neurons' weights by adelie 1.1.52 at half and a tenth of λ_max (`benchmarks/group_lasso.py`)."""
+    witness = {
+        0.5: [0, 0, 0, 0, 0, 0, 0.1926, 0.0195, 0, 0.7941, 0.1403, 0],
+        0.1: [0, 0, 0, 0.1048, 0, 0.1146, 1.1202, 0.4674, 0.1016, 1.8694, 0.9806, 0.3533],
+    }
+    x, y = arrays(split)
+    z = torch.tensor((x - x.mean(0)) / x.std(0)).float().T
+    problem = Problem(z, torch.nn.functional.one_hot(torch.tensor(y), 4).float().T, torch.ones(600))
+    for share, lengths in witness.items():
+        found = solve(problem, share * problem.largest, problem.start, 3000).weights.norm(dim=0)
+        np.testing.assert_allclose(found, lengths, atol=3e-3)
+        assert (found > 0).tolist() == [length > 0 for length in lengths]
+
+
 def test_a_longer_solution_of_the_group_lasso_is_no_better(split: Split) -> None:
     x, y = arrays(split)
     z = torch.tensor((x - x.mean(0)) / x.std(0)).float().T
@@ -327,6 +344,71 @@ def test_a_longer_solution_of_the_group_lasso_is_no_better(split: Split) -> None
     for seed in range(10):
         step = 0.01 * torch.randn(found.weights.shape, generator=torch.Generator().manual_seed(seed))
         assert objective(found) < objective(Solution(found.weights + step, found.bias))
+
+
+@pytest.fixture
+def masked() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Neurons that tell two labels much, less, hardly and not at all."""
+    generator = torch.Generator().manual_seed(11)
+    labels = torch.randint(2, (400,), generator=generator)
+    told = torch.tensor([1.0, 0.5, 0.15, 0.0])
+    activations = torch.randn(400, 4, generator=generator) + told * (2 * labels[:, None] - 1)
+    return activations, labels, torch.rand(400, generator=generator) + 0.5
+
+
+def test_the_masked_probe_is_at_the_optimum_of_its_bound_over_all_subsets(
+    masked: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+) -> None:
+    """Drawn masks and REINFORCE come to where L-BFGS comes that sums over the 16 subsets."""
+    activations, labels, weights = masked
+    weights = weights / weights.mean()
+    objective = Objective(2, epochs=1000, lr=1e-2, entropy=3e-2, l1=1e-3, l2=1e-3)
+    found = masked_probe(activations, labels, weights, objective, seed=0)
+    subsets = torch.tensor(list(product((0.0, 1.0), repeat=4)), dtype=torch.float64)
+
+    def bound(theta: torch.Tensor, bias: torch.Tensor, odds: torch.Tensor) -> torch.Tensor:
+        outputs = torch.einsum("sd,nd,ld->snl", subsets, activations.double(), theta) + bias
+        losses = -outputs.log_softmax(2)[:, torch.arange(400), labels] @ weights.double() / 400
+        kept = odds.sigmoid()
+        chance = (subsets * kept + (1 - subsets) * (1 - kept)).prod(1)
+        entropy = -(chance * chance.log()).sum()
+        penalty = objective.l1 * theta.abs().sum() + objective.l2 * theta.square().sum()
+        return chance @ losses - objective.entropy * entropy + penalty
+
+    best = [torch.full(shape, 1e-3, dtype=torch.float64, requires_grad=True) for shape in ((2, 4), (2,), (4,))]
+    with torch.no_grad():
+        best[0][0] *= -1
+    optimizer = torch.optim.LBFGS(best, max_iter=60, line_search_fn="strong_wolfe")
+
+    def step() -> torch.Tensor:
+        optimizer.zero_grad()
+        value = bound(*best)
+        value.backward()
+        return value
+
+    optimizer.step(step)
+    best = [one.detach() for one in best]
+    least, none = float(bound(*best)), float(bound(*(torch.zeros_like(one) for one in best)))
+    reached = float(bound(found.weights.double(), found.bias.double(), found.kept.double().logit()))
+    assert least <= reached < least + 0.02 * (none - least)
+    np.testing.assert_allclose(found.kept, best[2].sigmoid(), atol=0.08)
+    assert float(found.kept[0]) > 0.8 and abs(float(found.kept[3]) - 0.5) < 0.1
+
+
+def test_the_masked_probe_of_a_subset_is_the_linear_probe_of_its_neurons_alone(
+    masked: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+) -> None:
+    activations, labels, weights = masked
+    probe = masked_probe(activations, labels, weights, Objective(2, 20, 1e-2, 1e-2, 1e-5, 1e-5), seed=0)
+    growing = MaskedProbe(probe, activations.T, labels)
+    for size in range(3):
+        chosen = list(range(size))
+        for j in range(size, 4):
+            subset = [*chosen, j]
+            outputs = activations[:, subset] @ probe.weights[:, subset].T + probe.bias
+            witness = -float(torch.nn.functional.cross_entropy(outputs, labels))
+            assert float(growing.likelihoods()[j]) == pytest.approx(witness, abs=1e-5)
+        growing.add(size)
 
 
 def test_moments_are_computed_once_for_several_rankings_and_again_for_another_weighting(

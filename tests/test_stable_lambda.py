@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from types import SimpleNamespace
 
@@ -15,6 +16,7 @@ from neuronprobe.probes import Fit, Member, Probe, score
 from neuronprobe.rankings import lca
 from neuronprobe.rankings.lca import by_mass
 from neuronprobe.studies import Grid, StableChoice, lambda_search, stable_lambda
+from neuronprobe.studies.overlap import Overlap
 from neuronprobe.studies.resamples import resampled, resamples
 from neuronprobe.studies.stable_lambda import rechosen
 from neuronprobe.types import Row
@@ -51,7 +53,7 @@ def test_the_most_stable_of_the_accurate_pairs_is_chosen(planted: Split) -> None
     assert given_up.value == pytest.approx(float(accuracy.max() - accuracy[best]))
 
 
-def test_pairs_beyond_the_tolerance_or_outside_the_grid_are_not_trained(planted: Split) -> None:
+def test_pairs_outside_the_grid_are_not_trained_and_those_beyond_the_tolerance_not_chosen(planted: Split) -> None:
     torch.set_num_threads(1)
     probes = [Probe(torch.zeros(4, 40), torch.zeros(4), l1=1.0), *GRID(GRID.grid(), planted)]
     trained: Counter[tuple[float, float]] = Counter()
@@ -63,12 +65,24 @@ def test_pairs_beyond_the_tolerance_or_outside_the_grid_are_not_trained(planted:
 
     fit = Spy([1.0, 1e-3, 1e-2], 0.0, epochs=1, batch_size=512)
     found = stable_lambda(grid(probes, planted), fit, lca, tolerance=0.05, share=0.1, n_resamples=2)
-    assert trained == {(1e-3, 0.0): 2, (1e-2, 0.0): 2}
-    assert (probes[found.chosen].l1, probes[found.chosen].l2) in trained
+    assert trained == {(1.0, 0.0): 2, (1e-3, 0.0): 2, (1e-2, 0.0): 2}
+    assert probes[found.chosen].l1 in (1e-3, 1e-2)
     rows = lambda_search(grid(probes, planted), fit, lca).rows
     marked = rechosen(rows, probes[0])
     assert {(row.l1, row.l2) for row in marked if row.flags["chosen"]} == {(1.0, 0.0)}
     assert not select(marked, metric="accuracy_given_up") and len(marked) == len(rows) - 2
+
+
+@pytest.mark.parametrize(("margin", "chosen"), [(0.0, 1), (0.05, 2), (0.2, 3), (1.0, 3)])
+def test_of_overlaps_that_are_nearly_the_largest_the_sparsest_is_chosen(
+    margin: float, chosen: int, planted: Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    probes = [Probe(torch.zeros(4, 40), torch.zeros(4), l1=l1) for l1 in (1e-4, 1e-3, 1e-2, 1e-1)]
+    shared = iter([0.6, 0.9, 0.86, 0.75])
+    found = [Overlap(torch.tensor([next(shared)]), 0.1, 0.1) for _ in probes]
+    monkeypatch.setattr(sys.modules[stable_lambda.__module__], "_overlaps", lambda *_: found)
+    fit = Fit([probe.l1 for probe in probes], 0.0)
+    assert stable_lambda(grid(probes, planted), fit, lca, 1.0, 0.1, 2, margin=margin).chosen == chosen
 
 
 @pytest.mark.parametrize("choice", [0, 1, 2])

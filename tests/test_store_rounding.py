@@ -91,7 +91,7 @@ def test_neurons_whose_mean_is_many_deviations_are_read_back(tmp_path: Path, cap
     assert (tmp_path / "s" / "residual-00.npy").stat().st_size == 128 + 2 * 3_000 * 7, "the file is as large as before"
 
 
-def test_shifted_neurons_are_read_alike_by_words_pairs_and_from_memory(tmp_path: Path) -> None:
+def test_shifted_neurons_are_read_alike_by_words_and_pairs(tmp_path: Path) -> None:
     layers = planted(500)
     store = write(tmp_path / "s", [layers])
     whole, exact = everything(store), torch.cat(layers, dim=1)
@@ -100,8 +100,6 @@ def test_shifted_neurons_are_read_alike_by_words_pairs_and_from_memory(tmp_path:
     assert torch.equal(pair, torch.cat([whole[[7, 0]], whole[[3, 7]]], dim=1))
     assert store.gather(torch.zeros(0, 2, dtype=torch.long)).shape == (0, 20)
     store.to(torch.device("cpu"))
-    store.hold()
-    assert torch.equal(everything(store), whole)
 
 
 def test_a_layer_of_tiny_activations_is_kept(tmp_path: Path) -> None:

@@ -12,15 +12,15 @@ ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "neuronprobe"
 FLOORS = {
     "errors": 0, "drawing": 0, "types": 0, "neurons": 0, "ordering": 0, "progress": 0, "quiet": 0, "shown": 0,
-    "writing": 0, "agent": 0,
+    "writing": 0, "processes": 0, "words": 0,
     "corpora": 1, "properties": 1, "targets": 1, "models": 1, "activations": 2, "probes": 3, "rankings": 4,
     "portraits": 3, "studies": 5, "jobs": 5, "callbacks": 6, "report": 6, "tracking": 6,
-    "build": 7, "training": 7, "resume": 7, "store": 7, "docs": 7, "command": 1, "sweeps": 8, "run": 8, "extract": 8,
-    "gallery": 8,
-    "__main__": 9,
+    "build": 7, "training": 7, "resume": 7, "store": 7, "docs": 7, "command": 2, "sweeps": 8, "run": 8, "extract": 8,
+    "gallery": 8, "several": 9,
+    "__main__": 10,
 }  # fmt: skip
 """A `__main__` is a command: above all rooms, whichever it lies in."""
-GROUND = {"errors", "types", "neurons", "ordering", "shown", "writing"}
+GROUND = {"errors", "types", "neurons", "ordering", "shown", "writing", "processes", "words"}
 MODELS = {"source": 0, "network": 1, "sites": 2, "formats": 3, "transformer": 3}
 """The floors inside `models`."""
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 import importlib.util
 import json
 import os
 import pickle
+import re
+import runpy
+import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -13,12 +18,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hydra._internal.utils import get_args_parser
 from hydra.core.global_hydra import GlobalHydra
+from safetensors.torch import load_file, save_file
 
 from neuronprobe.build import debugging
 from neuronprobe.command import Failure
 from neuronprobe.extract import run as extraction
+from neuronprobe.words import for_hydra
 from tests.test_train import ROOT, Run, results, run  # noqa: F401 (a fixture)
+
+FEW = {f"callbacks__{name}__{key}": None for name in ("ablation", "retraining") for key in ("sizes", "draws")}
+FEW |= {"callbacks": "none"}
+"""No studies."""
 
 
 def plug_in(package: str) -> None:
@@ -31,8 +43,7 @@ def sweep(run: Run, tmp_path: Path) -> Any:  # noqa: F811
     """Runs a multirun of small jobs into one folder."""
 
     def sweep(*words: str, **overrides: Any) -> int:
-        gone = {f"callbacks__{name}__{key}": None for name in ("ablation", "retraining") for key in ("sizes", "draws")}
-        small = {"callbacks": "none", "probe__epochs": 1, "hydra__run__dir": None, **gone}
+        small = {"probe__epochs": 1, "hydra__run__dir": None, **FEW}
         return run("-m", f"hydra.sweep.dir={tmp_path / 'sweep'}", *words, **{**small, **overrides})
 
     return sweep
@@ -78,6 +89,39 @@ def test_a_sweep_goes_on_with_what_is_missing_failed_or_changed(
     assert results(folder / "1")["git"] == old["git"]
 
 
+def test_a_job_runs_again_where_a_file_that_it_read_has_changed(
+    sweep: Any, tmp_path: Path, small_treebank: dict[str, str], tiny_bert: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, texts = tmp_path / "model", tmp_path / "texts"
+    shutil.copytree(tiny_bert, model)
+    texts.mkdir()
+    for split, path in small_treebank.items():
+        shutil.copy(path, texts / f"{split}.conllu")
+    own = {f"corpus__{split}": texts / f"{split}.conllu" for split in small_treebank}
+    own |= {"corpus__test": f"'{texts}/te*.conllu'", "model__name": model, "seed": "0"}
+
+    def changed() -> list[str]:
+        """The files that are said to have changed when the sweep is run."""
+        capsys.readouterr()
+        assert sweep(**own) == 0
+        said = capsys.readouterr().out
+        found = re.search(r"0 runs again: (.*) changed since", said)
+        assert ("1 jobs already finished, skipped" in said) == (found is None)
+        return found[1].split(", ") if found else []
+
+    assert sweep(**own) == 0
+    os.utime(texts / "dev.conllu")
+    assert changed() == [], "another time, the same content"
+    text = (texts / "test.conllu").read_text()
+    (texts / "test.conllu").write_text(text.replace("\tNOUN\t", "\tVERB\t", 1))  # a label: activations stay
+    weights = load_file(model / "model.safetensors")
+    save_file({name: value + 0.25 for name, value in weights.items()}, model / "model.safetensors", {"format": "pt"})
+    assert changed() == [str(model / "model.safetensors"), str(texts / "test.conllu")]
+    assert changed() == []
+    (texts / "te2.conllu").write_text(text)
+    assert changed() == [str(texts / "te2.conllu")]
+
+
 @pytest.mark.parametrize("words", [("property=upos,foo",), ("seed=0,1", "model=hf,brt"), ("probe.l3=1,2",)])
 def test_a_choice_that_can_not_be_composed_is_refused_before_the_first_job(
     words: tuple[str, ...], sweep: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -86,6 +130,36 @@ def test_a_choice_that_can_not_be_composed_is_refused_before_the_first_job(
     assert sweep("+hydra.sweeper.max_batch_size=1", *words, **own) == 2
     assert capsys.readouterr().err.count("error: Could not ") == 1
     assert not list((tmp_path / "sweep").glob("*/results.json"))
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ("a=1 -m b=2", "a=1 b=2 -m"),
+        ("-m a=1 ~b", "a=1 ~b -m"),
+        ("-cd x=y a=1 --info config --cfg=job +b=2", "a=1 +b=2 -cd x=y --info config --cfg=job"),
+        ("-sc install=bash", "install=bash -sc"),
+        ("--config-dir conf a=1 -i -m b=1", "a=1 b=1 --config-dir conf -i -m"),
+    ],
+)
+def test_overrides_may_stand_on_both_sides_of_options(words: str, found: str) -> None:
+    assert for_hydra(words.split()) == found.split()
+    get_args_parser().parse_args(for_hydra(words.split()))
+
+
+def test_a_sweep_may_say_so_among_its_overrides(
+    tmp_path: Path, tiny_bert: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["model=hf", f"model.name={tiny_bert}", "-m", f"hydra.sweep.dir={tmp_path / 'sweep'}", "probe.lr=-1,-2"]
+    for command in ("train.py", "src/neuronprobe/__main__.py"):  # the latter is also the console script
+        monkeypatch.setattr("sys.argv", [command, "callbacks=none", *words, "corpus=starter"])
+        GlobalHydra.instance().clear()
+        with pytest.raises(SystemExit) as left:
+            runpy.run_path(str(ROOT / command), run_name="__main__")
+        assert left.value.code == 1
+        assert "0 ok, 2 failed: 0 probe.lr=-1: probe.lr must be a number" in capsys.readouterr().out
+    monkeypatch.setattr("sys.argv", ["extract", "corpus=starter", *words, "model=brt"])
+    assert extraction() == 2 and "Could not find 'model/brt'" in capsys.readouterr().err
 
 
 def test_an_interrupted_sweep_says_how_it_goes_on(
@@ -129,6 +203,71 @@ def command(tmp_path: Path, tiny_bert: Path, treebank: dict[str, str], *words: s
     )  # fmt: skip
 
 
+def job_words(tmp_path: Path, tiny_bert: Path, treebank: dict[str, str]) -> list[str]:
+    """A job whose training is long enough to be stopped in the middle."""
+    files = [f"corpus.{split}={path}" for split, path in treebank.items()]
+    small = ["probe.epochs=8", "probe.l1=[0.0,1e-3]", "probe.l2=1e-4", "probe.batch_size=8", "callbacks=none"]
+    return ["corpus=conllu", *files, "model=hf", f"model.name={tiny_bert}", *small,
+            f"activations.folder={tmp_path / 'store'}"]  # fmt: skip
+
+
+def start(*words: str, **environment: str) -> subprocess.Popen[str]:
+    own = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
+    return subprocess.Popen(
+        [sys.executable, "train.py", *words], cwd=ROOT, env=own, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def wait_for(path: Path, command: subprocess.Popen[str]) -> None:
+    while command.poll() is None and not path.exists():
+        time.sleep(0.05)
+
+
+@pytest.mark.slow
+def test_a_job_of_submitit_whose_time_is_over_is_queued_again_and_goes_on(
+    tmp_path: Path, tiny_bert: Path, small_treebank: dict[str, str]
+) -> None:
+    plug_in("submitit_launcher")
+    words = job_words(tmp_path, tiny_bert, small_treebank)
+    sweep = start("-m", *words, "seed=0", "hydra/launcher=submitit_local", f"hydra.sweep.dir={tmp_path / 'sweep'}")
+    job = tmp_path / "sweep" / "0"
+    wait_for(job / "checkpoints" / "last.ckpt", sweep)
+    (controller,) = (path.name for path in (tmp_path / "sweep" / ".submitit").iterdir() if path.name.isdecimal())
+    (task,) = Path(f"/proc/{controller}/task/{controller}/children").read_text().split()
+    os.kill(int(task), signal.SIGUSR2)  # what submitit has Slurm send
+    out, said = sweep.communicate(timeout=300)
+    assert sweep.returncode == 0, said
+    assert "1 ok; " in out and folders(tmp_path / "sweep") == {"0": "ok"}
+    assert "Going on after the last finished epoch of an interrupted run" in (job / "job.log").read_text()
+    assert len(list(job.glob("curves/metrics*.csv"))) == 2, "before and after"
+
+
+@pytest.mark.slow
+def test_a_job_whose_time_slurm_says_is_over_is_queued_again_and_the_same_command_goes_on(
+    tmp_path: Path, tiny_bert: Path, small_treebank: dict[str, str]
+) -> None:
+    asked = tmp_path / "asked"
+    scontrol = tmp_path / "bin" / "scontrol"
+    scontrol.parent.mkdir()
+    scontrol.write_text(f'#!/bin/sh\necho "$@" > {asked}\n')
+    scontrol.chmod(0o755)
+    slurm = {"SLURM_JOB_ID": "4711", "SLURM_NTASKS": "1", "SLURM_PROCID": "0", "SLURM_LOCALID": "0"}
+    slurm |= {"SLURM_NODEID": "0", "SLURM_STEP_NUM_TASKS": "1", "PATH": f"{scontrol.parent}:{os.environ['PATH']}"}
+    words = [*job_words(tmp_path, tiny_bert, small_treebank), f"hydra.run.dir={tmp_path / 'job'}"]
+    first = start(*words, **slurm)
+    wait_for(tmp_path / "job" / "checkpoints" / "last.ckpt", first)
+    first.send_signal(signal.SIGUSR1)  # sbatch --signal=USR1@120
+    _, said = first.communicate(timeout=300)
+    assert first.returncode == 130 and asked.read_text() == "requeue 4711\n"
+    assert said.splitlines()[-1] == "queued again: job 4711."
+    second = start(*words, **slurm)
+    out, said = second.communicate(timeout=300)
+    assert second.returncode == 0, said
+    assert "Going on after the last finished epoch of an interrupted run" in out
+    assert not list(ROOT.glob("hpc_ckpt*")) and not list((tmp_path / "job").glob("hpc_ckpt*"))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("launcher", "package"), [("parallel", "joblib"), ("submitit_local", "submitit")])
 def test_a_failure_in_another_process_is_not_lost(
@@ -138,6 +277,9 @@ def test_a_failure_in_another_process_is_not_lost(
     done = command(tmp_path, tiny_bert, small_treebank, f"hydra/launcher={launcher}", "seed=0,1", "probe.lr=-1,0.01")
     assert done.returncode == 1, done.stderr[-3000:]
     assert "2 ok, 2 failed: 0 seed=0 probe.lr=-1: probe.lr must be a number" in done.stdout
+    counted = [line for line in done.stdout.splitlines() if " of 4 jobs" in line]
+    assert counted[-1].endswith("4 of 4 jobs"), done.stdout
+    assert all(" left" in line for line in counted[:-1])
     assert folders(tmp_path / "sweep") == {"0": "failed", "1": "ok", "2": "failed", "3": "ok"}
 
 
@@ -209,6 +351,25 @@ def test_a_single_pair_can_be_swept_and_dev_score_be_monitored(
     assert "search by S had no choice" in capsys.readouterr().out
 
 
+def test_dev_score_is_what_the_metric_names_and_training_can_stop_by_it(run: Run, tmp_path: Path) -> None:  # noqa: F811
+    one = {"metric": "macro_f1", "probe__l1": 0, "probe__l2": 0, "probe__epochs": 4, "probe__lr": 0.01} | FEW
+
+    def scores(job: str) -> list[float]:
+        """After each epoch, and of the finished job."""
+        lines = csv.DictReader((tmp_path / job / "curves" / "metrics.csv").open())
+        return [float(line["dev/score"]) for line in lines if line.get("dev/score")]
+
+    assert run(hydra__run__dir=tmp_path / "whole", **one) == 0
+    whole, rows = scores("whole"), results(tmp_path / "whole")["rows"]
+    reached = {row["metric"]: row["value"] for row in rows if (row["study"], row["split"]) == ("oracle", "dev")}
+    assert whole[-1] == pytest.approx(reached["macro_f1"]) and len(whole) == 4 + 1 and whole[0] < whole[1]
+    assert reached["accuracy"] > reached["macro_f1"] + 0.05
+    stop = "_target_: pytorch_lightning.callbacks.EarlyStopping, monitor: dev/score, mode: max, patience: 9"
+    threshold = f"stopping_threshold: {(whole[0] + whole[1]) / 2}"
+    assert run(f"+callbacks.stop={{{stop}, {threshold}}}", hydra__run__dir=tmp_path / "stopped", **one) == 0
+    assert scores("stopped") == pytest.approx([*whole[:2], whole[1]])
+
+
 def test_extraction_alone_fills_the_store_for_a_whole_sweep(
     run: Run, tmp_path: Path, tiny_bert: Path, small_treebank: dict[str, str],  # noqa: F811
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
@@ -237,7 +398,7 @@ def test_sigterm_is_ctrl_c_also_in_extraction(tmp_path: Path, tiny_bert: Path) -
     while job.poll() is None and not list((tmp_path / "store").glob("*.partial/*.npy")):
         time.sleep(0.02)
     job.terminate()
-    _, said = job.communicate(timeout=120)
+    _, said = job.communicate(timeout=300)
     assert job.returncode == 130, said
     assert said.splitlines()[-1].endswith(f"repeat the command with hydra.run.dir={tmp_path / 'job'}.")
     assert results(tmp_path / "job")["error"].startswith("KeyboardInterrupt")

@@ -14,14 +14,15 @@ from typing import Any
 import pytest
 import yaml
 
-from neuronprobe.agent import overrides
 from neuronprobe.callbacks.scalars import scalars, shares
 from neuronprobe.errors import InputError
 from neuronprobe.tracking import TensorBoard, WeightsAndBiases
 from neuronprobe.tracking.left import Left
 from neuronprobe.types import Row
+from neuronprobe.words import for_hydra
 from tests.test_train import ROOT, Run, results, run  # noqa: F401 (a fixture)
 from tests.wandb_files import OfflineRun, offline_runs, read_offline_run
+from tests.wandb_server import DummyServer
 
 FEW: dict[str, Any] = {"callbacks": "none"}
 FEW |= {f"callbacks__{study}__{key}": None for study in ("ablation", "retraining") for key in ("sizes", "draws")}
@@ -164,6 +165,27 @@ def test_a_connection_that_is_lost_is_said_once_and_the_job_goes_on(
     assert results(tmp_path / "job")["status"] == "ok"
 
 
+@pytest.mark.slow
+def test_nothing_is_lost_where_the_network_dies(
+    run: Run,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    server = DummyServer()
+    for name, text in {"BASE_URL": server.url, "API_KEY": "a" * 40, "MODE": "online"}.items():
+        monkeypatch.setenv(f"WANDB_{name}", text)
+    assert run(logger="wandb", logger__wandb__patience=2, **FEW) == 0
+    assert server.is_used.is_set() and results(tmp_path / "job")["status"] == "ok"
+    said = capsys.readouterr().out
+    assert said.count(f"wandb sync {tmp_path / 'job' / 'wandb'}/*run-* sends all.") == 1
+    first, rest = (read_offline_run(path) for path in sorted((tmp_path / "job" / "wandb").glob("*run-*/*.wandb"))[::-1])
+    assert first.about["id"] == rest.about["id"] and rest.exit_code == 0
+    assert any(name.startswith("dev/accuracy/l1=") for name in first.logged)
+    assert "oracle" in rest.summary and any(name.startswith("figures/") for name in rest.logged)
+    assert any("results.json" in files for files in rest.artifacts.values())
+
+
 def test_tensorboard_has_hyperparameters_curves_tables_and_pictures(run: Run, tmp_path: Path) -> None:  # noqa: F811
     pytest.importorskip("tensorboard", reason="pip install 'neuronprobe[tensorboard]' to run this test")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -226,12 +248,12 @@ def test_a_logger_that_is_not_installed_names_its_extra(
 
 def test_an_agent_is_online_unless_told_otherwise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert WeightsAndBiases(str(tmp_path))._mode == "offline"
-    assert overrides(["--probe.lr=1", "a=b"]) == ["--probe.lr=1", "a=b"], "nobody's agent"
+    assert for_hydra(["--probe.lr=1", "a=b"]) == ["--probe.lr=1", "a=b"], "nobody's agent"
     monkeypatch.setenv("WANDB_SWEEP_ID", "s")
     assert WeightsAndBiases(str(tmp_path))._mode == "online"
     assert WeightsAndBiases(str(tmp_path), mode="offline")._mode == "offline"
     words = ["--probe.lr=0.01", "--seed=3", "--config-dir=mine", "-m", "--multirun", "corpus=pmb"]
-    assert overrides(words) == ["probe.lr=0.01", "seed=3", "--config-dir=mine", "-m", "--multirun", "corpus=pmb"]
+    assert for_hydra(words) == ["probe.lr=0.01", "seed=3", "--config-dir=mine", "-m", "--multirun", "corpus=pmb"]
 
 
 @pytest.mark.slow

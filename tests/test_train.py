@@ -224,12 +224,15 @@ def test_a_property_of_sentences_goes_through_all_studies(
     settings = {
         **{f"corpus.{split}": path for split, path in small_questions.items()}, "corpus": "trec", "corpus.dev": None,
         "corpus.held_out": 100, "property": "question", "callbacks": "full", "callbacks.selectivity": "null",
-        "model.aggregation": "sentence_mean", "probe.epochs": 20, "probe.lr": 0.01,
+        "probe.epochs": 20, "probe.lr": 0.01,
     }  # fmt: skip
     assert run(**settings) == 0
     oracle = next(r for r in results(tmp_path / "job")["rows"] if (r["study"], r["split"]) == ("oracle", "test"))
     assert oracle["value"] > 0.8, "the first word tells; a third would be chance"
-    assert "500 sentences extracted" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "500 sentences extracted" in said
+    assert "property question is of sentences: model.aggregation=sentence_mean." in said
+    assert results(tmp_path / "job")["config"]["model"]["aggregation"] == "sentence_mean"
     assert run(**(settings | {"callbacks.selectivity": None})) == 1
     assert "selectivity" in capsys.readouterr().err
 
@@ -325,6 +328,17 @@ def test_a_job_with_the_exact_solver_says_what_came_to_its_optimum(
     assert "1 of 2 probes did not come to their optimum in 6 passes" in capsys.readouterr().out
 
 
+def test_a_job_whose_probe_is_not_at_its_optimum_is_ok_warns_and_gives_no_verdict(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = {"probe__l1": "null", "probe__l1_shares": "1e-3", "probe__l2": "1e-2", "probe__epochs": 3}
+    assert run("probe=exact", probe__batch_size=None, **settings) == 0
+    found = results(tmp_path / "job")
+    assert found["status"] == "ok" and found["verdict"].startswith("No verdict on the top neurons")
+    assert "the probe did not come to its optimum (KKT residual" in found["verdict"]
+    assert "1 of 1 probes did not come to their optimum in 3 passes" in capsys.readouterr().out
+
+
 def test_stability_search_knows_the_grid_of_the_exact_solver(run: Run, tmp_path: Path) -> None:
     settings = {"probe__l1": "null", "probe__l1_shares": "[0.9,0.5]", "probe__l2": "1e-2", "probe__epochs": 60}
     few = {"search__resamples": 2, "search__tolerance": 1.0, "callbacks": "none"}
@@ -379,7 +393,7 @@ def test_another_job_in_the_same_folder_starts_anew(
 
 
 @pytest.mark.slow
-def test_two_processes_extract_the_same_and_train_the_same(
+def test_two_processes_extract_the_same_and_train_the_same_also_in_a_slurm_job(
     tmp_path: Path, tiny_bert: Path, small_treebank: dict[str, str]
 ) -> None:
     """Uneven batches must not hang: a killed process is a failed test."""
@@ -392,13 +406,13 @@ def test_two_processes_extract_the_same_and_train_the_same(
         "callbacks=none",
         "search=dev",
     ]
+    slurm = dict.fromkeys(("SLURM_PROCID", "SLURM_LOCALID", "SLURM_NODEID"), "0")  # a job of one task, as sbatch has it
+    slurm |= {"SLURM_JOB_ID": "4711", "SLURM_NTASKS": "1", "SLURM_JOB_NAME": "probes", "OMP_NUM_THREADS": "1"}
     for name, more in (("one", []), ("two", ["trainer.devices=2", "trainer.strategy=ddp"])):
         where = [f"activations.folder={tmp_path / name / 'store'}", f"hydra.run.dir={tmp_path / name / 'job'}"]
         command = ["timeout", "-k", "5", "150", sys.executable, "train.py", "corpus=conllu", *files, "model=hf"]
         command += [f"model.name={tiny_bert}", *settings, *where, *more]
-        done = subprocess.run(
-            command, cwd=ROOT, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
-        )
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env={**os.environ, **slurm})
         assert done.returncode == 0, done.stderr[-3000:]
         assert done.stdout.count("Linguistic Correlation Analysis") == done.stdout.count("┃ majority %") == 1
         assert [path.name for path in (tmp_path / name / "job").glob("*.log")] == ["job.log"]

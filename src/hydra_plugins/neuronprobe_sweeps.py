@@ -25,6 +25,7 @@ class Sweeping(Callback):
 
     def __init__(self) -> None:
         self.jobs: list[Any] = []
+        self.pace: Any = None
         self.job_ended: Callable[[], None] = lambda: None
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **_: Any) -> None:
@@ -75,10 +76,13 @@ class Whole(_Around, Sweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Sweep, then join the jobs. Raises SystemExit(1) where one failed."""
-        from neuronprobe.sweeps import close, refuse_choices
+        from neuronprobe.jobs.pace import Pace
+        from neuronprobe.sweeps import close, count_jobs, refuse_choices
 
-        words = [f"{name}={value}" for name, value in self._params.items()]
-        refuse_choices([*words, *arguments], self.config, self.hydra_context.config_loader)
+        words = [*(f"{name}={value}" for name, value in self._params.items()), *arguments]
+        loader = self.hydra_context.config_loader
+        refuse_choices(words, self.config, loader)
+        self.sweeping.pace = Pace(count_jobs(words, loader, self.given.get("n_trials")))
         try:
             found = self.inner.sweep(arguments)
         except Exception:
@@ -101,7 +105,8 @@ class Missing(_Around, Launcher):
         compose = self.hydra_context.config_loader.load_sweep_config
         configs = [compose(self.config, list(overrides)) for overrides in job_overrides]
         sweeping = self.sweeping if str(self.given["_target_"]).endswith(".BasicLauncher") else None
-        jobs, returns = launch(self.inner, configs, job_overrides, initial_job_idx, sweeping)
+        pace = self.sweeping.pace
+        jobs, returns = launch(self.inner, configs, job_overrides, initial_job_idx, pace, sweeping)
         self.sweeping.jobs += jobs
         return [as_failed(one) for one in returns] if _optimises(self.config) else returns
 

@@ -9,7 +9,8 @@ from typing import Any, cast
 import hydra
 import pytorch_lightning as pl
 from hydra.errors import InstantiationException
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from neuronprobe.activations import ActivationsDataModule
@@ -31,7 +32,8 @@ NOT_OF_STUDIES = {
 }  # fmt: skip
 """Trainer settings of the job alone: the studies' banks have one device, no logs, the probe's epochs and precision."""
 
-
+USUAL = {"word": "last", "sentence": "sentence_mean"}
+"""What a row of the store is made of, where nobody says: a word is its last subword, as in the papers."""
 DEBUGGING = ("fast_dev_run", "limit_train_batches", "limit_val_batches", "overfit_batches", "max_steps", "max_time")
 """Trainer settings with which a probe does not see all of train, or is not scored on all of dev."""
 
@@ -51,13 +53,16 @@ class Job:
     trainer: pl.Trainer
 
 
-def build(config: DictConfig, callbacks: Sequence[pl.Callback] = ()) -> Job:
-    """All objects of a job; `callbacks` are the run's own. Raises InputError where a setting can't be used."""
+def build(config: DictConfig, callbacks: Sequence[pl.Callback] = (), data: ActivationsDataModule | None = None) -> Job:
+    """All objects of a job; `callbacks` are the run's own, `data` is there already where others share it.
+
+    Raises InputError where a setting can't be used.
+    """
     fit = construct(config, "probe")
     if not isinstance(fit, Fit):
         raise InputError(f"probe must be a Fit, got {type(fit).__name__}; choose probe=adam, or derive yours from Fit.")
     fit = fit.with_trainer(**_trainer_options(config))
-    data = data_of(config)
+    data = data or data_of(config)
     search, ranks = construct(config, "search"), _ranks(config)
     if not isinstance(search, SearchCallback):
         raise InputError(
@@ -76,7 +81,7 @@ def build(config: DictConfig, callbacks: Sequence[pl.Callback] = ()) -> Job:
     loggers = list((construct(config, "logger") or {}).values())
     trainer = construct(
         config, "trainer", logger=loggers, callbacks=[*studies, *rest, TrainingBar(), *callbacks],
-        enable_progress_bar=False,
+        enable_progress_bar=False, plugins=[LightningEnvironment()],  # also in a Slurm job: the processes are its own
     )  # fmt: skip
     if trainer.max_epochs != fit.epochs and not trainer.fast_dev_run:
         raise InputError(
@@ -88,9 +93,60 @@ def build(config: DictConfig, callbacks: Sequence[pl.Callback] = ()) -> Job:
 
 def data_of(config: DictConfig) -> ActivationsDataModule:
     """The corpus with its property and model: what a store is filled from. Raises InputError as `build`."""
-    parts = {name: construct(config, name) for name in ("corpus", "property", "model")}
-    made = construct(config, "activations", corpus=parts["corpus"], prop=parts["property"], model=parts["model"])
-    return cast(ActivationsDataModule, made)
+    corpus, prop = construct(config, "corpus"), construct(config, "property")
+    return _data(config, corpus, prop, _model(config, prop))
+
+
+def data_of_each(parts: Mapping[str, DictConfig]) -> dict[str, ActivationsDataModule]:
+    """The same for jobs that differ in their property alone: text, model and stores are shared.
+
+    A property that can't be constructed has none: its own job says why. Raises InputError where rows of the store would
+    be words for one property and sentences for another.
+    """
+    props = {name: prop for name, config in parts.items() if (prop := _property(config)) is not None}
+    levels = {name: str(getattr(prop, "level", "word")) for name, prop in props.items()}
+    if len(set(levels.values())) > 1:
+        said = ", ".join(f"{name} ({level})" for name, level in levels.items())
+        raise InputError(
+            f"properties must be all of words or all of sentences to share their activations, got {said}; run them in "
+            f"jobs of their own: -m property={','.join(levels)}."
+        )
+    if not props:
+        return {}
+    config = parts[next(iter(props))]
+    corpus, model = construct(config, "corpus"), _model(config, next(iter(props.values())))
+    first, *others = (_data(config, corpus, prop, model) for prop in props.values())
+    first.beside(others)
+    return dict(zip(props, [first, *others], strict=True))
+
+
+def parts_of(config: DictConfig) -> dict[str, DictConfig]:
+    """The configuration of each property's own job; none where there is one property alone."""
+    found = {}
+    for name in config.get("properties") or {}:
+        own = config.copy()
+        with open_dict(own):
+            own.property = own.pop("properties")[name]
+        found[str(name)] = own
+    return found
+
+
+def _property(config: DictConfig) -> Any:
+    try:
+        return construct(config, "property")
+    except InputError:
+        return None
+
+
+def _model(config: DictConfig, prop: Any) -> Any:
+    """The source of activations; what its rows are follows the property's level where model.aggregation is null."""
+    is_open = OmegaConf.select(config, "model.aggregation", default="") is None
+    level = getattr(prop, "level", "word")
+    return construct(config, "model", **({"aggregation": USUAL[level]} if is_open and level in USUAL else {}))
+
+
+def _data(config: DictConfig, corpus: Any, prop: Any, model: Any) -> ActivationsDataModule:
+    return cast(ActivationsDataModule, construct(config, "activations", corpus=corpus, prop=prop, model=model))
 
 
 def debugging(trainer: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ import os
 import re
 import secrets
 import signal
+import subprocess
 import sys
 import threading
 import traceback
@@ -19,12 +20,17 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from neuronprobe.agent import overrides
 from neuronprobe.errors import InputError, one_line
+from neuronprobe.processes import refuse_several
+from neuronprobe.progress import is_first_process
+from neuronprobe.words import for_hydra
 
 WITH_TRACEBACK = os.environ.get("NEURONPROBE_TRACEBACK", os.environ.get("HYDRA_FULL_ERROR")) == "1"
 INTERRUPTED = 130
 PIPE_CLOSED = 141
+SLURM_JOB = "SLURM_JOB_ID"
+_received: set[int] = set()
+"""The signals that ended this process's work."""
 HERE = Path(__file__).parent
 CONF = HERE / "conf" if (HERE / "conf").is_dir() else HERE.parents[1] / "conf"
 """The configuration: in the package where a wheel was installed, else at the top of the repository."""
@@ -49,8 +55,9 @@ Ended = float | Failure | None
 def one_job(task: Callable[[DictConfig, Path], float | None], config: DictConfig) -> Ended:
     """`task` with the job's configuration and folder; its failure is said here, where the traceback is."""
     own = HydraConfig.get()
-    _terminate_as_interrupt()
+    _take_signals()
     try:
+        refuse_several()  # a launcher's hydra.launcher.tasks_per_node
         with _started_alone(own):
             return task(config, Path(own.runtime.output_dir))
     except KeyboardInterrupt as stop:
@@ -103,15 +110,16 @@ def main(job: Callable[[], Any]) -> int:
     os.environ["NEURONPROBE_ID"] = secrets.token_hex(3)  # of this run or sweep; other processes of it inherit it
     os.environ["NEURONPROBE_TRACEBACK"] = str(int(WITH_TRACEBACK))  # what was asked for, in all processes
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands its errors on instead of printing them
-    sys.argv[1:] = overrides(sys.argv[1:])
-    _terminate_as_interrupt()
+    _take_signals()
     try:
+        sys.argv[1:] = for_hydra(sys.argv[1:])
         job()
     except BrokenPipeError:
         raise
     except KeyboardInterrupt as stop:
         where = "".join(f" with {words}" for words in stop.args)
         print(f"interrupted: activations and finished epochs are kept; repeat the command{where}.", file=sys.stderr)
+        _queue_again()
         return INTERRUPTED
     except Exception as error:
         say(_unwritable(error) or error)
@@ -148,10 +156,34 @@ def _unwritable(error: Exception) -> InputError | None:
     )
 
 
-def _terminate_as_interrupt() -> None:
-    """SIGTERM, a cluster's preemption, is Ctrl-C; a launcher that handles it itself is left to."""
-    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+def _take_signals() -> None:
+    """SIGTERM, a cluster's preemption, is Ctrl-C, and so is what Slurm announces the end of a job's time with
+    (sbatch --signal=USR1@120); a launcher that handles them itself is left to.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+    for number in (signal.SIGTERM, *([signal.SIGUSR1] if SLURM_JOB in os.environ else [])):
+        if signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, _interrupt)
+
+
+def _interrupt(number: int, _: Any) -> None:
+    _received.add(number)
+    raise KeyboardInterrupt
+
+
+def _queue_again() -> None:
+    """Where Slurm announced the end of the job's time: it is queued again, and the same command goes on."""
+    if signal.SIGUSR1 not in _received or not is_first_process():
+        return
+    own = (os.environ.get(name) for name in ("SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID"))
+    job = "_".join(filter(None, own)) or os.environ[SLURM_JOB]
+    try:
+        subprocess.run(["scontrol", "requeue", job], check=True, capture_output=True, text=True)
+        print(f"queued again: job {job}.", file=sys.stderr)
+    except (OSError, subprocess.CalledProcessError) as error:
+        why = str(getattr(error, "stderr", "") or error).strip()
+        print(f"not queued again: scontrol requeue {job} says {why}", file=sys.stderr)
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """`python -m neuronprobe.extract OVERRIDES`: fills the store for the jobs that train.py has with the same overrides.
 
 A sweep (-m, or an experiment that is one) is extracted whole, each text and model once. On a cluster it is the job that
-those of the sweep wait for.
+those of the sweep wait for. Started several times by `srun -n 4` or `torchrun`, each process reads its share.
 """
 
 from __future__ import annotations
@@ -22,27 +22,33 @@ from omegaconf import DictConfig, OmegaConf
 
 from neuronprobe.command import CONF, ended, main
 from neuronprobe.errors import InputError
+from neuronprobe.processes import Processes
+from neuronprobe.progress import ScreenHandler
+from neuronprobe.words import for_hydra
 
-DATA = ("corpus", "property", "model", "activations", "allow_targets")
+DATA = ("corpus", "property", "properties", "model", "activations", "allow_targets")
 """What decides about activations."""
 
 
 def extract(words: Sequence[str], folders: Sequence[str] = ()) -> None:
     """Fill the store for each configuration that the overrides stand for. Raises InputError for live activations."""
-    from neuronprobe.build import data_of
+    from neuronprobe.build import data_of, data_of_each, parts_of
     from neuronprobe.quiet import quiet
 
     quiet()
+    processes = Processes.started()
     done = set()
-    for config in configurations(words, folders):
-        own = tuple(_text(config[name]) for name in DATA)
-        if own in done:
-            continue
-        data = data_of(config)
-        if data.live:
-            raise InputError("activations must be a store to be filled, got live, which has none.")
-        data.prepare_data()
-        done.add(own)
+    with processes.connected():
+        for config in configurations(words, folders):
+            own = tuple(_text(config.get(name)) for name in DATA)
+            if own in done:
+                continue
+            parts = parts_of(config)
+            data = next(iter(data_of_each(parts).values())) if parts else data_of(config)
+            if data.live:
+                raise InputError("activations must be a store to be filled, got live, which has none.")
+            data.prepare_data(processes)
+            done.add(own)
 
 
 def _text(node: Any) -> str:
@@ -54,7 +60,7 @@ def configurations(words: Sequence[str], folders: Sequence[str] = ()) -> Iterato
     path = [f"hydra.searchpath=[{','.join(map(str, folders))}]"] if folders else []
     with initialize_config_dir(version_base="1.3", config_dir=str(CONF)):
         parse = partial(OverridesParser.create().parse_override)
-        given = {one.key_or_group: one for one in map(parse, words)}
+        given = {one.get_key_element(): one for one in map(parse, for_hydra(words))}
         fixed = [_values(one)[0] for one in given.values()]
         hydra = compose("config", [*path, *fixed], return_hydra_config=True).hydra
         swept = {name: parse(f"{name}={value}") for name, value in (hydra.sweeper.get("params") or {}).items()}
@@ -79,7 +85,7 @@ def run() -> int:
     )
     parser.add_argument("--config-dir", "-cd", action="append", default=[], help="a folder with YAMLs of your own")
     given, more = parser.parse_known_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[ScreenHandler()])
     folders = [str(Path(folder).absolute()) for folder in given.config_dir]
     return main(partial(extract, [*given.overrides, *more], folders))
 

@@ -49,6 +49,13 @@ def counted(n: int, thing: str) -> str:
     return f"{n:,} {thing}{'s' * (n != 1)}"
 
 
+def duration(seconds: float) -> str:
+    """`20 s`, `14 min`, `2.5 h`."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
 def is_first_process(record: logging.LogRecord | None = None) -> bool:
     """Of the processes that train together, the one that speaks; also a filter of log records."""
     ranks = [os.environ[name] for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID") if os.environ.get(name)]

@@ -17,12 +17,15 @@ import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.utilities import rank_zero_only
+from pytorch_lightning.utilities.exceptions import SIGTERMException
 from rich.console import Console
 
+from neuronprobe.activations import ActivationsDataModule
 from neuronprobe.build import Job, build, debugging
 from neuronprobe.errors import InputError, choice, whole_number
 from neuronprobe.jobs import open_job
 from neuronprobe.jobs.files import assemble, write_files, write_predictions, write_results
+from neuronprobe.jobs.read import files_read
 from neuronprobe.probes import Fit, ProbeBank, save_probe
 from neuronprobe.probes.fit import FEWEST_STEPS
 from neuronprobe.progress import bar, counted
@@ -48,17 +51,18 @@ OUTPUTS = (
 )  # fmt: skip
 
 
-def run(config: DictConfig, folder: Path) -> float | None:
+def run(config: DictConfig, folder: Path, data: ActivationsDataModule | None = None) -> float | None:
     """Read, extract, train, study, write; the job's objective, of the process that writes.
 
-    A job that fails leaves `results.json` with its error, then raises.
+    `data` is there already where several properties share it. A job that fails leaves `results.json` with its error,
+    then raises.
     """
     seconds: dict[str, float] = {}
     plain = OmegaConf.to_container(config, resolve=False)
     config = OmegaConf.merge(config, {"folder": str(folder)})  # type: ignore[assignment]
     try:
         with _pages_kept(), _own_processes():
-            return _run(config, folder, plain, seconds)
+            return _run(config, folder, plain, seconds, data)
     except BaseException as error:
         if isinstance(error, InputError):
             clear_checkpoints(folder)
@@ -68,22 +72,26 @@ def run(config: DictConfig, folder: Path) -> float | None:
         raise
 
 
-def _run(config: DictConfig, folder: Path, plain: Any, seconds: dict[str, float]) -> float | None:
+def _run(
+    config: DictConfig, folder: Path, plain: Any, seconds: dict[str, float], data: ActivationsDataModule | None
+) -> float | None:
     quiet()
     pl.seed_everything(whole_number("seed", config.seed, 0, 2**32 - 1), verbose=False)
-    job = build(config, [checkpoint_callback(folder)])
+    job = build(config, [checkpoint_callback(folder)], data)
+    files = files_read(config)
     rank_zero_only(keep_curves)(folder)
     who = about(config, job.data.model.title, job.data.prop.name, next(iter(job.ranks)))
     with tracked(job.trainer.loggers, who):  # a key or a network that fails is said now, not after the extraction
-        return _work(job, folder, plain, seconds)
+        return _work(job, folder, plain, seconds, files)
 
 
-def _work(job: Job, folder: Path, plain: Any, seconds: dict[str, float]) -> float | None:
+def _work(job: Job, folder: Path, plain: Any, seconds: dict[str, float], files: Any) -> float | None:
     console = Console()
     for path in [path for pattern in OUTPUTS for path in folder.glob(pattern)]:
         path.unlink(missing_ok=True)  # of an earlier run in this folder
     with _clock(seconds, "corpus"), bar("reading the corpus"):
         plain["metric"] = job.data.target.metric(str(plain["metric"]))
+        _say_aggregation(job, plain)
         _refuse_objective(plain["objective"], job.data.target)
         rows = _corpus_rows(job)
     rank_zero_only(print_table)(console, _corpus_table(job, rows))
@@ -101,7 +109,7 @@ def _work(job: Job, folder: Path, plain: Any, seconds: dict[str, float]) -> floa
         rows.append(Row("training", "optimizer_steps", float(steps), flags=flags))
     job.data.train_in(fit.batch_size, fit.order_seed)
     job.search.begin(fit, job.ranks)
-    bank = fit.bank(fit.parts(fit.grid(), train)[0], train, dev)
+    bank = fit.bank(fit.parts(fit.grid(), train)[0], train, dev, plain["metric"])
     log.info("training %s", counted(len(bank.members), "probe"))
     with _clock(seconds, "training"):
         _train(job, fit, bank, folder)
@@ -112,7 +120,7 @@ def _work(job: Job, folder: Path, plain: Any, seconds: dict[str, float]) -> floa
     if not job.trainer.is_global_zero:
         return None
     reached = _objective(rows, plain["objective"], plain["metric"])
-    _write(job, folder, plain, rows, seconds, console, reached)
+    _write(job, folder, plain, rows, seconds, console, reached, files)
     return reached
 
 
@@ -126,12 +134,24 @@ def _train(job: Job, fit: Fit, bank: ProbeBank, folder: Path) -> None:
     left = last_checkpoint(folder, description)
     try:
         job.trainer.fit(bank, datamodule=job.data, ckpt_path=left, weights_only=True)
-    except SystemExit as stop:  # what a Trainer makes of Ctrl-C
+    except SystemExit as stop:
+        if isinstance(stop.__context__, KeyboardInterrupt):  # what a Trainer makes of Ctrl-C
+            raise KeyboardInterrupt from stop
+        raise  # how a launcher ends a job that it queues again
+    except SIGTERMException as stop:  # where a launcher takes no notice of SIGTERM
         raise KeyboardInterrupt from stop
 
 
 def _fingerprint(job: Job) -> dict[str, Any]:
     return {split: job.data.fingerprint(split) for split in job.data.contents}
+
+
+def _say_aggregation(job: Job, plain: Any) -> None:
+    """What a row of the store is made of, in the results too, where the property's level decided it."""
+    if plain["model"].get("aggregation", "") is None:
+        plain["model"]["aggregation"] = how = job.data.model.aggregation  # type: ignore[attr-defined]
+        if job.data.prop.level != "word":
+            log.info("property %s is of %ss: model.aggregation=%s.", job.data.prop.name, job.data.prop.level, how)
 
 
 def _corpus_rows(job: Job) -> list[Row]:
@@ -165,8 +185,9 @@ def _objective(rows: Sequence[Row], objective: str, metric: str) -> float:
 
 
 def _write(
-    job: Job, folder: Path, plain: Any, rows: list[Row], seconds: dict[str, float], console: Console, objective: float
-) -> None:
+    job: Job, folder: Path, plain: Any, rows: list[Row], seconds: dict[str, float], console: Console, objective: float,
+    files: Any,
+) -> None:  # fmt: skip
     data = job.data
     table = data.split("train").neurons
     correct = {name: counts for study in job.studies for name, counts in study.result.correct.items()}
@@ -180,7 +201,7 @@ def _write(
     tables = (_corpus_table(job, rows), *shown.tables)
     said = {
         "title": f"{data.prop.name} in {data.corpus.name}: {data.model.title}",
-        "fingerprint": _fingerprint(job), "seconds": seconds, "estimated": data.estimated,
+        "fingerprint": _fingerprint(job), "files": files, "seconds": seconds, "estimated": data.estimated,
         "verdict": verdict, "beaten": [] if debug else list(judged.beaten), "objective": objective,
         "remarks": list(shown.remarks), "tables": [asdict(table) for table in tables],
         "figures": [asdict(figure) for figure in shown.figures],

@@ -39,7 +39,7 @@ class Series:
     """y[i] at x[i], None where nothing was measured; a level has one y and no x.
 
     `low` and `high` are the ends of an interval, or of a band of draws. Points that are `flagged` are drawn hollow, and
-    such a cell is framed: the figure's note says why.
+    such a cell is framed: the figure's note says why. A `muted` line is grey, without a place in the legend.
     """
 
     name: str
@@ -49,6 +49,7 @@ class Series:
     high: tuple[int | float | None, ...] = ()
     flagged: tuple[bool, ...] = ()
     mark: str = "line"
+    muted: bool = False
 
     def __post_init__(self) -> None:
         """Raises InputError where lengths differ or the mark is unknown."""
@@ -64,7 +65,8 @@ class Series:
     def read(cls, plain: Mapping[str, Any]) -> Series:
         """From what a results.json holds."""
         listed = {key: tuple(plain.get(key) or ()) for key in ("x", "y", "low", "high", "flagged")}
-        return cls(str(plain["name"]), **listed, mark=plain.get("mark", "line"))
+        return cls(str(plain["name"]), **listed, mark=plain.get("mark", "line"),
+                   muted=bool(plain.get("muted")))  # fmt: skip
 
 
 @dataclass(frozen=True)

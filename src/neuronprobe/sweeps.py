@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import count
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,8 @@ from rich.console import Console
 from neuronprobe.command import Failure
 from neuronprobe.errors import InputError, one_line
 from neuronprobe.jobs.files import read_results
-from neuronprobe.jobs.sweep import SweepFolder
+from neuronprobe.jobs.pace import Pace, watched
+from neuronprobe.jobs.sweep import SweepFolder, planned
 from neuronprobe.progress import bar
 from neuronprobe.report.join import join
 
@@ -58,6 +59,13 @@ def refuse_choices(words: Sequence[str], config: DictConfig, loader: Any) -> Non
         loader.load_sweep_config(config, list(job))
 
 
+def count_jobs(words: Sequence[str], loader: Any, n_trials: int | None) -> int:
+    """How many jobs a sweep has: its trials, or as many as its settings have combinations."""
+    parsed = OverridesParser.create(loader).parse_overrides(list(words))
+    swept = {one.key_or_group: one for one in parsed if one.is_discrete_sweep()}
+    return n_trials or prod(len(list(one.sweep_string_iterator())) for one in swept.values())
+
+
 def _choices(override: Override, loader: Any) -> list[str]:
     """The overrides that one stands for; the first alone where it is no config group."""
     if not override.is_sweep_override():
@@ -69,20 +77,26 @@ def _choices(override: Override, loader: Any) -> list[str]:
 
 
 def launch(
-    launcher: Any, configs: Sequence[DictConfig], overrides: Sequence[Sequence[str]], number: int, sweeping: Any = None
-) -> tuple[list[SweptJob], list[JobReturn]]:
+    launcher: Any, configs: Sequence[DictConfig], overrides: Sequence[Sequence[str]], number: int, pace: Pace,
+    sweeping: Any = None,
+) -> tuple[list[SweptJob], list[JobReturn]]:  # fmt: skip
     """Run the jobs that are not finished, each in its folder; how all of them ended, and their returns.
 
     `sweeping` knows when a job ends, where jobs run in this process.
     """
     sweep = SweepFolder(Path(configs[0].hydra.sweep.dir))
-    folders = [sweep.folder_of(*_task(config, number + i)) for i, config in enumerate(configs)]
-    missing = {folder: words for folder, words in zip(folders, overrides, strict=True) if not sweep.is_finished(folder)}
+    tasks = [_task(config, number + i) for i, config in enumerate(configs)]
+    folders = [sweep.folder_of(*task) for task in tasks]
+    missing = {
+        folder: words for folder, words, (config, _) in zip(folders, overrides, tasks, strict=True)
+        if not sweep.is_finished(folder, config)
+    }  # fmt: skip
     if len(missing) < len(configs):
         log.info("%d jobs already finished, skipped", len(configs) - len(missing))
     varied = [tuple(filter_overrides(words)) for words in overrides]
     sweep.plan(dict(zip(folders, varied, strict=True)))
-    with _left(sweeping, len(missing), len(configs)):
+    pace.passed_over(len(configs) - len(missing))
+    with watched(missing, pace) if sweeping is None else _bar(sweeping, pace):
         found = _run(launcher, sweep, missing, number)
     returns = [found.get(folder) or _as_it_was(folder) for folder in folders]
     jobs = [
@@ -93,14 +107,15 @@ def launch(
 
 
 @contextmanager
-def _left(sweeping: Any, missing: int, total: int) -> Iterator[None]:
-    """A bar over the jobs of a sweep; none where other processes draw theirs."""
-    if sweeping is None:
-        yield
-        return
-    with bar("jobs of the sweep", total, total - missing) as advance:
-        ended = count(total - missing + 1)
-        sweeping.job_ended = lambda: advance(next(ended))
+def _bar(sweeping: Any, pace: Pace) -> Iterator[None]:
+    """A bar over the jobs of a sweep; where other processes run them, they draw theirs."""
+    with bar("jobs of the sweep", pace.total, pace.ended) as advance:
+
+        def ended() -> None:
+            pace.went_on()
+            advance(pace.ended)
+
+        sweeping.job_ended = ended
         yield
 
 
@@ -129,7 +144,7 @@ def _run(launcher: Any, sweep: SweepFolder, jobs: dict[Path, Sequence[str]], num
         raise KeyboardInterrupt(f"hydra.sweep.dir={sweep.path}") from stop
     except Exception as error:  # a process that was killed takes with it what the others return
         lost = Failure(f"a process of the sweep ended: {one_line(error)}")
-        return {job: _as_it_was(job) if sweep.is_finished(job) else _returned(lost) for job in jobs}
+        return {job: _as_it_was(job) if sweep.is_done(job) else _returned(lost) for job in jobs}
 
 
 def _pin(name: str, value: Path) -> str:
@@ -138,8 +153,8 @@ def _pin(name: str, value: Path) -> str:
 
 
 def _as_it_was(job: Path) -> JobReturn:
-    """What a finished job returned."""
-    return _returned(read_results(job / "results.json").get("objective"))
+    """What a finished job returned; nothing where it is several properties'."""
+    return _returned(None if planned(job) else read_results(job / "results.json").get("objective"))
 
 
 def _returned(value: Any) -> JobReturn:

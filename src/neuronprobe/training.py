@@ -9,7 +9,7 @@ from neuronprobe.errors import choice
 from neuronprobe.probes import Fit
 from neuronprobe.progress import stage
 from neuronprobe.quiet import quiet
-from neuronprobe.rankings import Rank, checked, lca, magnitude
+from neuronprobe.rankings import Rank, checked, lca, magnitude, rehearse
 from neuronprobe.studies import Grid, Trained, lambda_search, named
 from neuronprobe.studies.lambda_search import BY
 
@@ -32,6 +32,8 @@ def train(
     splits = {name: data.split(name) for name in ("train", "dev", "test")}
     fit = fit.related(splits["train"], getattr(data.corpus, "batch_size", None))
     fit.warn_if_short(splits["train"])
+    for rank in ranks:
+        rehearse(rank, splits["train"], splits["dev"], fit, fit.seed)
     with stage("training"):
         grid = Grid(fit(fit.grid(), splits["train"]), splits)
     with stage("lambda search"):

@@ -54,8 +54,8 @@ class Unit(NamedTuple):
 class Units:
     """All units of a split as tensors.
 
-    `labels` index the label set of train, or are at most UNKNOWN; of a property with values they are the values, in
-    float64, standardised on train.
+    `labels` index the label set of train, or are at most UNKNOWN (`unknown` has their names, in this order); of a
+    property with values they are the values, in float64, standardised on train.
     """
 
     rows: Int[Tensor, "unit part"]
@@ -63,6 +63,7 @@ class Units:
     sentences: Int[Tensor, " unit"]
     types: tuple[str, ...]
     n_sentences: int
+    unknown: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from neuronprobe.activations import ActivationsDataModule
-from neuronprobe.activations.preview import _duration, preview
+from neuronprobe.activations.preview import preview
 from neuronprobe.corpora import ConlluCorpus, WordsCorpus
 from neuronprobe.errors import InputError
 from neuronprobe.models import FrozenTransformer
+from neuronprobe.progress import duration
 from neuronprobe.properties import WordProperty
 from tests.sources import module
 
@@ -44,6 +45,21 @@ def test_splits_that_share_sentences_or_lack_labels_are_said_and_counted(
     assert found.counts["dev"] == {"sentences_also_in_train": 3}
     assert found.counts["test"] == {"sentences_also_in_train": 1, "sentences_also_in_dev": 1}
     assert not list(tmp_path.iterdir()), "all before the extraction"
+
+
+def test_many_labels_and_labels_that_are_numbers_are_said(
+    tiny_bert: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    words = [f"w{i}" for i in range(320)]
+    text: Words = [(words, [f"L{i}" for i in range(320)]), (["a"] * 12, ["L0"] * 12)]
+    with caplog.at_level(logging.WARNING):
+        assert data(text, text, text, tiny_bert, tmp_path).contents
+        numbers: Words = [(words, [str(i % 40) for i in range(320)])]
+        assert data(numbers, numbers, numbers, tiny_bert, tmp_path).contents
+    said = " ".join(caplog.messages)
+    assert "train has 320 labels, 319 of them with fewer than 10 units" in said
+    assert "property.min_count=10 leaves 1." in said
+    assert "train has 40 labels, which are numbers: property=score takes them as values." in said
 
 
 def test_a_word_without_subword_in_test_is_said_before_train_is_extracted(tiny_bert: Path, tmp_path: Path) -> None:
@@ -92,5 +108,5 @@ def test_time_is_estimated_where_it_is_worth_it(tiny_bert: Path, tmp_path: Path)
     found = preview(model, long, rows, stores, 2, 2048)
     assert found.seconds is not None and 0 < found.seconds < 600
     assert found.n_bytes == dict.fromkeys(rows, 1200 * 96 * 2)
-    assert f"about {_duration(found.seconds)}." in found.text(tmp_path)
-    assert [_duration(s) for s in (0.2, 89, 100, 7200)] == ["1 s", "89 s", "2 min", "2.0 h"]
+    assert f"about {duration(found.seconds)}." in found.text(tmp_path)
+    assert [duration(s) for s in (0.2, 89, 100, 7200)] == ["1 s", "89 s", "2 min", "2.0 h"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ from neuronprobe.activations import Split
 from neuronprobe.build import construct
 from neuronprobe.errors import InputError
 from neuronprobe.probes import Fit, Member, Probe
-from neuronprobe.rankings import Evidence, Rank, checked, moments
+from neuronprobe.rankings import Evidence, Rank, checked, columns, moments
 from neuronprobe.types import Ranking
 from tests.conftest import MakeSplit
 from tests.contracts.test_conf import CONF
@@ -29,10 +29,10 @@ TRAINED = (
 
 
 @cache
-def rank_of(name: str) -> Rank:
+def rank_of(name: str, *overrides: str) -> Rank:
     """The ranking as a job has it."""
     with initialize_config_dir(version_base="1.3", config_dir=str(CONF)):
-        config = compose("config", [f"ranking={name}"])
+        config = compose("config", [f"ranking={name}", *overrides])
     (rank,) = construct(config, "ranking").values()
     return checked(rank)
 
@@ -43,6 +43,10 @@ def _function(name: str) -> object:
 
 def reads_probe(name: str) -> bool:
     return getattr(_function(name), "reads_probe", True)
+
+
+def _said(name: str) -> str:
+    return " ".join((_function(name).__doc__ or "").split())
 
 
 CLOSED = [name for name in NAMES if name not in TRAINED]
@@ -149,19 +153,37 @@ def test_the_size_of_batches_changes_nothing(name: str, case: Case, monkeypatch:
     whole, stream = case.ranked(name), Split.blocks
     monkeypatch.setattr(moments, "BLOCK", 17)
     monkeypatch.setattr(Split, "blocks", lambda split, size=31: stream(split, min(size, 31)))
+    monkeypatch.setattr(columns, "columns", partial(columns.columns, most=5 * 4 * UNITS))  # five neurons at a time
     assert_same(case.ranked(name), whole)
 
 
 @every
 def test_a_ranking_says_whether_scale_matters_and_it_is_so(name: str, case: Case) -> None:
-    text = " ".join((_function(name).__doc__ or "").split())
-    claims = "Invariant to" in text
-    assert claims != ("Not invariant to scale" in text), "the docstring says which"
+    claims = "Invariant to" in _said(name)
+    assert claims != ("Not invariant to scale" in _said(name)), "the docstring says which"
     if name in CLOSED:
         scale = 2.0 ** torch.randint(-6, 7, (NEURONS,), generator=torch.Generator().manual_seed(4))
         scale[COPY] = scale[COPIED]
         scaled = case.changed(activations=case.activations * scale, weights=case.probe.weights / scale)
         assert (blocks(scaled.ranked(name)) == blocks(case.ranked(name))) == claims
+
+
+@every_closed
+def test_what_a_ranking_claims_of_shifts_signs_and_increasing_maps_is_so(name: str, case: Case) -> None:
+    said, own = _said(name), blocks(case.ranked(name))
+    generator = torch.Generator().manual_seed(9)
+    shift = torch.randint(-40, 41, (NEURONS,), generator=generator) / 8
+    sign = torch.randint(2, (NEURONS,), generator=generator) * 2.0 - 1
+    shift[COPY], sign[COPY] = shift[COPIED], sign[COPIED]
+    coarse = case.changed(activations=(case.activations * 64).round() / 64)  # sums are without rounding
+    if "Invariant to all" in said or "Invariant to shift" in said:
+        moved = coarse.changed(activations=coarse.activations + shift)
+        assert blocks(moved.ranked(name)) == blocks(coarse.ranked(name))
+    if "Invariant to all" in said or "scale" in said.partition("Invariant to ")[2].replace("(positive) scale", ""):
+        turned = case.changed(activations=case.activations * sign, weights=case.probe.weights * sign)
+        assert blocks(turned.ranked(name)) == own
+    if "Invariant to all" in said or "increasing map" in said:
+        assert blocks(case.changed(activations=case.activations.double().exp().float()).ranked(name)) == own
 
 
 @every_closed
@@ -176,6 +198,32 @@ def test_a_constant_neuron_is_not_earned_where_activations_are_read_and_copies_a
         apart = 1.0 if name == "borda" else 0.0  # its members' ties stand in the order of their names
         assert float(found.score[COPY]) == pytest.approx(float(found.score[COPIED]), rel=1e-12, abs=apart)
         torch.testing.assert_close(found.by_label[:, COPY], found.by_label[:, COPIED])
+
+
+@every_closed
+def test_what_is_earned_stands_first_and_what_is_not_in_the_order_of_the_seed(name: str, case: Case) -> None:
+    """Half of the neurons say nothing: they are constant, and have no weight."""
+    activations, weights = case.activations.clone(), case.probe.weights.clone()
+    says = set() if name == "random" else set(range(1, NEURONS, 2)) - {CONSTANT}
+    for neuron in set(range(NEURONS)) - set(range(1, NEURONS, 2)) | {CONSTANT}:
+        activations[:, neuron], weights[:, neuron] = 0.5, 0.0
+    evidence = case.changed(activations=activations, weights=weights).evidence()
+    found = [rank_of(name)(replace(evidence, seed=seed)) for seed in range(8)]
+    n = len(says)
+    assert {one.earned for one in found} == {n} and all(set(one.order[:n].tolist()) == says for one in found)
+    assert len({tuple(one.order[:n].tolist()) for one in found}) == 1, "the seed has no say in what is earned"
+    assert len({tuple(one.order[n:].tolist()) for one in found}) == 8
+    assert bool((found[0].score[found[0].order[:n]] != 0).any()) == bool(says)
+
+
+@pytest.mark.parametrize("name", [name for name in TRAINED if name not in ("lasso", "ridge")])
+def test_a_dear_ranking_earns_its_candidates_alone(name: str, case: Case) -> None:
+    found = rank_of(name, f"ranking.{name}.most=7")(case.evidence())
+    heaviest = rank_of("ridge")(case.evidence()).order[:7]
+    assert found.earned <= 7 and set(found.order[: found.earned].tolist()) <= set(heaviest.tolist())
+    assert found.earned == 7 or name == "group_lasso", "of the candidates those that come in"
+    behind = rank_of(name, f"ranking.{name}.most=7")(replace(case.evidence(), seed=1)).order[7:]
+    assert not torch.equal(found.order[7:], behind)
 
 
 @every_closed

@@ -34,6 +34,9 @@ def test_ewt_by_its_folder() -> None:
     assert [sizes(found, split) for split in SPLITS] == [(12_544, 204_577), (2_001, 25_147), (2_077, 25_094)]
     sentences = list(found.sentences("dev"))
     assert len({label for s in sentences for label in s.annotations["upos"]}) == 17
+    train = list(found.sentences("train"))
+    n_labels = {name: len({label for s in train for label in s.annotations[name]}) for name in ("xpos", "deprel")}
+    assert n_labels == {"xpos": 49, "deprel": 51}
     assert len({s.document for s in sentences}) == 318
 
 
@@ -63,6 +66,9 @@ def test_conll2000_and_the_meaning_bank() -> None:
         sentences = list(found.sentences("train"))
         assert len({sentence.document for sentence in sentences}) == n_documents
         assert sum(len(sentence.words) for sentence in sentences) == n_words
+        if language == "en":
+            labels = {name: {label for s in sentences for label in s.annotations[name]} for name in ("sem", "ccg")}
+            assert {name: len(own) for name, own in labels.items()} == {"sem": 69, "ccg": 294}
 
 
 def test_both_sentence_corpora() -> None:

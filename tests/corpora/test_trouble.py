@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from neuronprobe.corpora import ColumnsCorpus, ConlluCorpus, LinesCorpus, SentencesCorpus
+from neuronprobe.corpora import ColumnsCorpus, ConlluCorpus, LinesCorpus, ParallelCorpus, SentencesCorpus
 from neuronprobe.corpora.conllu import read_conllu
 from neuronprobe.corpora.files import lines
 from neuronprobe.errors import InputError
@@ -49,6 +49,56 @@ def test_a_header_is_no_sentence(tmp_path: Path) -> None:
     assert len(table(tmp_path, text, text=0, label=1, header=False)) == 2
     with pytest.raises(InputError, match=r"must have the columns .* got none named 'text', but 0, 1, 'sentence', 'lab"):
         table(tmp_path, text)
+
+
+def test_the_label_of_a_header_is_that_of_no_other_line(tmp_path: Path) -> None:
+    text = "review\tstars\n" + "a good film\t1\na bad one\t2\n" * 5
+    with pytest.raises(InputError, match=r"line 1, must be a sentence .* got 'stars', which is the label of no other"):
+        table(tmp_path, text, text=0, label=1)
+    assert len(table(tmp_path, text, text=0, label=1, header=True)) == 10
+    assert len(table(tmp_path, text, text=0, label=1, header=False)) == 11
+    assert len(table(tmp_path, text.replace("stars", "2"), text=0, label=1)) == 11
+    few = "what is it\tX\na good film\t1\nanother\t2\na bad one\t1\n"
+    assert len(table(tmp_path, few, text=0, label=1)) == 4, "too few to tell"
+
+
+def test_broken_rows_are_refused_or_dropped_and_counted(tmp_path: Path) -> None:
+    text = "text\tid\tlabel\na good film\t1\tpos\nis it?\t0\n\nbad\t2\tneg\tmore\nworse\t3\tneg\n"
+    with pytest.raises(InputError, match=r"line 3, must have 3 columns .* got 2; .*corpus\.broken=drop"):
+        table(tmp_path, text)
+    path = str(tmp_path / "train.tsv")
+    corpus = SentencesCorpus(path, path, path, broken="drop")
+    for _ in range(2):
+        assert [s.labels["label"] for s in corpus.sentences("train")] == ["pos", "neg"]
+    assert corpus.counts["train"] == {"broken_rows_dropped": 2}
+    with pytest.raises(InputError, match=r"corpus\.broken must be one of refuse, drop, got 'skip'"):
+        SentencesCorpus(path, path, path, broken="skip")
+
+
+def test_what_a_reader_passes_over_is_counted(tmp_path: Path) -> None:
+    path = tmp_path / "a.conllu"
+    path.write_text("# sent_id = none\n\n" + WORD + WORD.replace("1\tIt", "1.1\tx") + "\n" + WORD)
+    corpus = ConlluCorpus([str(path)] * 2, str(path), str(path))
+    assert len(list(corpus.sentences("train"))) == 4 and len(list(corpus.sentences("dev"))) == 2
+    once = {"sentences_without_words_passed_over": 1, "empty_nodes_passed_over": 1}
+    assert corpus.counts["dev"] == once
+    path = tmp_path / "train.txt"
+    path.write_text("# a comment\nOne CD\n# SYM\nhash NN\n")
+    found = ColumnsCorpus(str(path), dev=str(path), test=str(path), columns=["form", "pos"], comment="#")
+    assert [s.words for s in found.sentences("test")] == [("One", "hash")]
+    assert found.counts["test"] == {"comments_within_sentences_passed_over": 1}
+
+
+def test_lines_that_end_in_carriage_returns_alone_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"train\.txt, line 1, must end in a line feed, got a carriage return"):
+        columns(tmp_path, "One CD\rhash NN\r", columns=["form", "pos"])
+
+
+def test_files_beside_each_other_may_end_in_blank_lines(tmp_path: Path) -> None:
+    (tmp_path / "a.in").write_text("It is\n\n\n")
+    (tmp_path / "a.label").write_text("A B\n")
+    one = str(tmp_path / "a.in")
+    assert [s.words for s in ParallelCorpus(one, one, one).sentences("train")] == [("It", "is")]
 
 
 def test_cola_has_its_label_and_its_sentence(tmp_path: Path) -> None:

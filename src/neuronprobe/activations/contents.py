@@ -10,6 +10,10 @@ import torch
 from neuronprobe.corpora import SPLITS, Forms
 from neuronprobe.properties.units import Collected
 
+NUMBERS = 10
+"""So many labels that are numbers may be values."""
+MANY, RARE = 300, 10
+"""Labels that are many, and units that are few for a label."""
 SHOWN = 8
 """Labels that a line names."""
 
@@ -49,11 +53,25 @@ def remarks(found: Mapping[str, Contents], counts: Mapping[str, Mapping[str, int
                 yield f"{split}: {n:,} {what.replace('_', ' ')}."
             else:
                 yield _overlap(split, other, n, found[split].n_sentences, found[other].n_sentences)
+    yield from _many(found["train"])
     known = _labels(found["train"])
     for split in SPLITS[1:]:
         if lacking := sorted(known - _labels(found[split])):
             more = ", …" if len(lacking) > SHOWN else ""
             yield f"{split} lacks {len(lacking):,} labels of train: {', '.join(lacking[:SHOWN])}{more}."
+
+
+def _many(train: Contents) -> Iterator[str]:
+    """What so many labels take, or what they may be."""
+    counts = [n for n in torch.bincount(train.units.labels).tolist() if n] if train.units.names else []
+    rare = sum(n < RARE for n in counts)
+    if len(counts) > MANY:
+        yield (
+            f"train has {len(counts):,} labels, {rare:,} of them with fewer than {RARE} units: probes of so many are "
+            f"slow and large; property.min_count={RARE} leaves {len(counts) - rare:,}."
+        )
+    if len(counts) > NUMBERS and all(name.strip("+-").isdecimal() for name in train.units.names):
+        yield f"train has {len(counts):,} labels, which are numbers: property=score takes them as values."
 
 
 def _overlap(split: str, other: str, n: int, n_sentences: int, n_others: int) -> str:

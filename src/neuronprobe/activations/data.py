@@ -6,7 +6,7 @@ import logging
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +16,18 @@ from filelock import FileLock
 from torch.utils.data import DataLoader
 
 from neuronprobe.activations.contents import Contents, remarks, shared_sentences
-from neuronprobe.activations.extraction import extract
+from neuronprobe.activations.extraction import extract, read_share
 from neuronprobe.activations.files import StoreError
 from neuronprobe.activations.live import LiveStore
 from neuronprobe.activations.preview import preview
+from neuronprobe.activations.reading import Reading
 from neuronprobe.activations.split import BatchStream, Split
 from neuronprobe.activations.store import DTYPES, Store, StoreWriter, store_name
-from neuronprobe.corpora import SPLITS, Corpus, Forms
+from neuronprobe.corpora import SPLITS, Corpus
 from neuronprobe.errors import InputError, choice, number, whole_number
 from neuronprobe.models import Source
-from neuronprobe.properties import LabelSelection, Property, collect
+from neuronprobe.processes import ALONE, Processes
+from neuronprobe.properties import LabelSelection, Property
 from neuronprobe.properties.units import without_rows
 from neuronprobe.targets import Labels, Target, Values
 from neuronprobe.types import Batch, Units
@@ -78,7 +80,7 @@ class ActivationsDataModule(pl.LightningDataModule):
         """What the extraction takes, as it was said before it."""
         self._prepared = False
         self._splits: dict[str, Split] = {}
-        self._stores: dict[str, Store] = {}
+        self._reading, self._stores = Reading(corpus, [prop]), dict[str, Store | LiveStore]()
 
     @cached_property
     def contents(self) -> dict[str, Contents]:
@@ -86,9 +88,7 @@ class ActivationsDataModule(pl.LightningDataModule):
 
         What is taken of the units, and what splits share or lack, is counted and said.
         """
-        if hasattr(self.prop, "learn"):
-            self.prop.learn(self.corpus.sentences("train"))
-        found = {split: self._read(split) for split in SPLITS}
+        found = self._reading.of(self.prop)
         for split, counted in getattr(self.corpus, "counts", {}).items():
             self.counts[split] |= counted
         selection = getattr(self.prop, "selection", LabelSelection())
@@ -104,7 +104,9 @@ class ActivationsDataModule(pl.LightningDataModule):
     def target(self) -> Target:
         """The label set of train, or mean and deviation of its values. Raises InputError where train has but one."""
         train = self.contents["train"].units
-        return Labels.of(train.names, self.prop.name) if train.names else Values.of(train.labels, self.prop.name)
+        if not train.names:
+            return Values.of(train.labels, self.prop.name)
+        return Labels.of(train.names, self.prop.name, are_spans=getattr(self.prop, "scheme", None) is not None)
 
     @property
     def units(self) -> dict[str, Units]:
@@ -120,8 +122,17 @@ class ActivationsDataModule(pl.LightningDataModule):
         dtype = "float32, live" if self.live else self._dtype
         return {**self.model.fingerprint, "forms": self.contents[split].forms.digest, "store_dtype": dtype}
 
-    def prepare_data(self) -> None:
-        """Extract what no store holds yet; one process at a time for each store."""
+    def beside(self, others: Sequence[ActivationsDataModule]) -> None:
+        """Share one reading of the text, and the stores once they are open, with others of this corpus and model."""
+        reading = Reading(self.corpus, [self.prop, *(other.prop for other in others)])
+        for one in (self, *others):
+            one._reading, one._stores = reading, self._stores
+
+    def prepare_data(self, processes: Processes = ALONE) -> None:
+        """Extract what no store holds yet; one job at a time for each store, in as many processes as it has.
+
+        Raises InputError where these read other texts or models.
+        """
         if self._prepared or self.live:
             return
         self._prepared = True
@@ -131,16 +142,27 @@ class ActivationsDataModule(pl.LightningDataModule):
             raise InputError(
                 f"activations.folder must be writable, got {str(self.folder)!r}: {error.strerror}."
             ) from error
+        wanted = processes.agree(self._wanted)
+        for split, fingerprint in wanted.items():
+            if fingerprint != self.fingerprint(split):
+                raise InputError(f"all processes must read the same {split} and model, got others in this one.")
+            if not processes.is_first:
+                read_share(self.model, partial(self.corpus.sentences, split), self._budget, processes)
+                continue
+            with self._lock(split):
+                if not self._is_complete(split):
+                    self._extract(split, processes)
+            processes.agree(lambda: None)  # there is nothing left to read
+
+    def _wanted(self) -> dict[str, Any]:
+        """The splits that have no store, with their fingerprints; what they will take is said."""
         wanted = []
         for split in SPLITS:
             with self._lock(split):
                 wanted += [] if self._is_complete(split) else [split]
         if wanted:
             self._preview(wanted)
-        for split in wanted:
-            with self._lock(split):
-                if not self._is_complete(split):
-                    self._extract(split)
+        return {split: self.fingerprint(split) for split in wanted}
 
     def setup(self, stage: str | None = None) -> None:
         """Open the stores."""
@@ -164,7 +186,8 @@ class ActivationsDataModule(pl.LightningDataModule):
 
     def store(self, split: str) -> Store | None:
         """What a split is read from; None where activations are live."""
-        return self._stores.get(split)
+        found = self._stores.get(split)
+        return found if isinstance(found, Store) else None
 
     def train_in(self, batch_size: int, seed: int | None) -> None:
         """Train in batches of this size, shuffled by the seed (None: in the corpus's order)."""
@@ -182,19 +205,6 @@ class ActivationsDataModule(pl.LightningDataModule):
     def val_dataloader(self) -> DataLoader[Batch]:
         """Dev, in order."""
         return DataLoader(BatchStream(self.split("dev"), batch_size=4096), batch_size=None)
-
-    def _read(self, split: str) -> Contents:
-        forms = Forms()
-        sentences = forms.of(self.corpus.sentences(split))
-        units = collect(self.prop.units(sentences))
-        for _ in sentences:  # what a property did not ask for
-            pass
-        if not len(units):
-            raise InputError(
-                f"property {self.prop.name} must label at least one {self.prop.level} of {split}, got none."
-            )
-        n_rows = forms.n_sentences if self.model.level == "sentence" else forms.n_words
-        return Contents(units, forms, n_rows)
 
     def _lock(self, split: str) -> FileLock:
         return FileLock(self.folder / f"{store_name(self.fingerprint(split))}.lock")
@@ -215,15 +225,16 @@ class ActivationsDataModule(pl.LightningDataModule):
                 f"{split} than in train; correct its units."
             )
         labels = self.target.encode(found.labels, found.names)
-        return Units(found.rows, labels, found.sentences, found.types, own.n_sentences)
+        unknown = self.target.unknown(found.names)
+        return Units(found.rows, labels, found.sentences, found.types, own.n_sentences, unknown)
 
     def _open(self, split: str) -> Store | LiveStore:
-        if not self.live:
-            if split not in self._stores:
-                self._stores[split] = Store(self._store(split), self.fingerprint(split))
-            return self._stores[split]
-        sentences = [replace(sentence, annotations={}, labels={}) for sentence in self.corpus.sentences(split)]
-        return LiveStore(self.model, sentences, self._memory_limit, self._budget)
+        if split not in self._stores and self.live:
+            sentences = [replace(sentence, annotations={}, labels={}) for sentence in self.corpus.sentences(split)]
+            self._stores[split] = LiveStore(self.model, sentences, self._memory_limit, self._budget)
+        elif split not in self._stores:
+            self._stores[split] = Store(self._store(split), self.fingerprint(split))
+        return self._stores[split]
 
     def _rows(self, split: str) -> str:
         return f"{self.contents[split].n_rows:,} {self.model.level}s"
@@ -233,6 +244,8 @@ class ActivationsDataModule(pl.LightningDataModule):
 
     def _is_complete(self, split: str) -> bool:
         folder = self._store(split)
+        if split in self._stores:  # a property beside this one has it open
+            return True
         if not folder.exists():
             return False
         try:
@@ -244,14 +257,14 @@ class ActivationsDataModule(pl.LightningDataModule):
         log.info("%s: %s read from the store, nothing extracted.", split, self._rows(split))
         return True
 
-    def _extract(self, split: str) -> None:
+    def _extract(self, split: str, processes: Processes) -> None:
         own, model = self.contents[split], self.model
         fingerprint = self.fingerprint(split)
         title = f"{model.title}, {self.corpus.name} {split}"
         writer = StoreWriter(self._store(split), fingerprint, model.neurons, own.n_rows, self._dtype, title)
         if writer.words_done:
             log.info("%s: going on after %s extracted %ss.", split, f"{writer.words_done:,}", model.level)
-        while not extract(model, self.corpus.sentences(split), writer, own.n_rows, split, self._budget):
+        while not extract(model, self.corpus.sentences(split), writer, own.n_rows, split, self._budget, processes):
             pass
         self.extracted.append(split)
         log.info("%s: %s extracted into %s.", split, self._rows(split), self._store(split))

@@ -23,9 +23,6 @@ class HeldStore:
         """Move them to a device."""
         self._activations = self._activations.to(device)
 
-    def hold(self) -> None:
-        """Nothing: they are in memory."""
-
     @property
     def device(self) -> torch.device:
         """Where they lie."""

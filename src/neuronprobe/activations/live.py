@@ -59,9 +59,6 @@ class LiveStore:
         """Where what is gathered lies; the sentences in memory stay on the CPU."""
         self.device = device
 
-    def hold(self) -> None:
-        """Nothing: what fits in memory stays there."""
-
     def gather(self, rows: Int[Tensor, "unit part"]) -> Float[Tensor, "unit neuron"]:
         """Activations of units, the vectors of a unit's rows side by side."""
         sentences = torch.bucketize(rows, self._starts, right=True) - 1

@@ -13,6 +13,7 @@ from neuronprobe.activations.extraction import chunks
 from neuronprobe.corpora import Corpus
 from neuronprobe.errors import InputError
 from neuronprobe.models import Source
+from neuronprobe.progress import duration
 
 TRIAL = 16
 """Sentences that are read to tell how long all will take."""
@@ -33,7 +34,7 @@ class Preview:
     def text(self, folder: Path) -> str:
         """One line for the screen."""
         free = shutil.disk_usage(folder).free
-        about = "" if self.seconds is None else f", about {_duration(self.seconds)}"
+        about = "" if self.seconds is None else f", about {duration(self.seconds)}"
         return (
             f"to extract: {sum(self.rows.values()):,} {self.level}s ({', '.join(self.rows)}) × {self.n_neurons:,} "
             f"neurons, {sum(self.n_bytes.values()) / 1e9:.2f} GB of {free / 1e9:.0f} GB free{about}."
@@ -87,9 +88,3 @@ def _check_disk(n_bytes: Mapping[str, int], stores: Mapping[str, Path]) -> None:
             "free some, choose another folder, take activations=live, which has no store, or fewer words with "
             "corpus.max_words."
         )
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

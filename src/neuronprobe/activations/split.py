@@ -23,6 +23,8 @@ from neuronprobe.types import Batch, Units
 
 BLOCK = 256
 BLOCKS_AT_A_TIME = 64
+READ, COLUMNS = 256, 64
+"""Units, or neurons of held activations, that are gathered at a time: caches hold these, or nearly."""
 
 
 class Standardisation(NamedTuple):
@@ -44,9 +46,10 @@ class Split:
         memory_limit: float = float("inf"),
     ) -> None:
         """`memory_limit` is in GiB: a larger store is read in shuffled blocks and never moved to a device whole."""
-        self.units, self.neurons, self.target = units, neurons, target
+        self.units, self.neurons, self.target, self.memory_limit = units, neurons, target, memory_limit
         self.fits_in_memory = store.gibibytes <= memory_limit
         self._store = store
+        self._held: Float[Tensor, "neuron unit"] | None = None
 
     def __len__(self) -> int:
         return len(self.units)
@@ -60,12 +63,20 @@ class Split:
         """This split with its activations on a device."""
         if self.fits_in_memory:
             self._store.to(device)
+            self._held = None if self._held is None else self._held.to(device)
         return self
 
     def hold(self, most: float) -> None:
-        """Keep the activations in memory as batches have them, unless that takes more than `most` GiB."""
-        if self.fits_in_memory and len(self) * len(self.neurons) * 4 <= most * 2**30:
-            self._store.hold()
+        """Keep the activations in memory as float32, neuron by neuron, unless that takes more than `most` GiB.
+
+        Neighbouring units are then read without a copy, and some neurons without the others.
+        """
+        if self._held is not None or not self.fits_in_memory or len(self) * len(self.neurons) * 4 > most * 2**30:
+            return
+        held = torch.empty(len(self.neurons), len(self), dtype=torch.float32, device=self.device)
+        for batch in self.blocks():
+            held[:, batch.positions] = batch.activations.T
+        self._held = held
 
     @property
     def device(self) -> torch.device:
@@ -75,10 +86,25 @@ class Split:
     def batch(self, index: Int[Tensor, " unit"]) -> Batch:
         """The chosen units with their activations."""
         units = self.units
-        activations = self._store.gather(units.rows[index])
+        if self._held is not None and _are_neighbours(index):
+            activations = self._held[:, index[0] : index[-1] + 1].T
+        else:
+            activations = self._store.gather(units.rows[index])
         parts = (units.labels[index], units.sentences[index], index)
         labels, sentences, positions = (part.to(activations.device) for part in parts)
         return Batch(activations, labels, sentences, positions)
+
+    def columns(self, index: Int[Tensor, " unit"], neurons: Int[Tensor, " chosen"]) -> Float[Tensor, "chosen unit"]:
+        """Activations of some neurons at some units."""
+        found = torch.empty(len(neurons), len(index), dtype=torch.float32, device=self.device)
+        if self._held is not None:
+            index = index.to(self.device)
+            for own, part in zip(neurons.split(COLUMNS), found.split(COLUMNS), strict=True):
+                torch.index_select(self._held.index_select(0, own), 1, index, out=part)
+        else:
+            for own, part in zip(index.split(READ), found.split(READ, dim=1), strict=True):
+                part.copy_(self._store.gather(self.units.rows[own]).index_select(1, neurons).T)
+        return found
 
     @cached_property
     def standardisation(self) -> Standardisation:
@@ -111,6 +137,10 @@ class Split:
             for start, index in enumerate(torch.arange(len(self)).split(size)):
                 yield self.batch(index)
                 advance(start * size + len(index))
+
+
+def _are_neighbours(index: Int[Tensor, " unit"]) -> bool:
+    return len(index) > 0 and bool((index.diff() == 1).all())
 
 
 class BatchStream(IterableDataset[Batch]):

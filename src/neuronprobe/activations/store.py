@@ -60,7 +60,6 @@ class Store:
         self.windows = int(index["windows"])
         self.dropped: Int[Tensor, " word"] = torch.tensor(index["dropped"], dtype=torch.long)
         self._layers = []
-        self._held: Float[Tensor, "word neuron"] | None = None
         for segment in self.neurons.segments:
             self._layers.append(open_array(folder / file_name(segment), index))
         is_shifted = index["schema"] == SCHEMA_SHIFTED
@@ -77,12 +76,6 @@ class Store:
         """Hold the activations on a GPU (on the CPU they stay in their files)."""
         self._layers = [layer.to(device) for layer in self._layers]
         self._columns, self._shift = self._columns.to(device), self._shift.to(device)
-        self._held = None if self._held is None else self._held.to(device)
-
-    def hold(self) -> None:
-        """Keep all layers side by side in memory as float32: neighbouring words are then read without a copy."""
-        if self._held is None:
-            self._held = self._restored(torch.cat(self._layers, dim=1).float())
 
     @property
     def device(self) -> torch.device:
@@ -92,10 +85,6 @@ class Store:
     def gather(self, rows: Int[Tensor, "unit part"]) -> Float[Tensor, "unit neuron"]:
         """Activations of units as float32, the vectors of a unit's rows side by side."""
         rows = rows.to(self.device)
-        if self._held is not None and rows.shape[1] == 1:
-            if _are_neighbours(rows[:, 0]):
-                return self._held[rows[0, 0] : rows[-1, 0] + 1]
-            return self._held[rows[:, 0]]
         return self._restored(torch.cat([layer[part] for part in rows.T for layer in self._layers], dim=1).float())
 
     def columns(self, neurons: Int[Tensor, " chosen"]) -> Float[Tensor, "word chosen"]:
@@ -279,7 +268,3 @@ def finite_peak(segment: Segment, layer: Tensor) -> float:
             "use model.dtype=float32 and activations.dtype=float32."
         )
     return peak
-
-
-def _are_neighbours(rows: Int[Tensor, " unit"]) -> bool:
-    return len(rows) > 0 and bool((rows.diff() == 1).all())

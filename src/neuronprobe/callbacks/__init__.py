@@ -1,6 +1,7 @@
 """Thin Lightning callbacks: one study each, when the bank is trained."""
 
 from neuronprobe.callbacks.agreement import Agreement
+from neuronprobe.callbacks.compare_rankings import CompareRankings
 from neuronprobe.callbacks.lambda_search import LambdaSearch
 from neuronprobe.callbacks.layers import LayerProbes
 from neuronprobe.callbacks.minimal_set import MinimalSet
@@ -9,6 +10,7 @@ from neuronprobe.callbacks.portraits import Portraits
 from neuronprobe.callbacks.selectivity import Selectivity
 from neuronprobe.callbacks.spread import Spread
 from neuronprobe.callbacks.stability import Stability
+from neuronprobe.callbacks.stability_selection import StabilitySelection
 from neuronprobe.callbacks.stable_lambda import StableLambdaSearch
 from neuronprobe.callbacks.study import SearchCallback, StudyCallback, in_order
 from neuronprobe.callbacks.subsets import Ablation, TopKRetraining
@@ -16,6 +18,7 @@ from neuronprobe.callbacks.subsets import Ablation, TopKRetraining
 __all__ = [
     "Ablation",
     "Agreement",
+    "CompareRankings",
     "LambdaSearch",
     "LayerProbes",
     "MinimalSet",
@@ -25,6 +28,7 @@ __all__ = [
     "Selectivity",
     "Spread",
     "Stability",
+    "StabilitySelection",
     "StableLambdaSearch",
     "StudyCallback",
     "TopKRetraining",

@@ -8,11 +8,11 @@ from neuronprobe.types import Result
 
 
 class NeuronRanking(StudyCallback):
-    """The rankings: overall, per label, with cut-offs; and the confidence of each neuron after a study of stability."""
+    """The rankings: overall, per label, with cut-offs; and what studies of stability tell of each neuron."""
 
     name = "ranking"
     size_setting = "salient"
-    wants = ("stability",)
+    wants = ("stability", "stability_selection")
 
     def __init__(self, salient: float = 0.05) -> None:
         """`salient` is the count or share of neurons that are counted per layer."""
@@ -22,5 +22,5 @@ class NeuronRanking(StudyCallback):
 
     def study(self, trained: Trained, **results: Result) -> Result:
         """Tell what the rankings say."""
-        stability = results.get("stability")
-        return ranking(trained, self._salient, stability.handed if stability else None)
+        handed = {name: result.handed for name, result in results.items()}
+        return ranking(trained, self._salient, handed.get("stability"), handed.get("stability_selection"))

@@ -13,7 +13,7 @@ from neuronprobe.errors import InputError
 from neuronprobe.neurons import size
 from neuronprobe.probes import Fit
 from neuronprobe.progress import stage
-from neuronprobe.rankings import Rank
+from neuronprobe.rankings import Rank, rehearse
 from neuronprobe.studies import Trained
 from neuronprobe.types import Result
 
@@ -77,6 +77,13 @@ class SearchCallback(StudyCallback):
     """The study that chooses a probe of the grid: what it leaves as `trained` is what the others study."""
 
     trained: Trained
+
+    def check(self, trainer: pl.Trainer) -> None:
+        """Refuse what a ranking can't work with, before anything is trained. Raises InputError."""
+        super().check(trainer)
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        for rank in self.ranks.values():
+            rehearse(rank, data.split("train"), data.split("dev"), self.fit, self.fit.seed)
 
     def begin(self, fit: Fit, ranks: Mapping[str, Rank]) -> None:
         """What the grid is trained with, and the functions that rank; again once what depends on train is known."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -48,7 +49,7 @@ class ColumnsCorpus(SplitCorpus):
 
     def read(self, source: Path) -> Iterator[Sentence]:
         """The sentences of one file."""
-        return read_columns(source, self._layout, self._encoding)
+        return read_columns(source, self._layout, self._encoding, self.passed[source])
 
 
 @dataclass(frozen=True)
@@ -102,13 +103,15 @@ class Layout:
         return Sentence(identifier, tuple(word[self.columns[FORM]] for word in words), annotations, document=document)
 
 
-def read_columns(path: Path, layout: Layout, encoding: str = UTF8) -> Iterator[Sentence]:
-    """Stream one file; InputError names file and line."""
+def read_columns(path: Path, layout: Layout, encoding: str, passed: Counter[str]) -> Iterator[Sentence]:
+    """Stream one file; InputError names file and line. `passed` counts comments within sentences."""
     words: list[list[str]] = []
     width, count, n_documents = 0, 0, 0
     for number, line in chain(lines(path, encoding), [(0, "")]):
         is_document = layout.document is not None and line.startswith(layout.document)
         if not is_document and layout.comment and line.startswith(layout.comment):
+            if words:  # it may be one
+                passed["comments_within_sentences_passed_over"] += 1
             continue
         if not is_document and line.strip(" \t"):
             width = width or layout.width(line)

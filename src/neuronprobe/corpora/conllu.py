@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -39,7 +41,7 @@ class ConlluCorpus(SplitCorpus):
 
     def read(self, source: Path) -> Iterator[Sentence]:
         """The sentences of one file."""
-        return read_conllu(source, self._encoding)
+        return read_conllu(source, self._encoding, self.passed[source])
 
 
 def starter() -> ConlluCorpus:
@@ -52,15 +54,23 @@ def starter() -> ConlluCorpus:
 def treebank(folder: str, **others: Any) -> ConlluCorpus:
     """A Universal Dependencies treebank by its folder: its files end in `ud-train.conllu` and so on.
 
-    With `ratios` all its files are parted anew. Raises InputError where a split is not there.
+    A split may have several files (`ud-train-a.conllu`, …). With `ratios` all are parted anew. Raises InputError where
+    a split is not there, or another treebank is.
     """
     there = sorted(path for path in Path(folder).expanduser().glob("*.conllu*") if path.is_file())
-    found = {split: [str(path) for path in there if f"-{split}." in path.name] for split in ("train", "dev", "test")}
+    parts = {split: re.compile(rf"-{split}(-[\w-]+)?\.conllu") for split in ("train", "dev", "test")}
+    found = {split: [str(path) for path in there if part.search(path.name)] for split, part in parts.items()}
     if not there:
         raise InputError(
             f"corpus.folder must hold a treebank (*.conllu), got {folder!r}; give the folder of its files."
         )
-    others["name"] = others.get("name") or re.sub(r"-ud-.*|\.conllu.*", "", there[0].name)
+    names = dict.fromkeys(re.sub(r"-ud-.*", "", path.name) for path in there if "-ud-" in path.name)
+    if len(names) > 1:
+        raise InputError(
+            f"corpus.folder must hold one treebank, got {', '.join(names)} in {folder!r}; take corpus=conllu and lists "
+            "of files to join them."
+        )
+    others["name"] = others.get("name") or next(iter(names), re.sub(r"\.conllu.*", "", there[0].name))
     if others.get("ratios") is not None:
         return ConlluCorpus([str(path) for path in there], **others)
     missing = [split for split in found if not found[split] and not (split == "dev" and others.get("held_out"))]
@@ -73,9 +83,9 @@ def treebank(folder: str, **others: Any) -> ConlluCorpus:
     return ConlluCorpus(found["train"], dev, found["test"], **others)
 
 
-def read_conllu(path: Path, encoding: str = UTF8) -> Iterator[Sentence]:
-    """Stream one file; InputError names file and line."""
-    layout = Layout(COLUMNS)
+def read_conllu(path: Path, encoding: str = UTF8, passed: Counter[str] | None = None) -> Iterator[Sentence]:
+    """Stream one file; InputError names file and line. `passed` counts empty nodes and sentences without words."""
+    layout, passed = Layout(COLUMNS), Counter() if passed is None else passed
     words: list[list[str]] = []
     identifier, document, count, n_documents = "", None, 0, 0
     for number, line in lines(path, encoding):
@@ -83,11 +93,15 @@ def read_conllu(path: Path, encoding: str = UTF8) -> Iterator[Sentence]:
             if words:
                 count += 1
                 yield layout.sentence(identifier or f"{path.stem}-{count}", words, document)
+            elif identifier:
+                passed["sentences_without_words_passed_over"] += 1
             words, identifier = [], ""
         elif line[0] != "#" or (words and not layout.has_ids):
             cells = layout.cells(path, number, line, len(words))
             if cells is not None:
                 words.append(cells)
+            elif "." in line[: line.index("\t")]:
+                passed["empty_nodes_passed_over"] += 1
         else:
             name, _, value = line[1:].partition("=")
             name, value = name.strip(), value.strip()
@@ -108,7 +122,7 @@ class Layout:
 
     columns: Sequence[str]
 
-    @property
+    @cached_property
     def has_ids(self) -> bool:
         """Whether a word begins with its number, and so never with #."""
         return self.columns[0] == ID

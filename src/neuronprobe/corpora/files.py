@@ -50,10 +50,16 @@ def ending(path: Path) -> str:
 def lines(path: Path, encoding: str = UTF8) -> Iterator[tuple[int, str]]:
     """Lines and their numbers from 1, without line ends and byte order mark.
 
-    Raises InputError, with the line, where they are not UTF-8 (or `encoding`), or hold a NUL.
+    Raises InputError, with the line, where they are not UTF-8 (or `encoding`), or hold a NUL or a lone carriage return.
     """
     for number, line in enumerate(raw_lines(path, encoding), 1):
-        yield number, line.rstrip("\r\n")
+        text = line.rstrip("\n")
+        if "\r" in text and "\r" in (text := text.rstrip("\r")):
+            raise InputError(
+                f"{path}, line {number}, must end in a line feed, got a carriage return within it; save it with the "
+                "line ends of Unix or Windows."
+            )
+        yield number, text
 
 
 def raw_lines(path: Path, encoding: str = UTF8) -> Iterator[str]:

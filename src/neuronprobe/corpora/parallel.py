@@ -35,7 +35,7 @@ class ParallelCorpus(SplitCorpus):
         pairs = zip_longest(lines(source, self._encoding), lines(beside, self._encoding))
         for number, (found, other) in enumerate(pairs, 1):
             words, labels = (() if one is None else tuple(one[1].split()) for one in (found, other))
-            if found is None or other is None or len(words) != len(labels):
+            if len(words) != len(labels):
                 raise InputError(
                     f"{beside}, line {number}, must have {len(words)} labels, as {source.name} has words, "
                     f"got {len(labels)}."

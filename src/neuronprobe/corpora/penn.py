@@ -13,6 +13,8 @@ from neuronprobe.errors import InputError
 from neuronprobe.types import Sentence
 
 LEAF = re.compile(r"\(([^\s()]+)\s+([^\s()]+)\)")
+OTHERS = re.compile(r"\(\s*[^\s()]*|[\s)]+")
+"""All of a tree but its leaves: brackets and what phrases are called."""
 NOTHING = "-NONE-"
 """The tag of traces, which are no words."""
 BRACKETS = {"-LRB-": "(", "-RRB-": ")", "-LSB-": "[", "-RSB-": "]", "-LCB-": "{", "-RCB-": "}"}
@@ -39,6 +41,8 @@ class PennCorpus(SplitCorpus):
                     count += 1
                     forms, tags = zip(*words, strict=True)
                     yield Sentence(f"{source.stem}-{count}", forms, {"xpos": tags}, document=source.stem)
+                else:
+                    self.passed[source]["trees_of_traces_passed_over"] += 1
                 tree = ""
             if depth < 0:
                 raise InputError(f"{source}, line {number}, must close no more brackets than are open, got one more.")
@@ -64,8 +68,9 @@ def _files(folder: Path, split: str, numbers: Sequence[int]) -> list[str]:
 
 def _words(tree: str, where: str) -> list[tuple[str, str]]:
     found = [(_form(form), tag) for tag, form in LEAF.findall(tree) if tag != NOTHING]
-    if not LEAF.search(tree):
-        raise InputError(f"{where} must begin a tree with words, (TAG word), got {tree.strip()[:40]!r}.")
+    if not LEAF.search(tree) or (rest := OTHERS.sub("", LEAF.sub(" ", tree))):
+        got = rest if LEAF.search(tree) else tree.strip()
+        raise InputError(f"{where} must begin a tree whose words are leaves, (TAG word), got {got[:40]!r}.")
     return found
 
 

@@ -19,6 +19,9 @@ DELIMITERS = {"tsv": "\t", "csv": ","}
 HEADS = {"label", "labels", "class", "category", "target", "score", "text", "sentence", "sentence1", "question", "id"}
 """What a first line says that is a header, whoever wrote it."""
 
+FEW_LABELS = 100
+"""With fewer it is odd that a file's first line has a label of its own."""
+
 Key = str | int
 
 
@@ -46,16 +49,18 @@ class SentencesCorpus(SplitCorpus):
     def __init__(
         self, train: Any, dev: Any = None, test: Any = None, text: Key | Sequence[Key] = "text",
         label: Key | None = "label", header: bool | None = None, format: str | None = None, quoted: bool = True,
-        prop: str = "label", encoding: str = UTF8, **others: Any,
+        prop: str = "label", encoding: str = UTF8, broken: str = "refuse", **others: Any,
     ) -> None:  # fmt: skip
         """`quoted` fields stand in double quotes where they need to; GLUE's quotes are text. `prop` is what the labels
-        are of; `others` are arguments of `SplitCorpus`.
+        are of; rows that are `broken` (more or fewer columns than the first) are refused or, counted, dropped; `others`
+        are arguments of `SplitCorpus`.
         """
         self._text = [_key("corpus.text", key) for key in ([text] if isinstance(text, str | int) else text or [])]
         self._label = None if label is None else _key("corpus.label", label)
         if len(self._text) not in (1, 2):
             raise InputError(f"corpus.text must be a column, or two for pairs of sentences, got {text!r}.")
         self._header, self._quoted, self._encoding, self._prop = header, quoted, encoding, prop
+        self._drops = choice("corpus.broken", broken, ("refuse", "drop")) == "drop"
         self._format = None if format is None else choice("corpus.format", format, ("tsv", "csv", "jsonl", "text"))
         super().__init__(train, dev, test, **others)
 
@@ -80,7 +85,7 @@ class SentencesCorpus(SplitCorpus):
             yield from self._plain(source)
             return
         key = self._label if source.label is None else None
-        for number, row in self._rows(path, kind, key):
+        for number, row in self._rows(source, kind, key):
             where = f"{path}, line {number},"
             parts = [_words(where, row[name], name) for name in self._text]
             label = source.label if key is None else _label(where, row[key], key)
@@ -96,9 +101,9 @@ class SentencesCorpus(SplitCorpus):
         second = len(parts[0]) if len(parts) == 2 else None
         return Sentence(f"{path.stem}-{number}", words, {}, {self._prop: label}, second)
 
-    def _rows(self, path: Path, kind: str, label: Key | None) -> Iterator[tuple[int, Mapping[Key, Any]]]:
-        keys = [*self._text, *([] if label is None else [label])]
-        table = json_rows(path, self._encoding) if kind == "jsonl" else self._table(path, kind, keys)
+    def _rows(self, source: Labelled, kind: str, label: Key | None) -> Iterator[tuple[int, Mapping[Key, Any]]]:
+        path, keys = source.path, [*self._text, *([] if label is None else [label])]
+        table = json_rows(path, self._encoding) if kind == "jsonl" else self._table(source, kind, keys)
         for number, row in table:
             missing = [key for key in keys if key not in row]
             if missing:
@@ -108,17 +113,21 @@ class SentencesCorpus(SplitCorpus):
                 )
             yield number, row
 
-    def _table(self, path: Path, kind: str, keys: Sequence[Key]) -> Iterator[tuple[int, Mapping[Key, Any]]]:
+    def _table(self, source: Labelled, kind: str, keys: Sequence[Key]) -> Iterator[tuple[int, Mapping[Key, Any]]]:
         """Rows of a TSV or CSV by the names of its header and by numbers."""
+        path = source.path
         names: list[str] | None = None
-        width = 0
+        width, first = 0, _First(path, keys[len(self._text) :], self._header)
         has_header = any(isinstance(key, str) for key in keys) if self._header is None else self._header
         for number, cells in table_rows(path, kind, self._quoted, self._encoding):
             width = width or len(cells)
+            if len(cells) != width and self._drops:
+                self.passed[source]["broken_rows_dropped"] += 1
+                continue
             if len(cells) != width:
                 raise InputError(
                     f"{path}, line {number}, must have {width} columns as the first line has, got {len(cells)}; mend "
-                    f"the line, or set corpus.quoted={str(not self._quoted).lower()}."
+                    f"the line, or set corpus.quoted={str(not self._quoted).lower()}, or corpus.broken=drop."
                 )
             by_number = dict[Key, str](enumerate(cells))
             if names is None:
@@ -126,7 +135,9 @@ class SentencesCorpus(SplitCorpus):
                 if has_header:
                     continue
                 self._refuse_header(path, [by_number.get(key, "") for key in keys])
+            first.compare(by_number)
             yield number, by_number | dict(zip(names, cells, strict=False))
+        first.check()
 
     def _refuse_header(self, path: Path, cells: Sequence[str]) -> None:
         """Raises InputError where the first line looks like a header, and nobody said whether it is one."""
@@ -134,6 +145,33 @@ class SentencesCorpus(SplitCorpus):
             raise InputError(
                 f"{path}, line 1, must be a sentence where columns are given by number, got a header ({cells}); name "
                 "the columns in corpus.text and corpus.label, or set corpus.header=true, or false if it is none."
+            )
+
+
+class _First:
+    """The label of the first line, where nobody said whether it is a header: that of no other line, then."""
+
+    def __init__(self, path: Path, keys: Sequence[Key], header: bool | None) -> None:
+        self._path, self._label = path, ""
+        self._key = keys[0] if keys and header is None else None
+        self._others: set[str] = set()
+        self._n_lines = 0
+
+    def compare(self, cells: Mapping[Key, str]) -> None:
+        """One line more."""
+        if isinstance(self._key, int) and self._key in cells and len(self._others) < FEW_LABELS:
+            label = cells[self._key].strip()
+            self._label = self._label or label
+            self._others |= {label} if self._n_lines else set()
+            self._n_lines += 1
+
+    def check(self) -> None:
+        """Raises InputError where few labels have many lines, and the first one's has no other."""
+        is_alone = self._label and self._label not in self._others
+        if is_alone and 1 < len(self._others) < min(FEW_LABELS, self._n_lines / 4):
+            raise InputError(
+                f"{self._path}, line 1, must be a sentence where columns are given by number, got {self._label!r}, "
+                "which is the label of no other line; set corpus.header=true, or false if it is none."
             )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, chain
 from typing import Any
@@ -43,11 +43,19 @@ class SplitCorpus:
         _check_splits(given, self._held_out, self._ratios is not None)
         self._sources = {split: self.sources(split, one) for split, one in given.items() if one is not None}
         self._seen: dict[str, set[int]] = {}
+        self.passed: defaultdict[Any, Counter[str]] = defaultdict(Counter)
+        """What was passed over in each file, by what it was; readers count it."""
 
     @property
     def counts(self) -> dict[str, dict[str, int]]:
-        """What the selection passed over in each split, once it has been read to its end."""
-        return self.selection.counts
+        """What was passed over in the files of each split and by the selection, once it has been read to its end."""
+        found = {split: dict(counted) for split, counted in self.selection.counts.items()}
+        for split, sources in self._sources.items():
+            for source in sources:
+                for what, n in self.passed[source].items():
+                    own = found.setdefault(split, {})
+                    own[what] = own.get(what, 0) + n
+        return found
 
     def sources(self, split: str, given: Any) -> tuple[Any, ...]:
         """The files of a split. Raises InputError where there is none."""
@@ -82,6 +90,7 @@ class SplitCorpus:
     def _not_empty(self, source: Any) -> Iterator[Sentence]:
         """Raises InputError if there are no sentences."""
         is_empty = True
+        self.passed[source] = Counter()
         for sentence in self.read(source):
             is_empty = False
             yield sentence

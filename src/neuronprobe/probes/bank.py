@@ -24,7 +24,7 @@ from neuronprobe.probes.penalty import elastic_net
 from neuronprobe.probes.probe import Probe
 from neuronprobe.probes.solvers.adam import Adam
 from neuronprobe.targets import Target
-from neuronprobe.types import Batch
+from neuronprobe.types import Batch, Units
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,8 @@ class Member:
     """One probe of a bank: its penalty, the seed of its initialisation, its neurons (None = all).
 
     `labels` are its own, instead of the property's (a control task); `weights` of the units have mean 1 over
-    train (a resample, class weights).
+    train (a resample, class weights). `near` is a probe of all neurons not far from the member's optimum: solver
+    `exact` begins there.
     """
 
     l1: float = 0.0
@@ -41,6 +42,7 @@ class Member:
     neurons: Neurons | None = None
     labels: Real[Tensor, " unit"] | None = None
     weights: Float[Tensor, " unit"] | None = None
+    near: Probe | None = None
 
 
 class ProbeBank(pl.LightningModule):
@@ -52,10 +54,11 @@ class ProbeBank(pl.LightningModule):
         n_neurons: int,
         target: Target,
         solver: Adam | None = None,
-        n_sentences: int = 0,
+        dev: Units | None = None,
         standardisation: Standardisation | None = None,
+        metric: str = "auto",
     ) -> None:
-        """`n_sentences` is that of the split that validation scores; with `standardisation` weights read z-scores."""
+        """Validation scores the units of `dev` by `metric`; with `standardisation` weights read z-scores."""
         super().__init__()
         self.members, self.solver = list(members), solver or Adam()
         self.target, self.loss, n_labels = target, target.loss, len(target)
@@ -76,7 +79,8 @@ class ProbeBank(pl.LightningModule):
         self._constant("_labels", _side_by_side([member.labels for member in self.members]))
         self._constant("_unit_weights", _side_by_side([member.weights for member in self.members]))
         self._epoch_loss, self._epoch_batches = torch.zeros(len(self.members)), 0
-        self.dev_score = target.bank_score(len(self.members), n_sentences)
+        self.metric, self._dev = target.metric(metric), dev
+        self.dev_score = target.bank_score(len(self.members), dev.n_sentences if dev is not None else 0)
 
     @property
     def progress(self) -> tuple[float, float]:
@@ -126,8 +130,8 @@ class ProbeBank(pl.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log what each member reaches on dev; the best of them is `dev/score`, which callbacks can monitor."""
-        reached = torch.atleast_1d(self.dev_score.compute())
-        self._log_members(f"dev/{self.target.metrics[0]}", reached)
+        reached = self.dev_score.scored(self._dev).values(self.metric)
+        self._log_members(f"dev/{self.metric}", reached)
         if self._trainer is not None:
             self.log("dev/score", reached.max(), sync_dist=True)
         self.dev_score.reset()

@@ -20,7 +20,7 @@ from neuronprobe.probes.probe import Probe
 
 log = logging.getLogger(__name__)
 
-MOST_HELD = 2.0
+MOST_HELD = 3.0
 """GiB of activations that are held in memory as float32; more are read from the store in every pass."""
 
 
@@ -125,7 +125,9 @@ class ExactFit(Fit):
             total = total[:, member.neurons]
         return float(total.abs().max()) / len(train)
 
-    def bank(self, members: Sequence[Member], train: Split, dev: Split | None = None) -> ProbeBank:
+    def bank(
+        self, members: Sequence[Member], train: Split, dev: Split | None = None, metric: str = "auto"
+    ) -> ProbeBank:
         """A bank at its start. Raises InputError where a member has λ1 = λ2 = 0."""
         for member in members:
             _refuse_unregularised(member.l1, member.l2)
@@ -133,10 +135,10 @@ class ExactFit(Fit):
         train.hold(MOST_HELD)
         bank = ExactBank(
             members, len(train.neurons), train.target, train, self.epochs, self.tolerance, self.start,
-            dev.units.n_sentences if dev is not None else 0,
-            train.standardisation if self.standardise == "zscore" else None,
+            dev.units if dev is not None else None,
+            train.standardisation if self.standardise == "zscore" else None, metric,
         )  # fmt: skip
-        bank.start_at([train.target.start(_level(member, train)) for member in members])
+        bank.start_at([train.target.start(_level(member, train)) for member in members], self.start == "zeros")
         return bank
 
     def trained(self, bank: ProbeBank, train: Split) -> list[Probe]:

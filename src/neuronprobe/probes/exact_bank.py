@@ -13,21 +13,22 @@ from torch import Tensor
 from neuronprobe.activations.split import Split, Standardisation
 from neuronprobe.errors import InputError
 from neuronprobe.probes.bank import Member, ProbeBank
-from neuronprobe.probes.group import Group, outputs
+from neuronprobe.probes.group import Group, lie_by_neuron, outputs
 from neuronprobe.probes.probe import Probe
 from neuronprobe.probes.solvers.descent import Point
 from neuronprobe.probes.solvers.proximal import Proximal
 from neuronprobe.probes.solvers.regularisation_path import RegularisationPaths
 from neuronprobe.probes.solvers.sampled_hessian import Reader
 from neuronprobe.targets import Target
-from neuronprobe.types import Batch
+from neuronprobe.types import Batch, Units
 
 FEW = 0.8
 """Passes read the neurons in use alone where those are at most this share of what they read before."""
 MOST_HELD = 1 << 28
 """Activations of the neurons in use that are held together in memory, at most (1 GiB)."""
-READ = 256
-"""Units whose columns are gathered at a time: they stay in the processor's caches, or nearly."""
+MOST_MODELS, PART = 1 << 28, 0.25
+"""Numbers that the models of proximal Newton hold between two passes (1 GiB), at most, and at most this part of the
+memory limit."""
 VALIDATE_EVERY = 50
 """Passes between two validations."""
 
@@ -46,11 +47,12 @@ class ExactBank(ProbeBank):
         passes: int,
         tolerance: float = 1e-5,
         start: str = "zeros",
-        n_sentences: int = 0,
+        dev: Units | None = None,
         standardisation: Standardisation | None = None,
+        metric: str = "auto",
     ) -> None:
         """`start` is zeros, or random by each member's seed; at most `passes` over train."""
-        super().__init__(members, n_neurons, target, Proximal(), n_sentences, standardisation)
+        super().__init__(members, n_neurons, target, Proximal(), dev, standardisation, metric)
         self.requires_grad_(False)
         if start == "zeros":
             for weights in self.weights:
@@ -67,7 +69,8 @@ class ExactBank(ProbeBank):
         """Where the members are; begun when it is first asked for, on the device of the bank."""
         if self._paths is None:
             starts = [torch.cat([self.weights[g][p], self.bias[g][p][:, None]], dim=1) for g, p in self._by_member()]
-            self._paths = RegularisationPaths(self.members, starts, self._tolerance, self._passes)
+            kept = min(MOST_MODELS, PART * self._train.memory_limit * 2**30 / 4)
+            self._paths = RegularisationPaths(self.members, starts, self._tolerance, self._passes, kept)
         return self._paths
 
     @property
@@ -75,10 +78,14 @@ class ExactBank(ProbeBank):
         """How many members are solved or given up, of all."""
         return float(len(self.paths.reached)), float(len(self.members))
 
-    def start_at(self, biases: Sequence[Float[Tensor, " label"]]) -> None:
-        """Where the biases of the members begin."""
-        for (g, position), bias in zip(self._by_member(), biases, strict=True):
-            self.bias[g][position] = bias
+    def start_at(self, biases: Sequence[Float[Tensor, " label"]], is_near: bool = True) -> None:
+        """Where the biases of the members begin; or, if `is_near`, the whole members that are near another probe."""
+        for member, (g, position), bias in zip(self.members, self._by_member(), biases, strict=True):
+            near = member.near if is_near else None
+            self.bias[g][position] = bias if near is None else self._centred(near)
+            if near is not None:
+                own = slice(None) if member.neurons is None else member.neurons
+                self.weights[g][position] = near.trained_weights[:, own]
 
     def on_fit_start(self) -> None:
         """Raises InputError where several processes would train."""
@@ -163,6 +170,10 @@ class ExactBank(ProbeBank):
         reached = self.paths.reached
         return [replace(probe, optimality=reached.get(m)) for m, probe in enumerate(super().probes())]
 
+    def _centred(self, probe: Probe) -> Float[Tensor, " label"]:
+        """The bias of a probe as one of z-scores, where these are trained on."""
+        return probe.bias if self._mean is None else probe.bias + probe.weights @ self._mean.to(probe.weights)
+
     def _by_member(self) -> list[tuple[int, int]]:
         return [self._position[m] for m in range(len(self.members))]
 
@@ -180,7 +191,8 @@ class ExactBank(ProbeBank):
             return batch.activations.to(self._dtype)
         if index in self._held:
             return self._held[index].to(self._dtype)
-        read = batch.activations.index_select(1, self._columns)
+        read = batch.activations
+        read = read.T.index_select(0, self._columns).T if lie_by_neuron(read) else read.index_select(1, self._columns)
         if len(self._train) * len(self._columns) <= MOST_HELD:
             self._held[index] = read
         return read.to(self._dtype)
@@ -191,8 +203,7 @@ class ExactBank(ProbeBank):
 
         def columns(units: Int[Tensor, " unit"], own: Int[Tensor, " column"]) -> Float[Tensor, "column unit"]:
             chosen = own if member.neurons is None else member.neurons.to(own.device)[own]
-            parts = [self._train.batch(part).activations.index_select(1, chosen).T for part in units.split(READ)]
-            read = torch.cat(parts, dim=1).float()
+            read = self._train.columns(units, chosen)
             if self._mean is None:
                 return read
             return read.sub_(self._mean[chosen, None]).div_(self._deviation[chosen, None])

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import pytorch_lightning as pl
 import torch
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from torch.utils.data import DataLoader
 
 from neuronprobe.activations import BatchStream, Split
@@ -113,12 +114,14 @@ class Fit:
         other.seed, other.order_seed = seed, None if self.order_seed is None else seed
         return other
 
-    def bank(self, members: Sequence[Member], train: Split, dev: Split | None = None) -> ProbeBank:
-        """An untrained bank over the neurons and labels of a split."""
-        n_sentences = dev.units.n_sentences if dev is not None else 0
+    def bank(
+        self, members: Sequence[Member], train: Split, dev: Split | None = None, metric: str = "auto"
+    ) -> ProbeBank:
+        """An untrained bank over the neurons and labels of a split; what it reaches on dev is told by `metric`."""
+        units = dev.units if dev is not None else None
         standardisation = train.standardisation if self.standardise == "zscore" else None
         members = self._weighted(members, train)
-        return ProbeBank(members, len(train.neurons), train.target, self._solver, n_sentences, standardisation)
+        return ProbeBank(members, len(train.neurons), train.target, self._solver, units, standardisation, metric)
 
     def parts(self, members: Sequence[Member], train: Split) -> list[list[Member]]:
         """The members in the banks that fit in memory; it is said where one bank would not."""
@@ -203,6 +206,7 @@ def quiet_trainer(epochs: int, **options: Any) -> pl.Trainer:
     quiet()
     none = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
     fixed = {"max_epochs": epochs, "devices": 1, "num_sanity_val_steps": 0, "callbacks": [TrainingBar()], **none}
+    fixed["plugins"] = [LightningEnvironment()]  # also in a Slurm job: the processes are its own
     return pl.Trainer(**{"reload_dataloaders_every_n_epochs": 1, **options, **fixed})
 
 

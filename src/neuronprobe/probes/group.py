@@ -42,10 +42,24 @@ def outputs(
     found = []
     for weights, bias, neurons in groups:
         if neurons is None:
-            product = nn.functional.linear(activations, weights.flatten(0, 1), bias.flatten())
-            found.append(product.unflatten(1, bias.shape))
+            found.append(_product(activations, weights.flatten(0, 1), bias.flatten()).unflatten(1, bias.shape))
             continue
-        columns = activations.T.contiguous() if columns is None else columns
+        if columns is None:
+            columns = activations.T if lie_by_neuron(activations) else activations.T.contiguous()
         gathered = columns.index_select(0, neurons.flatten()).unflatten(0, neurons.shape)
         found.append(torch.baddbmm(bias[:, :, None], weights, gathered).permute(2, 0, 1))
     return found[0].contiguous() if len(found) == 1 else torch.cat(found, dim=1)[:, order]
+
+
+def lie_by_neuron(activations: Float[Tensor, "unit neuron"]) -> bool:
+    """Whether the activations of a neuron are neighbours in memory, not those of a unit."""
+    return activations.stride(0) == 1
+
+
+def _product(
+    activations: Float[Tensor, "unit neuron"], weights: Float[Tensor, "output neuron"], bias: Float[Tensor, " output"]
+) -> Float[Tensor, "unit output"]:
+    """In the order in which activations lie: the other takes up to twice as long for few outputs."""
+    if lie_by_neuron(activations):
+        return torch.addmm(bias[:, None], weights, activations.T).T
+    return nn.functional.linear(activations, weights, bias)

@@ -13,6 +13,7 @@ from neuronprobe.probes.group import Group, group, stack_neurons
 from neuronprobe.probes.probe import Probe
 from neuronprobe.progress import counted
 from neuronprobe.targets import Scored
+from neuronprobe.types import UNKNOWN
 
 BLOCK = 4096
 """Units that are scored at a time, at most."""
@@ -47,6 +48,29 @@ def scores(
         for metric, one in zip(metrics, predicted, strict=True):
             metric.add(one.T, batch.labels, batch.sentences)
     return [metric.scored(split.units) for metric in metrics]
+
+
+@torch.no_grad()
+def log_likelihoods(probes: Sequence[Probe], split: Split) -> Float[Tensor, "probe sentence"]:
+    """Σ log p(label) over the units of each sentence, in nats, without units whose label train lacks.
+
+    Raises InputError where there are values instead of labels.
+    """
+    split.target.labels_for("a likelihood of labels")
+    device, together = split.device, group([probe.neurons for probe in probes])
+    groups = [_stacked([probes[p] for p in own], device) for own in together]
+    biases = [torch.stack([probes[p].bias for p in own]).float().to(device)[:, :, None] for own in together]
+    found = torch.zeros(len(probes), split.units.n_sentences, dtype=torch.float64, device=device)
+    for batch in split.blocks(BLOCK, f"likelihoods of {counted(len(probes), 'probe')}"):
+        known = batch.labels > UNKNOWN
+        columns, labels = batch.activations[known].T.contiguous(), batch.labels[known]
+        for own, chosen, bias in zip(together, groups, biases, strict=True):
+            for some in torch.arange(len(own)).split(_at_a_time(chosen, max(1, len(labels)))):
+                outputs = _products(columns, chosen, some) + bias[some]
+                gold = outputs.gather(1, labels.expand(len(some), 1, -1))[:, 0] - outputs.logsumexp(1)
+                part = torch.zeros(len(some), found.shape[1], dtype=torch.float64, device=device)
+                found[[own[i] for i in some]] += part.index_add_(1, batch.sentences[known], gold.double())
+    return found.cpu()
 
 
 def _at_a_time(chosen: Group, n_units: int) -> int:

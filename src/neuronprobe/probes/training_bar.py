@@ -1,14 +1,21 @@
-"""How much of a bank's training is left, as a bar."""
+"""How much of a bank's training is left, as a bar; and said once, where it is long."""
 
 from __future__ import annotations
 
+import logging
+import time
 from contextlib import ExitStack
 from typing import Any
 
 import pytorch_lightning as pl
 
 from neuronprobe.probes.bank import ProbeBank
-from neuronprobe.progress import Advance, bar, counted
+from neuronprobe.progress import Advance, bar, counted, duration
+
+log = logging.getLogger(__name__)
+
+TRIAL, WORTH_IT = 5.0, 60.0
+"""Seconds of training after which it is said how many are left, where these are so many."""
 
 
 class TrainingBar(pl.Callback):
@@ -17,11 +24,14 @@ class TrainingBar(pl.Callback):
     def __init__(self) -> None:
         self._open = ExitStack()
         self._advance: Advance = lambda done: None
+        self._start: float | None = None
+        self._before = 0.0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Begin the bar."""
         assert isinstance(pl_module, ProbeBank)
         done, total = pl_module.progress
+        self._start, self._before = time.perf_counter(), done
         self._advance = self._open.enter_context(
             bar(f"training {counted(len(pl_module.members), 'probe')}", total, done)
         )
@@ -29,7 +39,13 @@ class TrainingBar(pl.Callback):
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
         """Move it."""
         assert isinstance(pl_module, ProbeBank)
-        self._advance(pl_module.progress[0])
+        done, total = pl_module.progress
+        self._advance(done)
+        if self._start is not None and (seconds := time.perf_counter() - self._start) >= TRIAL:
+            self._start = None
+            left = seconds * (total - done) / max(1, done - self._before)
+            if left >= WORTH_IT:
+                log.info("training: %s optimizer steps, about %s left.", f"{total:,.0f}", duration(left))
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """End it."""

@@ -28,12 +28,12 @@ class SpanProperty(OfWords):
     """A column of spans. `read` is how the corpus writes them, `scheme` how the labels do.
 
     iob1 begins a span with B only behind another of its kind, iob2 always; iob is either; iobes (BILOU too) marks ends
-    and spans of one word; io marks no borders.
+    and spans of one word; io marks no borders. A property with a `scheme` is scored by span F1 beside accuracy.
     """
 
     def __init__(self, name: str, read: str = "iob2", scheme: str = "iob2", **selection: Any) -> None:
         super().__init__(name, **selection)
-        self._read, self._scheme = choice("property.read", read, READ), choice("property.scheme", scheme, WRITTEN)
+        self._read, self.scheme = choice("property.read", read, READ), choice("property.scheme", scheme, WRITTEN)
 
     def labels(self, sentence: Sentence) -> Sequence[str | None]:
         """The labels in the scheme. Raises InputError, naming sentence and word, where a span is malformed."""
@@ -41,7 +41,7 @@ class SpanProperty(OfWords):
         labels: list[str | None] = [None if label is None else OUTSIDE for label in found]
         try:
             for span in spans(found, self._read):
-                labels[span.start : span.end] = written(span, self._scheme)
+                labels[span.start : span.end] = written(span, self.scheme)
         except ValueError as error:
             raise InputError(
                 f"{self.name} of sentence {sentence.id!r} must be {self._read}, got {error}; correct it, or set "

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -31,32 +32,55 @@ class Collected:
         return len(self.labels)
 
 
-def collect(units: Iterable[Unit]) -> Collected:
-    """Units as tensors, in one pass; no unit stays in memory.
+class Collector:
+    """Units on their way to tensors: no unit stays in memory."""
 
-    Raises InputError where names and numbers meet, or a number is not finite.
-    """
-    rows, labels, values, sentences = array("q"), array("q"), array("d"), array("q")
-    names: dict[str, int] = {}
-    kinds: dict[str, str] = {}
-    types = []
-    parts = 1
-    for unit in units:
-        rows.extend(unit.rows)
-        parts = len(unit.rows)
-        if isinstance(unit.label, str):
-            labels.append(names.setdefault(unit.label, len(names)))
-        else:
-            values.append(number("the label of a unit that is no name", unit.label))
-        sentences.append(unit.sentence)
-        types.append(kinds.setdefault(unit.type, unit.type))
-    if names and values:
-        raise InputError(
-            f"the labels of a property must be all names or all numbers, got {len(labels)} names and {len(values)} "
-            "numbers; correct its units."
-        )
-    found = torch.tensor(values, dtype=torch.float64) if values else _tensor(labels)
-    return Collected(_tensor(rows).view(-1, parts), found, tuple(names), _tensor(sentences), tuple(types))
+    def __init__(self) -> None:
+        self._rows, self._labels, self._values, self._sentences = array("q"), array("q"), array("d"), array("q")
+        self._names: dict[str, int] = {}
+        self._kinds: dict[str, str] = {}
+        self._types: list[str] = []
+        self._at = -1
+
+    def take(self, units: Iterator[Unit], until: float = math.inf) -> bool:
+        """Take those of the sentences before `until`, and one more; whether there may be others.
+
+        Raises InputError where a number is not finite.
+        """
+        if self._at >= until:
+            return True
+        rows, labels, values, sentences = self._rows, self._labels, self._values, self._sentences
+        names, kinds, types = self._names, self._kinds, self._types
+        for own, label, kind, sentence in units:
+            rows.extend(own)
+            if isinstance(label, str):
+                labels.append(names.setdefault(label, len(names)))
+            else:
+                values.append(number("the label of a unit that is no name", label))
+            sentences.append(sentence)
+            types.append(kinds.setdefault(kind, kind))
+            if sentence >= until:
+                self._at = sentence
+                return True
+        return False
+
+    def units(self) -> Collected:
+        """All of them. Raises InputError where names and numbers meet."""
+        if self._names and self._values:
+            raise InputError(
+                f"the labels of a property must be all names or all numbers, got {len(self._labels)} names and "
+                f"{len(self._values)} numbers; correct its units."
+            )
+        found = torch.tensor(self._values, dtype=torch.float64) if self._values else _tensor(self._labels)
+        rows = _tensor(self._rows).view(-1, len(self._rows) // max(1, len(self._sentences)) or 1)
+        return Collected(rows, found, tuple(self._names), _tensor(self._sentences), tuple(self._types))
+
+
+def collect(units: Iterable[Unit]) -> Collected:
+    """Units as tensors, in one pass. Raises InputError where names and numbers meet, or a number is not finite."""
+    collector = Collector()
+    collector.take(iter(units))
+    return collector.units()
 
 
 def without_rows(units: Units, rows: Int[Tensor, " row"]) -> Units:

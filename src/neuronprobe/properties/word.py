@@ -32,10 +32,11 @@ class OfWords:
     def units(self, sentences: Iterable[Sentence]) -> Iterator[Unit]:
         """The units of a split. Raises InputError where the corpus has not what is read."""
         row = 0
+        make = tuple.__new__  # Unit(…) in half the time: there are millions
         for index, sentence in enumerate(sentences):
             for word, label in zip(sentence.words, self.labels(sentence), strict=True):
                 if label is not None:
-                    yield Unit((row,), label, word, index)
+                    yield make(Unit, ((row,), label, word, index))
                 row += 1
 
 

@@ -18,6 +18,7 @@ from neuronprobe.rankings.mean_select import mean_select
 from neuronprobe.rankings.mutual_information import mutual_information
 from neuronprobe.rankings.probeless import probeless
 from neuronprobe.rankings.random import random
+from neuronprobe.rankings.rehearsal import rehearse
 from neuronprobe.rankings.ridge import lasso, ridge
 from neuronprobe.rankings.scaled_magnitude import scaled_magnitude
 from neuronprobe.rankings.single_neuron import single_neuron
@@ -46,6 +47,7 @@ __all__ = [
     "probeless",
     "random",
     "reads_no_probe",
+    "rehearse",
     "rfe",
     "ridge",
     "scaled_magnitude",

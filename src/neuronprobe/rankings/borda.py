@@ -12,6 +12,7 @@ from torch import Tensor
 from neuronprobe.errors import InputError
 from neuronprobe.rankings.evidence import Evidence, Rank
 from neuronprobe.rankings.ordering import depth, ordered, shares
+from neuronprobe.rankings.rehearsal import rehearse
 from neuronprobe.types import Ranking
 
 
@@ -28,6 +29,8 @@ def borda(evidence: Evidence, members: Mapping[str, Rank | None]) -> Ranking:
             "ranking.borda.members must be one or more rankings, got none; "
             "add one with +ranking@ranking.borda.members.lca=lca."
         )
+    for rank in ranks:
+        rehearse(rank, evidence.train, evidence.dev, evidence.fit, evidence.seed)  # before the first of them works
     found = [rank(evidence) for rank in ranks]
     score = torch.stack([points(one) for one in found]).mean(0)
     own = torch.stack([_label_points(one) for one in found]).mean(0)

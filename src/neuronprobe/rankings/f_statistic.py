@@ -22,7 +22,7 @@ def f_statistic(evidence: Evidence) -> Ranking:
     the variance that telling it from the rest explains. Invariant to shift and scale. Neurons whose means do not differ
     are not earned.
     """
-    explained, own, freedom = (_by_values if len(evidence.train.target) == 1 else _by_labels)(evidence)
+    explained, own, freedom = evidence.train.target.either(_by_labels, _by_values)(evidence)
     within = torch.where(1 - explained > LEAST_WITHIN, 1 - explained, 0.0)
     f = (freedom * explained / within).clamp_max(torch.finfo(torch.float64).max)
     return Ranking.from_scores("f_statistic", torch.where(explained > 0, f, 0.0), evidence.seed, own)

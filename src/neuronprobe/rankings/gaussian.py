@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from neuronprobe.errors import InputError, whole_number
-from neuronprobe.rankings.candidates import candidates
+from neuronprobe.rankings.candidates import candidates, n_candidates
 from neuronprobe.rankings.columns import columns_of
 from neuronprobe.rankings.evidence import Evidence, reads_no_probe
 from neuronprobe.rankings.greedy import judges, n_selected, normalised_information, select
@@ -46,8 +46,8 @@ def gaussian(
             f"ranking.gaussian.fewest must leave at least 2 labels of train, got {fewest}, which leaves {len(labels)}; "
             "lower it."
         )
+    k = n_selected("gaussian", k, n_candidates(evidence, "gaussian", most))
     found = candidates(evidence, "gaussian", most, l2)
-    k = n_selected("gaussian", k, len(found.neurons))
     dev, dev_labels = judges(evidence.dev, found.neurons, labels)
     train = columns_of(evidence.train, found.neurons)
     probe = GaussianProbe(train, evidence.train.units.labels, evidence.unit_weights, labels, dev, dev_labels)

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from neuronprobe.errors import number, whole_number
-from neuronprobe.rankings.candidates import candidates
+from neuronprobe.rankings.candidates import candidates, n_candidates
 from neuronprobe.rankings.columns import columns_of
 from neuronprobe.rankings.evidence import Evidence, reads_no_probe
 from neuronprobe.rankings.greedy import judges, n_selected, normalised_information, select
@@ -39,8 +39,8 @@ def latent_subset(
     for name, value in (("lr", lr), ("entropy", entropy), ("l1", l1), ("l2", l2)):
         number(f"ranking.latent_subset.{name}", value, 0)
     evidence.labels_to_tell_apart("latent_subset")
+    k = n_selected("latent_subset", k, n_candidates(evidence, "latent_subset", most))
     found = candidates(evidence, "latent_subset", most, ridge_l2)
-    k = n_selected("latent_subset", k, len(found.neurons))
     there = evidence.supported.nonzero().flatten()
     train = columns_of(evidence.train, found.neurons).T
     weights = evidence.unit_weights

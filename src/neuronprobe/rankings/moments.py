@@ -80,7 +80,7 @@ _last = Last[Moments]()
 def moments(train: Split, weights: Float[Tensor, " unit"] | None) -> Moments:
     """The moments of a weighting of train; those made last are remembered. Units of weight 0 don't count.
 
-    Where a probe has one output (values), all units are its own.
+    Of values all units are the one output's own.
     """
     return _last.get(train, (weights,), lambda: _in_one_pass(train, weights))
 
@@ -91,7 +91,7 @@ def _in_one_pass(train: Split, weights: Float[Tensor, " unit"] | None) -> Moment
     low = torch.full((n_neurons,), torch.inf, device=train.device)
     high, counts = -low, torch.zeros(n_labels, dtype=torch.float64, device=train.device)
     for batch in train.blocks(BLOCK):
-        values, labels = batch.activations, batch.labels if n_labels > 1 else torch.zeros_like(batch.labels).long()
+        values, labels = batch.activations, train.target.either(batch.labels, torch.zeros_like(batch.labels).long())
         own = torch.ones(len(labels)) if weights is None else weights[batch.positions.cpu()]
         if not bool(own.all()):
             values, labels, own = values[own > 0], labels[own > 0], own[own > 0]

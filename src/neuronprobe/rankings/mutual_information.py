@@ -25,22 +25,18 @@ def mutual_information(evidence: Evidence, bins: int = 16) -> Ranking:
     is by I(neuron; is it this label?). Invariant to shift, scale and any increasing map. Constant neurons are not
     earned.
     """
-    n_bins, n_outputs = whole_number("ranking.mutual_information.bins", bins, 2), len(evidence.train.target)
-    labels, weights = evidence.train.units.labels.numpy(), evidence.unit_weights.double().numpy()
-    if n_outputs > 1:
-        evidence.labels_to_tell_apart("mutual_information")
-    else:
-        labels = equal_bins(labels, weights, n_bins)
-    n_labels = max(n_outputs, int(labels.max()) + 1)
+    n_bins, target = whole_number("ranking.mutual_information.bins", bins, 2), evidence.train.target
+    weights, of_output = evidence.unit_weights.double().numpy(), target.either(_against_rest, _information)
+    labels = target.either(_labels, _binned_values)(evidence, n_bins)
+    n_labels = max(len(target), int(labels.max()) + 1)
 
     def score(values: NDArray[np.float32]) -> NDArray[np.float64]:
         cells = labels * n_bins + equal_bins(values, weights, n_bins)
         table = np.bincount(cells, weights, n_labels * n_bins).reshape(-1, n_bins)
         table = table / table.sum()
-        whole = _information(table)
-        return np.append(_against_rest(table) if n_outputs > 1 else whole, whole)
+        return np.append(of_output(table), _information(table))
 
-    found = by_neuron(evidence.train, n_outputs + 1, score).clamp_min(0)
+    found = by_neuron(evidence.train, len(target) + 1, score).clamp_min(0)
     found = torch.where(moments(evidence.train, evidence.weights).varies, found, 0.0)
     return Ranking.from_scores("mutual_information", found[-1], evidence.seed, found[:-1])
 
@@ -56,9 +52,18 @@ def equal_bins(values: NDArray[np.float32], weights: NDArray[np.float64], n_bins
     return found
 
 
-def _information(table: NDArray[np.float64]) -> float:
+def _labels(evidence: Evidence, n_bins: int) -> NDArray[np.int64]:
+    evidence.labels_to_tell_apart("mutual_information")
+    return np.asarray(evidence.train.units.labels)
+
+
+def _binned_values(evidence: Evidence, n_bins: int) -> NDArray[np.int64]:
+    return equal_bins(evidence.train.units.labels.numpy(), evidence.unit_weights.double().numpy(), n_bins)
+
+
+def _information(table: NDArray[np.float64]) -> NDArray[np.float64]:
     """Of rows and columns of a joint distribution, in bits."""
-    return float(_terms(table, table.sum(1, keepdims=True) * table.sum(0)).sum())
+    return np.asarray(_terms(table, table.sum(1, keepdims=True) * table.sum(0)).sum())
 
 
 def _against_rest(table: NDArray[np.float64]) -> NDArray[np.float64]:

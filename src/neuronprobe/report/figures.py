@@ -17,6 +17,8 @@ from neuronprobe.writing import write_bytes
 VEGA_LITE = "6.4"
 COLORS = ["#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#8C8C8C"]
 """Okabe and Ito's, which people with any colour vision tell apart, on white and on black; grey for their black."""
+MUTED = "#B8B8B8"
+"""Of lines that are there for comparison, without a place in the legend."""
 SHAPES = ["circle", "square", "diamond", "triangle-down", "triangle-up", "cross", "stroke"]
 DASHES = [[6, 4], [2, 3], [8, 3, 2, 3]]
 INK = "currentColor"
@@ -100,7 +102,7 @@ def _layers(figure: Figure) -> Iterator[Spec]:
 
 def _curves(figure: Figure, axes: Spec) -> Iterator[Spec]:
     """A band, a line and points for each series; a name in the legend shows its series alone."""
-    on = {**axes, "color": _by_series(figure, "line", COLORS)}
+    on = {**axes, "color": _by_series(figure, "line", COLORS, MUTED)}
     dim = {"opacity": {"condition": {"param": "chosen", "value": 1}, "value": 0.1}}
     if any(end is not None for series in figure.series for end in series.low):
         band = {"y": {**axes["y"], "field": "low"}, "y2": {"field": "high"}}
@@ -108,7 +110,7 @@ def _curves(figure: Figure, axes: Spec) -> Iterator[Spec]:
                "transform": [{"filter": "isValid(datum.low)"}]}  # fmt: skip
     yield {"mark": {"type": "line", "aria": False}, "encoding": {**on, **dim}, "params": [CHOSEN, ZOOM]}
     fill = {**on["color"], "condition": {"test": "datum.flagged", "value": "white"}}
-    shape = _by_series(figure, "line", SHAPES)
+    shape = _by_series(figure, "line", SHAPES, SHAPES[0])
     yield {"mark": {"type": "point", "size": 45, "opacity": 1},
            "encoding": {**on, "shape": shape, "fill": fill, "tooltip": _tooltip(figure), **dim}}  # fmt: skip
 
@@ -190,14 +192,20 @@ def _y_scale(figure: Figure) -> Spec:
     return {"zero": True} if has_bars else {"zero": False, "padding": PADDING}
 
 
-def _by_series(figure: Figure, mark: str, looks: list[Any]) -> Spec:
-    """What tells the series of one mark apart, by their order; a legend where there are several."""
+def _by_series(figure: Figure, mark: str, looks: list[Any], muted: Any = None) -> Spec:
+    """What tells the series of one mark apart, by their order; a legend where there are several. Muted ones share a
+    look.
+    """
     own = [series for series in figure.series if series.mark == mark]
-    look = {one.name: looks[i % len(looks)] for i, one in enumerate(own) if one.y}
+    told = [series.name for series in own if not series.muted]
+    look = {one.name: muted if one.muted else looks[told.index(one.name) % len(looks)] for one in own if one.y}
     scale = {"domain": list(look), "range": list(look.values())}
-    shown: Spec | None = {"symbolSize": 700} if mark == "level" else {}  # as long as two dashes
-    legend = {"legend": shown if len(look) > 1 or mark == "level" else None}
-    return {"field": "series", "type": "nominal", "scale": scale, **legend}
+    legend: Spec | None = {"symbolSize": 700} if mark == "level" else {}  # as long as two dashes
+    if len(told) < len(own):
+        legend = {"values": told}
+    elif len(look) <= 1 and mark != "level":
+        legend = None
+    return {"field": "series", "type": "nominal", "scale": scale, "legend": legend}
 
 
 def _tooltip(figure: Figure) -> list[Spec]:

@@ -122,12 +122,15 @@ def varied(jobs: Sequence[JoinedJob]) -> list[str]:
 
 
 def _begun(top: Path) -> dict[Path, list[str]]:
-    """Folders below `top` in which a job was planned, begun or finished, with its overrides."""
+    """Folders below `top` in which a job was planned, begun or finished, with its overrides.
+
+    A folder with the jobs of several properties is none itself.
+    """
     found = {path.parent: _words(path.parent) for path in top.rglob("results.json")}
     found |= {path.parents[1]: _words(path.parents[1]) for path in top.rglob(".hydra/config.yaml")}
     for plan in top.rglob(PLAN):
         found |= {plan.parent / name: words for name, words in planned(plan.parent).items()}
-    return found
+    return {folder: words for folder, words in found.items() if not (folder / PLAN).is_file()}
 
 
 def _by_number(folder: Path) -> list[tuple[int, str]]:

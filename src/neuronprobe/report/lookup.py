@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from neuronprobe.studies.cells import BASELINES, PlainRow, draws_text, find, first, percent
+from neuronprobe.studies.cells import BASELINES, PlainRow, find, first, percent
 from neuronprobe.studies.sets import RANDOM_SETS
 
 
@@ -48,10 +48,9 @@ def metric_of(config: Mapping[str, Any]) -> str:
 
 
 def short(row: PlainRow | None) -> str:
-    """A fraction as percent with half its interval, or the deviation of its draws: `88.1 ±0.9`."""
+    """A fraction as percent with half its interval, or the deviation of one draw: `88.1 ±0.9`."""
     if row is None or row["value"] is None:
         return "-"
     around = row.get("deviation") if row.get("low") is None else (row["high"] - row["low"]) / 2
     text = percent({**row, "low": None})
-    text = text if around is None else f"{text} ±{100 * around:.1f}"
-    return text + draws_text(row)
+    return text if around is None else f"{text} ±{100 * around:.1f}"

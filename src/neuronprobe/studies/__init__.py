@@ -3,6 +3,7 @@
 from neuronprobe.studies.ablation import ablation
 from neuronprobe.studies.agreement import agreement
 from neuronprobe.studies.baselines import baselines, corpus_summary
+from neuronprobe.studies.compare_rankings import compare_rankings
 from neuronprobe.studies.lambda_search import Grid, LambdaChoice, lambda_search
 from neuronprobe.studies.layers import layers
 from neuronprobe.studies.minimal_set import Minimum, minimal_set
@@ -12,6 +13,7 @@ from neuronprobe.studies.retraining import retraining
 from neuronprobe.studies.selectivity import selectivity
 from neuronprobe.studies.spread import spread
 from neuronprobe.studies.stability import stability
+from neuronprobe.studies.stability_selection import stability_selection
 from neuronprobe.studies.stable_lambda import StableChoice, stable_lambda
 from neuronprobe.studies.trained import Trained, named
 from neuronprobe.studies.vocabulary import vocabulary
@@ -25,6 +27,7 @@ __all__ = [
     "ablation",
     "agreement",
     "baselines",
+    "compare_rankings",
     "corpus_summary",
     "lambda_search",
     "layers",
@@ -36,6 +39,7 @@ __all__ = [
     "selectivity",
     "spread",
     "stability",
+    "stability_selection",
     "stable_lambda",
     "vocabulary",
 ]

@@ -49,20 +49,20 @@ def _ablated(trained: Trained, sets: Sequence[NeuronSet], name: str) -> Iterator
     behind = {BASELINES[trained.target.constant]: constant_probe(trained.train), "all neurons": trained.probe}
     levels = {level: len(sets) + i for i, level in enumerate(behind)}
     kept = [trained.probe.keep(chosen.neurons) for chosen in sets]
-    filled = _biases(trained.probe, kept, trained.train)
-    biases = [torch.stack([*own, *(probe.bias for probe in behind.values())]) for own in filled.values()]
+    biases_of = filled(trained.probe, kept, trained.train)
+    biases = [torch.stack([*own, *(probe.bias for probe in behind.values())]) for own in biases_of.values()]
     found = scores([*kept, *behind.values()], biases, trained.splits[name], trained.keeps(name))
-    for fill, counts in zip(filled, found, strict=True):
+    for fill, counts in zip(biases_of, found, strict=True):
         about: dict[str, Any] = {"constant": len(sets), "curve": True, "fill": fill, "levels": levels}
         about["title"] = f"Kept in the trained probe, the {FILLS[fill]}"
         yield compare("ablation", "ablated", trained, sets, kept, {name: counts}, **about)
 
 
-def _biases(probe: Probe, kept: Sequence[Probe], train: Split) -> dict[str, list[Float[Tensor, " label"]]]:
-    """Of each kept probe, by what its other neurons are: they give its bias what their constants contribute."""
+def filled(probe: Probe, kept: Sequence[Probe], train: Split) -> dict[str, list[Float[Tensor, " label"]]]:
+    """The bias of each kept probe, by what its other neurons are: they give it what their constants contribute."""
     means = train.standardisation.mean.cpu().double()
     whole = probe.weights.double() @ (means if probe.neurons is None else means[probe.neurons])
-    filled = [
+    at_means = [
         (probe.bias.double() + whole - one.weights.double() @ means[one.neurons]).float() for one in kept
     ]  # kept probes name their neurons
-    return {"zero": [probe.bias] * len(kept), "mean": filled}
+    return {"zero": [probe.bias] * len(kept), "mean": at_means}

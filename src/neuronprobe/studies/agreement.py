@@ -22,6 +22,9 @@ from neuronprobe.studies.sets import sizes
 from neuronprobe.studies.trained import Trained
 from neuronprobe.types import Ranking, Result, Row
 
+VOTE = 1_000_003
+"""Added to the seed for the order of neurons that have equal points."""
+
 
 def agreement(trained: Trained, values: Sequence[int | float]) -> Result:
     """Of each size and ranking: the mean Jaccard overlap of its top with the others' (average_overlap), and that with
@@ -35,7 +38,7 @@ def agreement(trained: Trained, values: Sequence[int | float]) -> Result:
             f"ranking must be at least 2 rankings for a study of agreement, got {trained.primary} alone; "
             "choose ranking=[lca,magnitude,probeless]."
         )
-    rows = [replace(row, **trained.about()) for row in _Agreement(trained.rankings).rows(counts)]
+    rows = [replace(row, **trained.about()) for row in _Agreement(trained.rankings, trained.seed).rows(counts)]
     return Result(tuple(rows), tables=(_table(plain(rows), counts),))
 
 
@@ -44,6 +47,7 @@ class _Agreement:
     """Rows about rankings, by name."""
 
     rankings: Mapping[str, Ranking]
+    seed: int
 
     def rows(self, counts: Sequence[int]) -> Iterator[Row]:
         names = list(self.rankings)
@@ -69,8 +73,13 @@ class _Agreement:
             flags = {"n_others": len(others), **by_chance, **_drawn(self.rankings[name], k)}
             mean = sum(pairs[frozenset((name, other))] for other in others) / len(others)
             yield Row("agreement", "average_overlap", mean, name, flags=flags, **about)
-            best = torch.stack([points_of[other] for other in others]).sum(0).argsort(descending=True, stable=True)
+            best = self._vote(torch.stack([points_of[other] for other in others]).sum(0))
             yield Row("agreement", "neuron_vote", jaccard(tops[name], top(best, k)), name, flags=flags, **about)
+
+    def _vote(self, points: Float[Tensor, " neuron"]) -> Neurons:
+        """Most points first; those of equal points in a drawn order, which is none of the rankings' own."""
+        drawn = torch.randperm(len(points), generator=torch.Generator().manual_seed(self.seed + VOTE))
+        return drawn[points[drawn].argsort(descending=True, stable=True)]
 
 
 def jaccard(one: Neurons, other: Neurons) -> float:

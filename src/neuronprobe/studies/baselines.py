@@ -12,7 +12,7 @@ from torch import Tensor
 from neuronprobe.activations import Split
 from neuronprobe.probes import Probe
 from neuronprobe.shown import Table
-from neuronprobe.studies.cells import find, metric_name, percent, plain
+from neuronprobe.studies.cells import PlainRow, find, first, metric_name, percent, plain
 from neuronprobe.studies.intervals import Bootstrap
 from neuronprobe.studies.vocabulary import vocabulary_text
 from neuronprobe.targets import Target
@@ -45,7 +45,7 @@ def baselines(target: Target, units: Mapping[str, Units], seed: int) -> list[Row
 def corpus_table(target: Target, rows: Sequence[Row], name: str) -> Table:
     """Each split's size and baselines; notes on units whose label, or type, train lacks."""
     found = plain(rows)
-    body, notes = [], []
+    body, notes = [], [*_without_label(found)]
     for split in dict.fromkeys(row["split"] for row in find(found, study="corpus")):
         own = find(found, split=split)
         counts = [row for metric in SHOWN for row in find(own, study="corpus", metric=metric)]
@@ -63,6 +63,15 @@ def corpus_table(target: Target, rows: Sequence[Row], name: str) -> Table:
     return Table(name, header, tuple(body), tuple(notes))
 
 
+def _without_label(rows: Sequence[PlainRow]) -> Iterator[str]:
+    """How many words have no label, where units are words."""
+    for row in find(rows, study="corpus", metric="words"):
+        units = first(rows, study="corpus", metric="units", split=row["split"])
+        sentences = first(rows, study="corpus", metric="sentences", split=row["split"])
+        if units is not None and sentences is not None and units["value"] not in (row["value"], sentences["value"]):
+            yield f"{row['split']}: {units['value']:,.0f} units, of {row['value']:,.0f} words."
+
+
 def constant_probe(train: Split) -> Probe:
     """What predicts the same for all units, whatever the activations are: the target's constant baseline."""
     weights, neurons = torch.zeros(train.n_labels, 0), torch.zeros(0, dtype=torch.long)
@@ -72,7 +81,7 @@ def constant_probe(train: Split) -> Probe:
 def _rows(
     target: Target, split: str, units: Units, predicted: Mapping[str, Real[Tensor, " unit"]], seed: int
 ) -> Iterator[Row]:
-    scoring = target.bank_score(len(predicted), units.n_sentences)
+    scoring = target.bank_score(len(predicted), units.n_sentences, keep=bool(target.more_metrics))
     scoring.add(torch.stack([*predicted.values()], dim=1), units.labels, units.sentences)
     scored, first = scoring.scored(units), target.metrics[0]
     ends = [(None, None)] * len(predicted)
@@ -81,6 +90,6 @@ def _rows(
         ends = Bootstrap(score.denominator, seed).ends(score.numerator).tolist()
     for i, name in enumerate(predicted):
         where: dict[str, Any] = {"set": name, "split": split}
-        for metric in target.metrics:
+        for metric in (*target.metrics, *target.more_metrics):
             low, high = ends[i] if metric == first else (None, None)
             yield Row("baseline", metric, float(scored.values(metric)[i]), low=low, high=high, **where)

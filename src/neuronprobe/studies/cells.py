@@ -19,7 +19,7 @@ MARKS = {
     ),
 }
 """Marks behind a number, the flag that asks for them, and what they mean."""
-METRIC_NAMES = {"accuracy": "accuracy", "macro_f1": "macro-F1", "r2": "R²"}
+METRIC_NAMES = {"accuracy": "accuracy", "macro_f1": "macro-F1", "span_f1": "span F1", "r2": "R²"}
 BASELINES = {
     "majority": "most frequent label",
     "word_majority": "most frequent label per word type",

@@ -199,7 +199,7 @@ class Comparison:
         ks = sorted(self.found[self.primary])
         if len(ks) < 2:
             return
-        heights = dict(zip(ks, _trapezoid([k / self._n_neurons for k in ks]), strict=True))
+        heights = dict(zip(ks, trapezoid([k / self._n_neurons for k in ks]), strict=True))
         terms = {
             (ranking, name): [(heights[k], by_size[k][name]) for k in ks]
             for ranking, by_size in self.found.items() for name in by_size[ks[0]]
@@ -269,8 +269,10 @@ class Comparison:
         return len(self.rankings[self.primary].order)
 
 
-def _trapezoid(shares: Sequence[float]) -> list[float]:
-    """What the height at each share counts in the area under a curve, over the range of the shares."""
-    widths = [after - before for before, after in pairwise(shares)]
+def trapezoid(at: Sequence[float]) -> list[float]:
+    """What the height at each place counts in the area under a curve, over their range; that at a single place all."""
+    if len(at) == 1:
+        return [1.0]
+    widths = [after - before for before, after in pairwise(at)]
     sides = zip([0.0, *widths], [*widths, 0.0], strict=True)
-    return [(left + right) / 2 / (shares[-1] - shares[0]) for left, right in sides]
+    return [(left + right) / 2 / (at[-1] - at[0]) for left, right in sides]

@@ -1,4 +1,4 @@
-"""What a λ search shows of its grid: a table, heat maps over λ1 and λ2, and what S could not tell apart."""
+"""What a λ search shows of its grid: a table, heat maps over λ1 and λ2, curves, and what S could not tell apart."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from neuronprobe.shown import Figure, Series, Table
 from neuronprobe.studies.cells import PlainRow, find, first, metric_name, percent, plain
+from neuronprobe.studies.lambda_path import path_figures
 from neuronprobe.types import Result, Row
 
 REACHED = ("objective", "kkt_residual", "exact_zeros")
@@ -22,7 +23,7 @@ def grid_result(rows: Sequence[Row]) -> Result:
     """The rows of a search with what the page shows of them."""
     found = plain(rows)
     remarks = tuple(remark for remark in (single_pair(found), whole_probes(found)) if remark)
-    return Result(tuple(rows), {}, (_table(found),), tuple(_figures(found)), remarks)
+    return Result(tuple(rows), {}, (_table(found),), (*_figures(found), *path_figures(found)), remarks)
 
 
 def chosen_text(rows: Sequence[PlainRow]) -> str:
@@ -32,7 +33,7 @@ def chosen_text(rows: Sequence[PlainRow]) -> str:
         return "-"
     metric = metric_name(row["metric"].removesuffix("_given_up"))
     given_up = f"gave up {100 * row['value']:.1f} points of {metric} on dev"
-    return f"{row['l1']:g}, {row['l2']:g} by {CHOSEN_BY.get(row['by'], row['by'])} ({given_up})"
+    return f"{row['l1']:.3g}, {row['l2']:g} by {CHOSEN_BY.get(row['by'], row['by'])} ({given_up})"
 
 
 def single_pair(rows: Sequence[PlainRow]) -> str:
@@ -66,7 +67,7 @@ def how_searched(rows: Sequence[PlainRow]) -> str:
 
 
 def _table(rows: Sequence[PlainRow]) -> Table:
-    body = []
+    body, overlaps = [], find(rows, metric="overlap")
     for score in find(rows, metric="score"):
         own = find(rows, l1=score["l1"], l2=score["l2"])
         by = find(own, metric=score["of_metric"])
@@ -74,11 +75,13 @@ def _table(rows: Sequence[PlainRow]) -> Table:
                  first(by, set="all", split="test")]  # fmt: skip
         reached = (first(own, metric=metric) for metric in REACHED)
         body.append((
-            f"{score['l1']:g}", f"{score['l2']:g}", *map(percent, cells),
+            f"{score['l1']:.3g}", f"{score['l2']:g}", *map(percent, cells),
             f"{score['value']:.3f}{' ← chosen' if score['chosen'] else ''}", f"{score['earned']:,}",
+            *([percent(first(overlaps, l1=score["l1"], l2=score["l2"]))] if overlaps else []),
             *("-" if row is None else f"{row['value']:.2g}" for row in reached),
         ))  # fmt: skip
-    ends = ("S", "earned neurons", *(metric.replace("_", " ") for metric in REACHED))
+    shared = [f"resamples share of the top {overlaps[0]['share']:.0%}"] if overlaps else []
+    ends = ("S", "earned neurons", *shared, *(metric.replace("_", " ") for metric in REACHED))
     header = ("λ1", "λ2", "all (dev)", "top (dev)", "bottom (dev)", "all (test)", *ends)
     return Table(f"λ search: λ1, λ2 = {chosen_text(rows)}", header, tuple(body), (how_searched(rows),), on_screen=False)
 
@@ -101,5 +104,5 @@ def _map(found: Sequence[PlainRow], name: str, title: str, value: str, unit: int
         cells = [at.get((one, second)) for one in l1]
         y = tuple(None if row is None else unit * row["value"] for row in cells)
         flagged = tuple(bool(row and row["chosen"]) for row in cells)
-        series.append(Series(f"{second:g}", tuple(f"{one:g}" for one in l1), y, flagged=flagged, mark="cell"))
+        series.append(Series(f"{second:g}", tuple(f"{one:.3g}" for one in l1), y, flagged=flagged, mark="cell"))
     return Figure(name, title, "λ1", "λ2", tuple(series), value, note="Framed: the chosen pair.")

@@ -31,9 +31,9 @@ def oracle(trained: Trained) -> Result:
     correct = {}
     predicted: Mapping[str, Tensor] = {}
     for name, split in trained.held_out.items():
-        found = score([trained.probe], split, predictions=name == "test")
+        found = score([trained.probe], split, name == "test" or bool(trained.target.more_metrics))
         about = trained.about(mode="trained", set="all", split=name, k=len(trained.table), share=1.0)
-        for metric in trained.target.metrics:
+        for metric in (*trained.target.metrics, *trained.target.more_metrics):
             rows.append(_row(found, metric, about, trained.seed if name == "test" else None))
         support = trained.target.support(split.units)
         rows += [

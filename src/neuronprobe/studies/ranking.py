@@ -24,9 +24,13 @@ RARE = 20
 """With fewer units in train a label's neurons say little."""
 Confidence = Mapping[int, Float[Tensor, " neuron"]]
 """For each k the share of resamples in which each neuron is in the top k."""
+Columns = Mapping[str, Sequence[str]]
+"""What else is told of each neuron (flat index)."""
 
 
-def ranking(trained: Trained, salient: int | float, confidence: Confidence | None = None) -> Result:
+def ranking(
+    trained: Trained, salient: int | float, confidence: Confidence | None = None, columns: Columns | None = None
+) -> Result:
     """The ten most salient neurons, salient neurons per layer, neurons per label, cut-offs and what is to be known.
 
     Only earned neurons are salient: counts stop there. Files: ranking.csv and ranking_by_label.csv of the primary
@@ -36,9 +40,9 @@ def ranking(trained: Trained, salient: int | float, confidence: Confidence | Non
     rows = [row for found in trained.rankings.values() for row in _rows(found, trained, k)]
     files = {}
     for name, found in trained.rankings.items():
-        own = confidence if name == trained.primary else None
+        own = (confidence, columns) if name == trained.primary else ()
         files["ranking.csv" if name == trained.primary else f"ranking_{name}.csv"] = neurons_csv(
-            found, trained.table, trained.labels, own
+            found, trained.table, trained.labels, *own
         )
     files["ranking_by_label.csv"] = labels_csv(trained.ranking, trained.table, trained.labels, LABEL_MASS)
     shown = plain(rows)
@@ -136,24 +140,26 @@ def neurons_at(found: Ranking, mass: float) -> int:
 
 
 def neurons_csv(
-    found: Ranking, table: NeuronTable, labels: Sequence[str], confidence: Confidence | None = None
-) -> bytes:
+    found: Ranking, table: NeuronTable, labels: Sequence[str], confidence: Confidence | None = None,
+    columns: Columns | None = None,
+) -> bytes:  # fmt: skip
     """All neurons, most salient first; `earned` is false for those behind what the ranking ordered.
 
-    One column of confidence for each k, the labels in whose salient sets a neuron is, and the attention head where the
-    table has any.
+    One column of confidence for each k, further `columns`, the labels in whose salient sets a neuron is, and the
+    attention head where the table has any.
     """
-    columns, has_heads = confidence or {}, any(segment.heads is not None for segment in table.segments)
+    confidence, columns = confidence or {}, columns or {}
+    has_heads = any(segment.heads is not None for segment in table.segments)
     is_salient = (found.by_label < LABEL_MASS).T
     lines = []
     for rank, flat in enumerate(found.order.tolist(), 1):
         own = [labels[label] for label in is_salient[flat].nonzero().flatten().tolist()]
         lines.append((
             rank, *_neuron(table, flat), f"{found.score[flat]:.8g}", str(rank <= found.earned).lower(),
-            *(f"{c[flat]:.4g}" for c in columns.values()), " ".join(own),
-            *([table.neuron(flat).attention_head] if has_heads else []),
+            *(f"{c[flat]:.4g}" for c in confidence.values()), *(texts[flat] for texts in columns.values()),
+            " ".join(own), *([table.neuron(flat).attention_head] if has_heads else []),
         ))  # fmt: skip
-    header = (*NEURON, "score", "earned", *(f"confidence_top_{k}" for k in columns), "labels")
+    header = (*NEURON, "score", "earned", *(f"confidence_top_{k}" for k in confidence), *columns, "labels")
     return _csv((*header, *(["attention_head"] if has_heads else [])), lines)
 
 

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from neuronprobe.activations import Split
-from neuronprobe.probes import Probe, score
+from neuronprobe.neurons import Neurons
+from neuronprobe.probes import score
 from neuronprobe.shown import Table
 from neuronprobe.studies.cells import PlainRow, find, first, metric_name, percent, plain
 from neuronprobe.studies.intervals import over_draws, paired_ends
@@ -30,17 +31,14 @@ def selectivity(trained: Trained, minima: Sequence[Minimum], draws: int) -> Resu
     sizes = {m.k: m.probe for m in minima if m.probe is not None}
     train = trained.train
     probes = {"all": trained.probe, **{f"top-{k}": probe for k, probe in sizes.items()}}
-    seeds = [trained.seed * 1009 + draw + 1 for draw in range(draws)]
-    controls = _control_probes(list(probes.values()), trained, seeds)
+    by_split = memorised([probe.neurons for probe in probes.values()], trained, draws)
     rows: list[Row] = []
     correct: dict[str, Tensor] = {}
     metric = trained.target.metrics[0]
     for name, split in trained.held_out.items():
-        memorised = [
-            score(drawn, _control(split, train, s)).score(metric) for drawn, s in zip(controls, seeds, strict=True)
-        ]
         about = trained.about(split=name, task="control")
-        compared = _Memory(score(list(probes.values()), split).score(metric), memorised, trained.seed, about)
+        compared = Memory("selectivity", score(list(probes.values()), split).score(metric), by_split[name],
+                          trained.seed, about)  # fmt: skip
         rows += compared.rows(0, {"set": "all", "k": len(train.neurons), "share": 1.0, "mode": "trained"})
         for minimum in minima:
             own: dict[str, Any] = {"set": "top", "k": minimum.k, "mode": "retrained", "ranking": trained.primary}
@@ -52,7 +50,7 @@ def selectivity(trained: Trained, minima: Sequence[Minimum], draws: int) -> Resu
             rows += compared.rows(list(probes).index(f"top-{minimum.k}"), {**own, "share": share}, flags)
         rows.append(_known_types(split, train, name))
         if name == "test" and compared.is_one_ratio:
-            correct = {f"selectivity/control-{probe}": torch.stack([found.numerator[i] for found in memorised])
+            correct = {f"selectivity/control-{probe}": torch.stack([found.numerator[i] for found in by_split[name]])
                        for i, probe in enumerate(probes)}  # fmt: skip
     return Result(tuple(rows), correct, (_table(plain(rows), metric),))
 
@@ -68,12 +66,20 @@ def _table(rows: Sequence[PlainRow], metric: str) -> Table:
     return Table(heading, ("neurons", "count", "control task", "selectivity"), tuple(body))
 
 
-def _control_probes(probes: Sequence[Probe], trained: Trained, seeds: Sequence[int]) -> list[list[Probe]]:
-    """For each draw of the control task the twins of `probes` that learn it; one bank."""
-    train = trained.train
+def memorised(sets: Sequence[Neurons | None], trained: Trained, draws: int) -> dict[str, list[Score]]:
+    """For dev and test what probes of these neurons reach in each draw of the control task; all of them are one bank.
+
+    Each learns with the λ and the first weights of the chosen probe.
+    """
+    train, metric = trained.train, trained.target.metrics[0]
+    seeds = [trained.seed * 1009 + draw + 1 for draw in range(draws)]
     labels = [_control(train, train, seed).units.labels for seed in seeds]
-    found = trained.fit([trained.member(p.neurons, labels=own) for own in labels for p in probes], train)
-    return [found[draw * len(probes) : (draw + 1) * len(probes)] for draw in range(len(seeds))]
+    found = trained.fit([trained.member(chosen, labels=own) for own in labels for chosen in sets], train)
+    drawn = [found[i * len(sets) : (i + 1) * len(sets)] for i in range(draws)]
+    return {
+        name: [score(own, _control(split, train, s)).score(metric) for own, s in zip(drawn, seeds, strict=True)]
+        for name, split in trained.held_out.items()
+    }
 
 
 def _control(split: Split, train: Split, seed: int) -> Split:
@@ -89,9 +95,13 @@ def _known_types(split: Split, train: Split, name: str) -> Row:
 
 
 @dataclass(frozen=True)
-class _Memory:
-    """Scores of the same probes on one split: `found` for the property, `memorised` for each draw of its control."""
+class Memory:
+    """Scores of the same probes on one split: `found` for the property, `memorised` for each draw of its control.
 
+    Its rows are those of a `study`.
+    """
+
+    study: str
     found: Score
     memorised: Sequence[Score]
     seed: int
@@ -110,11 +120,11 @@ class _Memory:
         summary = {**flags, "n_draws": len(drawn), "deviation": deviation}
         where = {**where, **self.about}
         low, high = self._interval(i)
-        rows = [Row("selectivity", metric, float(value), draw=draw, flags=flags, **where)
+        rows = [Row(self.study, metric, float(value), draw=draw, flags=flags, **where)
                 for draw, value in enumerate(drawn)]  # fmt: skip
-        rows.append(Row("selectivity", f"mean_{metric}", float(drawn.mean()), flags=summary, **where))
+        rows.append(Row(self.study, f"mean_{metric}", float(drawn.mean()), flags=summary, **where))
         gain = float(self.found.value[i] - drawn.mean())
-        return [*rows, Row("selectivity", "selectivity", gain, low=low, high=high, flags=summary, **where)]
+        return [*rows, Row(self.study, "selectivity", gain, low=low, high=high, flags=summary, **where)]
 
     def _interval(self, i: int) -> tuple[float | None, float | None]:
         """Over test sentences, paired (both tasks have the same units), and over draws of the control task."""

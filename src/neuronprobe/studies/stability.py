@@ -113,24 +113,48 @@ def by_seed(trained: Trained, seeds: int) -> Rankings:
     Solver `exact` then starts at random points: what the rankings share tells whether the optimum was reached.
     A ranking that trains probes of its own trains them with the same seeds.
     """
-    found, fit = [trained.ranking], trained.fit
+    found = [trained.ranking, *of_other_seeds(trained, [trained.primary], seeds)[trained.primary]]
+    differ = "initialisation" if trained.fit.order_seed is None else "initialisation and order"
+    return Rankings("seeds", differ, found, torch.ones(len(found), trained.train.n_labels, dtype=torch.bool))
+
+
+def of_other_seeds(trained: Trained, names: Sequence[str], seeds: int) -> dict[str, list[Ranking]]:
+    """Rankings of other seeds, by name: each seed has a bank, and what rankings train is trained with it."""
+    fit = trained.fit
+    found: dict[str, list[Ranking]] = {name: [] for name in names}
     with bar("other seeds", seeds) as advance:
-        for seed in range(fit.seed + 1, fit.seed + 1 + seeds):
+        for i, seed in enumerate(range(fit.seed + 1, fit.seed + 1 + seeds)):
             other = fit.with_seed(seed)
             (probe,) = other([trained.member(seed=seed)], trained.train)
-            found.append(trained.ranks[trained.primary](replace(trained.evidence(probe), fit=other, seed=seed)))
-            advance(len(found) - 1)
-    differ = "initialisation" if fit.order_seed is None else "initialisation and order"
-    return Rankings("seeds", differ, found, torch.ones(len(found), trained.train.n_labels, dtype=torch.bool))
+            evidence = replace(trained.evidence(probe), fit=other, seed=seed)
+            for name in names:
+                found[name].append(trained.ranks[name](evidence))
+            advance(i + 1)
+    return found
 
 
 def by_resample(trained: Trained, n: int) -> Rankings:
     """Rankings of resamples of the training sentences, one bank; each ignores the labels that its resample lacks."""
     weights = resamples(trained.train.units, n, trained.seed)
-    probes = trained.fit(resampled(trained.probe, weights), trained.train)
-    found = [trained.rank(one, own) for one, own in zip(probes, weights, strict=True)]
+    found = made_again(trained, [trained.primary], n)[trained.primary]
     labels = [trained.evidence(trained.probe, own).supported for own in weights]
     return Rankings("resamples", "initialisation and sentences", found, torch.stack(labels))
+
+
+def made_again(trained: Trained, names: Sequence[str], n: int) -> dict[str, list[Ranking]]:
+    """Rankings of `n` resamples of the training sentences, by name; their probes are one bank, what they draw is drawn
+    anew.
+    """
+    weights = resamples(trained.train.units, n, trained.seed)
+    probes = trained.fit(resampled(trained.probe, weights), trained.train)
+    found: dict[str, list[Ranking]] = {name: [] for name in names}
+    with bar("rankings of resamples", n * len(names)) as advance:
+        for i, (probe, own) in enumerate(zip(probes, weights, strict=True)):
+            evidence = replace(trained.evidence(probe, own), seed=trained.seed + 1 + i)
+            for name in names:  # the moments of a resample serve all
+                found[name].append(trained.ranks[name](evidence))
+                advance(sum(map(len, found.values())))
+    return found
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""λ search by stability: of the pairs that are about as accurate as the best, the one whose top is found again."""
+"""λ search by stability: of the pairs that are about as accurate as the best, the sparsest whose top is found again."""
 
 from __future__ import annotations
 
@@ -22,37 +22,42 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class StableChoice:
-    """Which probe of the grid is the most stable of the accurate ones, and rows of what was compared."""
+    """Which probe of the grid is the sparsest of the stable and accurate ones, and rows of what was compared."""
 
     chosen: int
     rows: tuple[Row, ...]
 
 
 def stable_lambda(
-    grid: Grid, fit: Fit, rank: Rank, tolerance: float, share: float, n_resamples: int, metric: str = "auto"
-) -> StableChoice:
-    """Of the pairs within `tolerance` of the best on dev: most overlap of the top `share` between resamples.
+    grid: Grid, fit: Fit, rank: Rank, tolerance: float, share: float, n_resamples: int, metric: str = "auto",
+    margin: float = 0.0,
+) -> StableChoice:  # fmt: skip
+    """Of the pairs within `tolerance` of the best on dev: the largest λ1 whose top `share` resamples share the most.
 
-    Costs `n_resamples` probes for each pair that is within the tolerance, trained as one bank. Equal overlaps are
-    decided by the metric on dev.
+    Overlaps within `margin` of the largest count as the most; of equal λ1 the larger overlap, then the metric on dev,
+    decides. Costs `n_resamples` probes for each pair of the grid, one bank: what is shared is told along all λ1.
     """
     probes, train, metric = grid.probes, grid.splits["train"], grid.target.metric(metric)
     values = score(probes, grid.splits["dev"]).values(metric)
     candidates = [i for i, probe in enumerate(probes) if (probe.l1, probe.l2) in fit.pairs]
     best = float(values[candidates].max())
     near = [i for i in candidates if float(values[i]) >= best - tolerance]
-    log.info("λ search by stability trains %d x %d probes more.", len(near), n_resamples)
-    k = size("search.share", float(share), len(train.neurons))
-    found = _overlaps([probes[i] for i in near], grid, rank, fit, k, n_resamples)
-    stable = {i: float(one.pairs.mean()) for i, one in zip(near, found, strict=True)}
-    chosen = max(near, key=lambda i: (stable[i], float(values[i])))
-    rows = [_row(probes[i], one, i == chosen, k, share, fit.solver) for i, one in zip(near, found, strict=True)]
+    log.info("λ search by stability trains %d x %d probes more.", len(candidates), n_resamples)
+    k = size("search.top", float(share), len(train.neurons))
+    overlaps = _overlaps([probes[i] for i in candidates], grid, rank, fit, k, n_resamples)
+    found = dict(zip(candidates, overlaps, strict=True))
+    stable = {i: float(one.pairs.mean()) for i, one in found.items()}
+    most = max(stable[i] for i in near)
+    shared = [i for i in near if stable[i] >= most - margin]
+    chosen = max(shared, key=lambda i: (probes[i].l1, stable[i], float(values[i])))
+    rows = [_row(probes[i], one, i == chosen, k, share, fit.solver) for i, one in found.items()]
     free = next((i for i, probe in enumerate(probes) if (probe.l1, probe.l2) == fit.reference), chosen)
+    limits = {"tolerance": tolerance, "margin": margin, "pairs_within_tolerance": len(near)}
     for name, given_up in (
         (f"{metric}_given_up", best - float(values[chosen])),
         (f"{metric}_given_up_to_unregularised", float(values[free] - values[chosen])),
     ):
-        flags = {"chosen": True, "by": "stability", "tolerance": tolerance, "pairs_within_tolerance": len(near)}
+        flags = {"chosen": True, "by": "stability", **limits}
         rows.append(_row(probes[chosen], None, True, None, None, fit.solver, name, given_up, flags))
     return StableChoice(chosen, tuple(rows))
 

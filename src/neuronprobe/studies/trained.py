@@ -91,7 +91,7 @@ class Trained:
 
     def retrain(self, sets: Sequence[Neurons]) -> list[Probe]:
         """New probes on these neurons alone, with the λ and seed of the chosen one; one bank."""
-        return self.fit([self.member(neurons) for neurons in sets], self.train)
+        return self.fit([self.member(neurons, near=self.probe) for neurons in sets], self.train)
 
     def scored(self, probes: Sequence[Probe]) -> dict[str, Scored]:
         """What probes get right on dev and on test, with all that the job's metric needs for intervals."""

@@ -22,7 +22,9 @@ FIRST = {kind.denominator: kind.metrics[0] for kind in (Labels, Values)}
 def restored(saved: dict[str, Any]) -> Target:
     """Takes out of plain data what `Target.saved` put there."""
     names = saved.pop("labels")
-    return Values(names[0], saved.pop("mean"), saved.pop("deviation")) if "mean" in saved else Labels(tuple(names))
+    if "mean" in saved:
+        return Values(names[0], saved.pop("mean"), saved.pop("deviation"))
+    return Labels(tuple(names), saved.pop("spans", False))
 
 
 __all__ = [

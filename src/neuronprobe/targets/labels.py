@@ -16,6 +16,7 @@ from neuronprobe.drawing import drawn
 from neuronprobe.errors import InputError, choice
 from neuronprobe.targets.counts import BankCounts
 from neuronprobe.targets.losses import CrossEntropy
+from neuronprobe.targets.target import Either
 from neuronprobe.types import UNKNOWN, Units
 
 LEAST_SHARE = 1e-12
@@ -24,9 +25,13 @@ LEAST_SHARE = 1e-12
 
 @dataclass(frozen=True)
 class Labels:
-    """The labels of the training split, sorted by name: the index of a label is its position here."""
+    """The labels of the training split, sorted by name: the index of a label is its position here.
+
+    Labels that `are_spans` mark words as parts of a chunk or an entity (B-NP), which is scored as a whole too.
+    """
 
     names: tuple[str, ...]
+    are_spans: bool = False
     metrics: ClassVar[tuple[str, ...]] = ("accuracy", "macro_f1")
     denominator: ClassVar[str] = "units"
     constant: ClassVar[str] = "majority"
@@ -34,7 +39,7 @@ class Labels:
     loss: ClassVar[CrossEntropy] = CrossEntropy()
 
     @classmethod
-    def of(cls, labels: Iterable[str], name: str) -> Labels:
+    def of(cls, labels: Iterable[str], name: str, are_spans: bool = False) -> Labels:
         """The labels that occur. Raises InputError unless there are at least two."""
         names = tuple(sorted(set(labels)))
         if len(names) < 2:
@@ -42,7 +47,7 @@ class Labels:
                 f"property {name} must have at least 2 labels in train, got {len(names)}"
                 f"{': ' + names[0] if names else ''}; choose another property or corpus."
             )
-        return cls(names)
+        return cls(names, are_spans)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -58,6 +63,11 @@ class Labels:
     def _positions(self) -> dict[str, int]:
         return {name: position for position, name in enumerate(self.names)}
 
+    @property
+    def more_metrics(self) -> tuple[str, ...]:
+        """Span F1, where labels mark spans."""
+        return ("span_f1",) if self.are_spans else ()
+
     def metric(self, asked: str) -> str:
         """The metric that was asked for, of auto accuracy. Raises InputError for one of values."""
         return choice("metric of a property with labels", asked, ("auto", *self.metrics)).replace("auto", "accuracy")
@@ -65,13 +75,21 @@ class Labels:
     def labels_for(self, what: str) -> None:
         """Nothing: there are labels."""
 
+    def either(self, of_labels: Either, of_values: Either) -> Either:
+        """What is for labels."""
+        return of_labels
+
     def saved(self) -> dict[str, Any]:
-        """The names."""
-        return {"labels": list(self.names)}
+        """The names, and whether they mark spans."""
+        return {"labels": list(self.names)} | ({"spans": True} if self.are_spans else {})
+
+    def unknown(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Those of the names that train lacks, sorted."""
+        return tuple(sorted(set(names) - set(self.names)))
 
     def encode(self, labels: Int[Tensor, " unit"], names: Sequence[str]) -> Int[Tensor, " unit"]:
         """Train's label indices of indices of `names`; a label that train lacks becomes UNKNOWN or less."""
-        unknown = {name: UNKNOWN - i for i, name in enumerate(sorted(set(names) - set(self.names)))}
+        unknown = {name: UNKNOWN - i for i, name in enumerate(self.unknown(names))}
         index = torch.tensor([unknown.get(name, self.index(name)) for name in names], dtype=torch.long)
         return index[labels]
 
@@ -149,7 +167,7 @@ class Labels:
 
     def bank_score(self, n_probes: int, n_sentences: int, keep: bool = False) -> BankCounts:
         """Counts of nothing yet."""
-        return BankCounts(n_probes, len(self), n_sentences, keep)
+        return BankCounts(n_probes, len(self), n_sentences, keep, self.names if self.are_spans else ())
 
     def keeps(self, metric: str) -> bool:
         """Macro-F1 needs what was predicted."""

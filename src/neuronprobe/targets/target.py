@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import torch
 from jaxtyping import Float, Real
@@ -11,6 +11,8 @@ from torch import Tensor
 
 from neuronprobe.targets.curvature import Curvature
 from neuronprobe.types import Units
+
+Either = TypeVar("Either")
 
 
 @runtime_checkable
@@ -59,6 +61,11 @@ class Target(Protocol):
         ...
 
     @property
+    def more_metrics(self) -> tuple[str, ...]:
+        """What the oracle and the baselines are scored by beside."""
+        ...
+
+    @property
     def denominator(self) -> str:
         """What the denominators of the first metric are called."""
         ...
@@ -90,12 +97,20 @@ class Target(Protocol):
         """Nothing where there are labels. Raises InputError for `what` makes no sense without them."""
         ...
 
+    def either(self, of_labels: Either, of_values: Either) -> Either:
+        """One of two: for what has a formula of its own for labels and for values."""
+        ...
+
     def saved(self) -> dict[str, Any]:
         """Plain data: the names as `labels`, and what `restored` needs beside them."""
         ...
 
     def encode(self, labels: Real[Tensor, " unit"], names: Sequence[str]) -> Real[Tensor, " unit"]:
         """The labels of any split as banks take them, from what its units were collected as."""
+        ...
+
+    def unknown(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Those names that train lacks: `encode` makes UNKNOWN of the first, UNKNOWN − 1 of the second."""
         ...
 
     def composition(self, units: Units) -> Mapping[str, float]:

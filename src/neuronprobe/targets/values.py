@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -15,6 +15,7 @@ from neuronprobe.drawing import drawn
 from neuronprobe.errors import InputError, choice
 from neuronprobe.targets.losses import SquaredError
 from neuronprobe.targets.squares import BankSquares
+from neuronprobe.targets.target import Either
 from neuronprobe.types import Units
 
 
@@ -26,6 +27,7 @@ class Values:
     mean: float
     deviation: float
     metrics: ClassVar[tuple[str, ...]] = ("r2",)
+    more_metrics: ClassVar[tuple[str, ...]] = ()
     denominator: ClassVar[str] = "squares"
     constant: ClassVar[str] = "mean"
     predicts: ClassVar[torch.dtype] = torch.float32
@@ -60,6 +62,10 @@ class Values:
     def labels_for(self, what: str) -> None:
         """Raises InputError: there are no labels."""
         raise InputError(f"{what} must have a property with labels, got {self.name}, which has values.")
+
+    def either(self, of_labels: Either, of_values: Either) -> Either:
+        """What is for values."""
+        return of_values
 
     def saved(self) -> dict[str, Any]:
         """The name, and what turns outputs into the property's own unit."""
@@ -100,6 +106,10 @@ class Values:
         """Raises InputError: there are no labels whose totals could be equal."""
         self.labels_for("probe.class_weights=balanced")
         return weights
+
+    def unknown(self, names: Iterable[str]) -> tuple[str, ...]:
+        """None: values have no names."""
+        return ()
 
     def baselines(self, train: Units, units: Units) -> Mapping[str, Float[Tensor, " unit"]]:
         """The mean of train, and that of the type (else the former)."""

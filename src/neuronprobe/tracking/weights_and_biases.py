@@ -88,9 +88,24 @@ class WeightsAndBiases(WandbLogger):
             log.warning("Weights & Biases takes no more (%s); the job goes on, all is in its folder.", one_line(error))
 
     def show(self, left: Left) -> None:
-        """Summary, tables, pictures, and an artifact of the job's files."""
+        """Summary, tables, pictures, and an artifact of the job's files; offline where the server is gone."""
         with _staged_in(self._folder):
-            self._show(self.experiment, left)
+            try:
+                self._show(self.experiment, left)
+            except Exception as error:
+                if self._mode != "online":
+                    raise
+                self._go_offline(error)
+                self._show(self.experiment, left)
+
+    def _go_offline(self, error: Exception) -> None:
+        """Close the run; what is left goes into another folder of the same run, to be sent later."""
+        self._finish(self.experiment, is_ok=True)
+        self._wandb_init |= {"id": self.experiment.id, "mode": "offline"}
+        self._experiment, self._mode = None, "offline"
+        log.warning(
+            "Weights & Biases can't be reached (%s): wandb sync %s/*run-* sends all.", one_line(error), self._folder
+        )
 
     def _show(self, run: Any, left: Left) -> None:
         import wandb
@@ -106,12 +121,16 @@ class WeightsAndBiases(WandbLogger):
 
     def end(self, is_ok: bool) -> None:
         """Close the run: finished or failed. What can't be sent stays in the job's folder."""
-        if self._experiment is None:
-            return
-        try:
-            self._experiment.finish(exit_code=int(not is_ok))
-        except TimeoutError:
+        if self._experiment is not None and not self._finish(self._experiment, is_ok):
             log.warning("Weights & Biases did not take all in time: wandb sync %s", self._run_folder)
+
+    def _finish(self, run: Any, is_ok: bool) -> bool:
+        """Close a run; whether it could send all within `patience`."""
+        try:
+            run.finish(exit_code=int(not is_ok))
+        except TimeoutError:
+            return False
+        return True
 
     @property
     def _run_folder(self) -> Path:

@@ -37,15 +37,13 @@ FACE_FIRST = 0.1
 """With a residual below this share of λ1 the model's solution begins on the face of the point."""
 SLACK = 2e-7
 """An objective of float32 is known up to this share of it."""
-MOST_KEPT = 1 << 24
-"""Activations of a model that is kept between two steps (64 MiB), at most; a larger one is made again."""
+MOST_READ = 1 << 27
+"""Activations of a model, at most (512 MiB): a sample of many columns has fewer units."""
 SHORTEN, SHORTEST = 0.5, 2.0**-10
 """A step after which the objective is higher becomes shorter by this; the shortest is taken in any case."""
-
-
-DENSE = 250.0
-"""Where the mean square of the working sets' sizes is above this × the columns that any label uses, Gram matrices cost
-more than they save (measured): FISTA is faster."""
+DENSE, MOST_GRAMS = 250.0, 1 << 27
+"""Where the mean square of the working sets' sizes is above DENSE × the columns that any label uses, Gram matrices cost
+more than they save (measured): FISTA is faster. It needs none, where they would have more than MOST_GRAMS numbers."""
 
 
 @dataclass
@@ -103,6 +101,11 @@ class ProximalNewton(Descent):
         return super().state() | {"model": None}
 
     @property
+    def size(self) -> int:
+        """How many numbers the model holds."""
+        return 0 if self.model is None else self.model.size
+
+    @property
     def is_rough(self) -> bool:
         """Whether λ1 is still on its way down."""
         return self.stage > self.l1
@@ -136,6 +139,7 @@ class ProximalNewton(Descent):
             inside = inside | (slopes[:, :-1].abs() > CLOSE * self.stage)
         self.models += 1
         n = UNITS * math.sqrt(len(reader.weights)) * (FEWER if self.is_rough else self.more)
+        n = min(n, MOST_READ / max(1, int(inside.any(0).sum())))
         self.inside, self.origin = inside, self.point
         self.units, self.counts = sample(reader, round(n), seed=self.models)
         self.model = self._made(reader)
@@ -164,8 +168,6 @@ class ProximalNewton(Descent):
             start + way == 0, -self.point[:, self._columns()], way.to(self.point)
         )
         self.length = 1.0
-        if model.size > MOST_KEPT:
-            self.model = None
         self._try()
 
     def _block(self, point: Point) -> Block:
@@ -192,5 +194,6 @@ def working_sets(point: Point, violations: Point) -> Bool[Tensor, "label neuron"
 
 
 def is_dense(inside: Bool[Tensor, "label neuron"]) -> bool:
-    """Whether Gram matrices of these working sets cost more than they save."""
-    return float(inside.sum(1).double().square().mean()) > DENSE * float(inside.any(0).sum())
+    """Whether Gram matrices of these working sets cost more than they save, or more memory than there is."""
+    squares = inside.sum(1).double().square()
+    return float(squares.mean()) > DENSE * float(inside.any(0).sum()) or float(squares.sum()) > MOST_GRAMS

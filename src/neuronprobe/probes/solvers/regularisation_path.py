@@ -8,6 +8,7 @@ and with the rest of its path.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from itertools import pairwise
@@ -34,9 +35,15 @@ class RegularisationPaths:
     `reached[m]` is there once member m was solved, or given up when its share of the passes was used.
     """
 
-    def __init__(self, members: Sequence[Member], starts: Sequence[Point], tolerance: float, passes: int) -> None:
-        """`starts` are the points of all members; `passes` are there for each path."""
-        self._members, self._tolerance, self._passes = members, tolerance, passes
+    def __init__(
+        self, members: Sequence[Member], starts: Sequence[Point], tolerance: float, passes: int, kept: float = math.inf
+    ) -> None:
+        """`starts` are the points of all members; `passes` are there for each path.
+
+        `kept`: how many numbers Newton's models may hold between two steps, all together; what is not kept is made
+        again where it is needed, so that beside those there is one model at a time.
+        """
+        self._members, self._tolerance, self._passes, self._kept = members, tolerance, passes, kept
         self._next = {before: after for path in paths(members) for before, after in pairwise(path)}
         self.descents: dict[int, Fista | ProximalNewton] = {}
         self.reached: dict[int, Optimality] = {}
@@ -143,9 +150,14 @@ class RegularisationPaths:
         if isinstance(descent, ProximalNewton):
             assert reader is not None
             if descent.move(loss, gradient, reader):
+                self._let_go(descent)
                 return
             descent = self.descents[m] = Fista(descent.point, descent.l1, descent.l2, descent.is_fine)
         descent.move(gradient)
+
+    def _let_go(self, moved: ProximalNewton) -> None:
+        if sum(one.size for one in self.descents.values() if isinstance(one, ProximalNewton)) > self._kept:
+            moved.model = None
 
     def _residual(self, m: int, gradient: Point) -> float:
         descent = self.descents[m]
@@ -167,10 +179,11 @@ class RegularisationPaths:
 
 
 def paths(members: Sequence[Member]) -> list[list[int]]:
-    """Members that differ in λ1 only, the strongest first."""
+    """Members that differ in λ1 only, the strongest first; those that begin near another probe stand alone."""
     found: dict[tuple[Any, ...], list[int]] = {}
     for m, member in enumerate(members):
-        own = (_content(member.neurons), _content(member.labels), _content(member.weights))
+        alone = None if member.near is None else m
+        own = (alone, _content(member.neurons), _content(member.labels), _content(member.weights))
         found.setdefault((member.l2, member.seed, *own), []).append(m)
     return [sorted(path, key=lambda m: -members[m].l1) for path in found.values()]
 

@@ -26,6 +26,8 @@ MASS = 0.9
 """The Gram matrix of a label is computed from the units that hold this share of the label's curvature."""
 SEEDS = 7_400_000
 """Seeds of samples begin here: nothing else is drawn with them, such as the weights of the units."""
+ENOUGH = 64
+"""A Gram matrix of at most so many columns is computed from all units: to choose some takes longer."""
 ALIKE, FEW = 1.1, 16
 """How unlike in width the working sets of a bucket may be."""
 RIDGE = 1e-7
@@ -137,8 +139,8 @@ class SampledHessian:
 
     @property
     def size(self) -> int:
-        """How many activations it holds."""
-        return self._activations.numel()
+        """How many numbers it holds: activations and Gram matrices."""
+        return self._activations.numel() + sum(bucket.grams.numel() for bucket in self.buckets)
 
     def move_to(self, point: Block) -> None:
         """Take the curvature where the point is; Gram matrices stay as they are."""
@@ -148,18 +150,19 @@ class SampledHessian:
         """H · way; 0 outside the working sets."""
         slopes = self.curvature.times(self._outputs(way)) * self._counts
         product = torch.empty_like(way)
-        product[:, :-1] = (self._activations @ slopes.T).T
+        product[:, :-1] = slopes @ self._activations.T
         product[:, :-1] += 2 * self._l2 * way[:, :-1]
         product[:, -1] = slopes.sum(1)
         return product * self.mask
 
     def _gram(self, own: Int[Tensor, " own"], curvature: Float[Tensor, " unit"]) -> Float[Tensor, "own own"]:
         k = len(own) - 1
-        units = _heaviest(curvature, 4 * k + 100)
         scaled = self._activations.index_select(0, own[:-1])
         total = curvature.sum()
-        if len(units) < NEARLY_ALL * len(curvature):
-            scaled, curvature = scaled.index_select(1, units), curvature[units]
+        if k > ENOUGH:
+            units = _heaviest(curvature, 4 * k + 100)
+            if len(units) < NEARLY_ALL * len(curvature):
+                scaled, curvature = scaled.index_select(1, units), curvature[units]
         root = curvature.sqrt()
         scaled *= root
         gram = root.new_empty(k + 1, k + 1)
