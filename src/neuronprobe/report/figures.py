@@ -187,7 +187,7 @@ def _x(figure: Figure) -> Spec:
 
 def _y_scale(figure: Figure) -> Spec:
     if figure.limits:
-        return {"domain": list(figure.limits)}
+        return {"domain": list(figure.limits), "nice": False, "padding": PADDING}  # marks at its ends are whole
     has_bars = any(series.mark == "bar" for series in figure.series)
     return {"zero": True} if has_bars else {"zero": False, "padding": PADDING}
 
