@@ -64,12 +64,14 @@ def corpus_table(target: Target, rows: Sequence[Row], name: str) -> Table:
 
 
 def _without_label(rows: Sequence[PlainRow]) -> Iterator[str]:
-    """How many words have no label, where units are words."""
-    for row in find(rows, study="corpus", metric="words"):
-        units = first(rows, study="corpus", metric="units", split=row["split"])
-        sentences = first(rows, study="corpus", metric="sentences", split=row["split"])
-        if units is not None and sentences is not None and units["value"] not in (row["value"], sentences["value"]):
-            yield f"{row['split']}: {units['value']:,.0f} units, of {row['value']:,.0f} words."
+    """How many units there are where not every word, or not every sentence, is one."""
+    for row in find(rows, study="corpus", metric="units"):
+        words, sentences = (
+            first(rows, study="corpus", metric=name, split=row["split"]) for name in ("words", "sentences")
+        )
+        if words and sentences and row["value"] not in (words["value"], sentences["value"]):
+            counts = [f"{one['value']:,.0f}" for one in (row, words, sentences)]
+            yield f"{row['split']}: {counts[0]} units, of {counts[1]} words in {counts[2]} sentences."
 
 
 def constant_probe(train: Split) -> Probe:
