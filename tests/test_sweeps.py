@@ -25,6 +25,8 @@ from safetensors.torch import load_file, save_file
 from neuronprobe.build import debugging
 from neuronprobe.command import Failure
 from neuronprobe.extract import run as extraction
+from neuronprobe.jobs.files import assemble, write_results
+from neuronprobe.jobs.pace import Pace, watched
 from neuronprobe.words import for_hydra
 from tests.test_train import ROOT, Run, results, run  # noqa: F401 (a fixture)
 
@@ -203,10 +205,36 @@ def command(tmp_path: Path, tiny_bert: Path, treebank: dict[str, str], *words: s
     )  # fmt: skip
 
 
+def test_jobs_of_other_processes_are_counted_by_what_they_leave(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("neuronprobe.jobs.pace.SECONDS", 0.01)
+    caplog.set_level("INFO", "neuronprobe.jobs.pace")
+    jobs = [tmp_path / name for name in "abc"]
+    for job in jobs:
+        job.mkdir()
+    write_results(jobs[0], assemble("failed", {}, error="of the run before"))
+
+    def said(n: int) -> list[str]:
+        while len(caplog.messages) < n:
+            time.sleep(0.01)
+        return [re.sub(r"about \d+ \w+", "some", message) for message in caplog.messages]
+
+    pace = Pace(5)
+    pace.passed_over(2)
+    with watched(jobs, pace):
+        write_results(jobs[1], assemble("failed", {}, error="SystemExit: 144"))  # queued again
+        write_results(jobs[2], assemble("failed", {}, error="why"))
+        assert said(1) == ["3 of 5 jobs, some left"]
+        write_results(jobs[1], assemble("ok", {}))
+        assert said(2)[1:] == ["4 of 5 jobs, some left"]
+    assert said(3)[2:] == ["5 of 5 jobs"], "what a job returned without a word in its folder"
+
+
 def job_words(tmp_path: Path, tiny_bert: Path, treebank: dict[str, str]) -> list[str]:
     """A job whose training is long enough to be stopped in the middle."""
     files = [f"corpus.{split}={path}" for split, path in treebank.items()]
-    small = ["probe.epochs=8", "probe.l1=[0.0,1e-3]", "probe.l2=1e-4", "probe.batch_size=8", "callbacks=none"]
+    small = ["probe.epochs=5", "probe.l1=[0.0,1e-3]", "probe.l2=1e-4", "probe.batch_size=8", "callbacks=none"]
     return ["corpus=conllu", *files, "model=hf", f"model.name={tiny_bert}", *small,
             f"activations.folder={tmp_path / 'store'}"]  # fmt: skip
 
@@ -236,7 +264,7 @@ def test_a_job_of_submitit_whose_time_is_over_is_queued_again_and_goes_on(
     (controller,) = (path.name for path in (tmp_path / "sweep" / ".submitit").iterdir() if path.name.isdecimal())
     (task,) = Path(f"/proc/{controller}/task/{controller}/children").read_text().split()
     os.kill(int(task), signal.SIGUSR2)  # what submitit has Slurm send
-    out, said = sweep.communicate(timeout=300)
+    out, said = sweep.communicate(timeout=600)
     assert sweep.returncode == 0, said
     assert "1 ok; " in out and folders(tmp_path / "sweep") == {"0": "ok"}
     assert "Going on after the last finished epoch of an interrupted run" in (job / "job.log").read_text()
@@ -258,11 +286,11 @@ def test_a_job_whose_time_slurm_says_is_over_is_queued_again_and_the_same_comman
     first = start(*words, **slurm)
     wait_for(tmp_path / "job" / "checkpoints" / "last.ckpt", first)
     first.send_signal(signal.SIGUSR1)  # sbatch --signal=USR1@120
-    _, said = first.communicate(timeout=300)
+    _, said = first.communicate(timeout=600)
     assert first.returncode == 130 and asked.read_text() == "requeue 4711\n"
     assert said.splitlines()[-1] == "queued again: job 4711."
     second = start(*words, **slurm)
-    out, said = second.communicate(timeout=300)
+    out, said = second.communicate(timeout=600)
     assert second.returncode == 0, said
     assert "Going on after the last finished epoch of an interrupted run" in out
     assert not list(ROOT.glob("hpc_ckpt*")) and not list((tmp_path / "job").glob("hpc_ckpt*"))
@@ -398,7 +426,7 @@ def test_sigterm_is_ctrl_c_also_in_extraction(tmp_path: Path, tiny_bert: Path) -
     while job.poll() is None and not list((tmp_path / "store").glob("*.partial/*.npy")):
         time.sleep(0.02)
     job.terminate()
-    _, said = job.communicate(timeout=300)
+    _, said = job.communicate(timeout=600)
     assert job.returncode == 130, said
     assert said.splitlines()[-1].endswith(f"repeat the command with hydra.run.dir={tmp_path / 'job'}.")
     assert results(tmp_path / "job")["error"].startswith("KeyboardInterrupt")
