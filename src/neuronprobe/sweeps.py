@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -184,7 +185,7 @@ def close(folder: Path, jobs: Sequence[SweptJob]) -> bool:
     shared = set.intersection(*(set(job.overrides) for job in jobs))
     names = "; ".join(f"{' '.join([job.folder, *_without(job.overrides, shared)])}: {job.error}" for job in failed)
     counts = [f"{len(jobs) - len(failed)} ok", *([f"{len(failed)} failed: {names}"] if failed else [])]
-    line = f"{', '.join(counts)}; python -m neuronprobe.report {folder}"
+    line = f"{', '.join(counts)}; python -m neuronprobe.report {shlex.quote(str(folder))}"
     console.print(line, soft_wrap=True, markup=False, highlight=False)
     return bool(failed)
 
