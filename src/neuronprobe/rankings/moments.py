@@ -22,11 +22,11 @@ ROUNDING = 1e-10
 
 @dataclass(frozen=True)
 class Moments:
-    """In float64: the weight of each label, sums and sums of squares of each neuron per label, and its range."""
+    """In float64: the weight of each label, each neuron's sum per label, its sum of squares, and its range."""
 
     counts: Float[Tensor, " label"]
     sums: Float[Tensor, "label neuron"]
-    squares: Float[Tensor, "label neuron"]
+    squares: Float[Tensor, " neuron"]
     low: Float[Tensor, " neuron"]
     high: Float[Tensor, " neuron"]
 
@@ -53,7 +53,7 @@ class Moments:
     @cached_property
     def variance(self) -> Float[Tensor, " neuron"]:
         """Over all units; 0 for a constant neuron."""
-        variance = (self.squares.sum(0) / self.total - self.mean.square()).clamp_min(0)
+        variance = (self.squares / self.total - self.mean.square()).clamp_min(0)
         return torch.where(self.varies, variance, 0.0)
 
     @cached_property
@@ -87,7 +87,8 @@ def moments(train: Split, weights: Float[Tensor, " unit"] | None) -> Moments:
 
 def _in_one_pass(train: Split, weights: Float[Tensor, " unit"] | None) -> Moments:
     n_labels, n_neurons = train.n_labels, len(train.neurons)
-    sums = torch.zeros(2, n_labels, n_neurons, dtype=torch.float64, device=train.device)
+    sums = torch.zeros(n_labels, n_neurons, dtype=torch.float64, device=train.device)
+    squares = torch.zeros(n_neurons, dtype=torch.float64, device=train.device)
     low = torch.full((n_neurons,), torch.inf, device=train.device)
     high, counts = -low, torch.zeros(n_labels, dtype=torch.float64, device=train.device)
     for batch in train.blocks(BLOCK):
@@ -100,9 +101,9 @@ def _in_one_pass(train: Split, weights: Float[Tensor, " unit"] | None) -> Moment
         low, high = torch.minimum(low, values.amin(0)), torch.maximum(high, values.amax(0))
         own, exact = own.double().to(values.device), values.double()
         counts.index_add_(0, labels, own)
-        _add(sums[0], exact, labels, own)
-        _add(sums[1], exact.square_(), labels, own)
-    return Moments(counts.cpu(), sums[0].cpu(), sums[1].cpu(), low.double().cpu(), high.double().cpu())
+        _add(sums, exact, labels, own)
+        squares.addmv_(exact.square_().T, own)
+    return Moments(counts.cpu(), sums.cpu(), squares.cpu(), low.double().cpu(), high.double().cpu())
 
 
 def _add(sums: Tensor, values: Tensor, labels: Tensor, weights: Tensor) -> None:
