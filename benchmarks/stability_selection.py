@@ -2,7 +2,7 @@
 
 Planted data: 100 neurons, 5 of which carry a value (240 units in 80 sentences, whose value has a part in common); the
 others say nothing, and are independent, correlated with each other, or (ten of them) correlated with the five. Of each
-draw of the data what 50 pairs of half-samples select, at thresholds of .6 to .9, each with the q of the worst case. Of
+draw of the data what 50 pairs of half-samples select, at thresholds of .6 and .9 with the q that each bound allows. Of
 the neurons that are listed, false are those that say nothing, and rarely selected those that a half-sample selects with
 a probability of at most q/p, over the draws. A draw that is in FOLDER is not made again.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from itertools import product
 from pathlib import Path
 
 import torch
@@ -32,7 +33,7 @@ P, SENTENCES, WORDS, PLANTED = 100, 80, 3, 5
 EFFECT, TOGETHER, SHARED = 0.35, 0.7, 0.5
 """Of a planted neuron on the value; correlation of neurons; part of the noise that words of a sentence share."""
 DESIGNS = ("independent", "correlated with each other", "correlated with the planted")
-PAIRS, EXPECTED, THRESHOLDS = 50, 1.0, (0.6, 0.75, 0.9)
+PAIRS, EXPECTED, THRESHOLDS, BOUNDS = 50, 1.0, (0.6, 0.9), ("worst_case", "r_concave")
 
 
 def planted(design: str, seed: int) -> Split:
@@ -92,8 +93,8 @@ def main() -> None:
     )
     print("|---|---|---|---|---|---|---|---|")
     for design in options.designs:
-        for threshold in THRESHOLDS:
-            q = most_selected(EXPECTED, P, threshold, PAIRS, "worst_case")
+        for threshold, bound in product(THRESHOLDS, BOUNDS):
+            q = most_selected(EXPECTED, P, threshold, PAIRS, bound)
             counts = drawn(design, q, options.draws, options.folder)
             rare = counts.double().mean(0) / (2 * PAIRS) <= q / P
             listed = counts >= lattice(threshold, PAIRS)

@@ -167,7 +167,8 @@ def selectivity_held(sample: Population, truth: float, seed: int) -> bool:
     """Random sets as draws of a control task."""
     controls = [counted(own[None], sample.units).score("accuracy") for own in sample.sets[0]]
     about = {"split": "test", "task": "control"}
-    memory = Memory("selectivity", counted(sample.single["top"][None], sample.units).score("accuracy"), controls, seed, about)
+    own = counted(sample.single["top"][None], sample.units).score("accuracy")
+    memory = Memory("selectivity", own, controls, seed, about)
     row = memory.rows(0, {})[-1]
     return row.low is not None and row.high is not None and row.low <= truth <= row.high
 

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from neuronprobe.command import ended
 from neuronprobe.jobs.files import assemble, write_results
 from neuronprobe.report.__main__ import main
 from neuronprobe.report.figures import library
@@ -87,7 +88,9 @@ def test_rows_are_what_varied_with_means_over_seeds(sweep: Path, capsys: pytest.
     assert ["bert", "chunk", "2 of 3", f"71.0 ±{statistics.stdev([70, 72]):.1f}"] == cells[1][:4]
     assert any(row[:2] == ["xlnet-large", "chunk"] and row[3].startswith("81.0") for row in cells)
     assert "lr" not in shown.split("Not in the table")[0], "what all jobs share is no column"
-    assert "…" not in shown and max(map(len, shown.splitlines()[:-1])) <= 80
+    *tables, _, link = shown.splitlines()
+    assert "…" not in shown and max(map(len, tables)) <= 80
+    assert link == f"report: {(sweep / 'jobs.html').as_uri()}"
     missing = shown.split("Not in the table")[1]
     assert "probe.lr must" in missing and "failed" in missing and "missing" in missing and "property=sem" in missing
 
@@ -201,6 +204,17 @@ def test_a_broken_file_is_named_and_left_out(
     said = capsys.readouterr()
     assert said.err.count("error: ") == 1 and "bad/results.json must" in said.err and "Left out." in said.err
     assert "90.0" in said.out and [job["job"] for job in csv.DictReader((tmp_path / "jobs.csv").open())] == ["good"]
+
+
+def test_a_folder_that_can_not_be_written_is_named(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make("good", {"seed": "0"})
+    (tmp_path / "jobs.csv").mkdir()
+    monkeypatch.setattr("sys.argv", ["report", str(tmp_path)])
+    assert ended(main) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith(f"error: {tmp_path / 'jobs.csv'} must be a file in a folder that can be written, got")
 
 
 def test_several_folders_are_joined_into_the_first(make: Make, tmp_path: Path) -> None:

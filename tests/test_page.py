@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import vl_convert
 
 from neuronprobe.errors import InputError
 from neuronprobe.jobs import Job, open_job
@@ -129,6 +130,13 @@ def test_a_page_without_neurons_says_why(config: dict[str, Any], said: str, tmp_
     page = write_report(open_job(tmp_path)).read_text(encoding="utf-8")
     (why,) = re.findall(r"No neurons are shown: [^<]+", page)
     assert said in why and "data-search" not in page and 'href="#neurons"' not in page
+
+
+def test_the_numbers_of_bars_stand_beyond_their_ends() -> None:
+    bars = Figure("b", "B", "x", "y", (Series("s", ("a", "b"), (2, -3), (1, -4), (3, -2), mark="bar"),))
+    svg = vl_convert.vegalite_to_svg(chart(bars), vl_version=figures.VEGA_LITE).split("mark-text role-mark")[1]
+    found = {text: float(y) for y, text in re.findall(r"translate\([^,]+,([^)]+)\)[^>]*>([^<]+)</text>", svg)}
+    assert found["2"] < 0 and found["−3"] > figures.SIZE["height"], "the ends of the axis are those of the intervals"
 
 
 def test_a_job_of_old_says_so_on_its_page(tmp_path: Path) -> None:

@@ -31,6 +31,8 @@ def test_every_experiment_of_a_paper_has_its_figures(paper: str) -> None:
         ("jmlr2023_table2", "sem", "RoBERTa", ("ablation", "magnitude", "0.2", "", "accuracy"), 0.6479),
         ("jmlr2023_table3", "xpos", "XLNet", ("redundancy", "bottom", "", "0.01", "accuracy"), 0.9120),
         ("aaai2019_table2", "xpos", "NLM DE", ("ablation", "top", "0.15", "", "accuracy"), 0.5170),
+        ("fan2023_table2", "xpos", "BERT", ("agreement", "probeless", "", "", "neuron_vote"), 0.532),
+        ("fan2023_table2", "xpos", "BERT", ("agreement", "average_precision", "", "", "average_overlap"), 0.156),
         ("aaai2019_table4", "sem", "NMT EN", ("retraining", "bottom", "0.1", "", "accuracy"), 0.7340),
     ],
 )
@@ -44,7 +46,18 @@ def test_figures_are_as_printed(paper: str, prop: str, model: str, place: tuple[
 
 
 def row(study: str, which: str, metric: str, value: float, **more: object) -> dict[str, Any]:
-    return {"study": study, "set": which, "metric": metric, "value": value, "split": "test", "share": None, **more}
+    return {"study": study, "set": which, "metric": metric, "value": value, "split": "test", "share": None} | more
+
+
+def test_agreement_stands_beside_fans_as_the_mean_over_sizes() -> None:
+    about = {"split": None, "set": None, "ranking": "lca"}
+    rows = [row("agreement", "", "neuron_vote", value, **about | {"k": k}) for k, value in ((10, 0.2), (30, 0.6))]
+    rows.append(row("agreement", "", "average_overlap", 0.1, **about | {"k": 10}))
+    rows.append(row("agreement", "", "neuron_vote", 0.9, **about | {"ranking": "ridge"}))
+    lines = {line[0]: line[1:] for line in beside_paper(rows, "fan2023_table2", "xpos")}
+    assert lines["agreement: lca, overlap with the others' vote"] == ["40.0", "51.4"]
+    assert lines["agreement: lca, mean overlap with the others"] == ["10.0", "25.8"]
+    assert lines["agreement: random, overlap with the others' vote"] == ["-", "2.1"]
 
 
 def test_ours_stand_beside_the_papers_by_size_and_tolerance() -> None:

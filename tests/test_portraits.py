@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -10,6 +11,8 @@ from dataclasses import asdict, replace
 from html.parser import HTMLParser
 from io import StringIO
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import pytest
 import torch
@@ -27,10 +30,12 @@ from neuronprobe.portraits import Portrait, Side, Text, TintedSentence, TopWord,
 from neuronprobe.portraits.html import page
 from neuronprobe.portraits.terminal import ISOLATE, print_portraits
 from neuronprobe.properties import DependencyPair, collect
-from tests.test_page import CHROMIUM
+from neuronprobe.report.page import write_report
+from tests.test_page import CHROMIUM, browser
 from tests.test_tracking import FEW
 from tests.test_train import Run, chained, run  # noqa: F401 (a fixture)
 
+LOOKED_AT = "+callbacks.portraits={_target_: neuronprobe.callbacks.Portraits, top: 4, words: 1000, fewest: 1}"
 SENTENCES = [["the", "bank", "of", "the", "river"], ["she", "swam", "home"], ["a", "bank", "lends", "money"]] * 10
 LABELS = {"bank": "NOUN", "river": "NOUN", "of": "ADP", "swam": "VERB", "lends": "VERB"}
 WORDS = [word for sentence in SENTENCES for word in sentence]
@@ -175,7 +180,7 @@ def test_a_page_tints_words_in_any_direction_and_is_searched_by_neuron_word_and_
     assert "<script>" in shown.texts["mark"] and shown.texts["bdi"][1] == "שלום", "escaped, and in order"
     (sentence,) = [own for own in shown.attributes["p"] if "dir" in own]
     assert sentence["dir"] == "auto"
-    tinted = shown.attributes["mark"][2:]
+    tinted = shown.attributes["mark"][3:]
     assert [own["class"] for own in tinted] == ["up", "up", "up", "down"]
     assert [own["style"] for own in tinted] == ["--z:1.00", "--z:0.75", "--z:0.25", "--z:0.25"]
     (one,) = shown.attributes["details"]
@@ -230,10 +235,11 @@ def test_the_command_shows_neurons_of_a_job_without_its_model(
 ) -> None:
     train = tmp_path / "train.conllu"
     shutil.copy(small_treebank["train"], train)
-    assert run(corpus__train=train, callbacks__ranking__salient=0.05, **{**FEW, "callbacks": None}) == 0
-    job = tmp_path / "job"
+    job = tmp_path / "Läufe zu 5 %"
+    own = {"hydra__run__dir": f"'{job}'", "callbacks__ranking__salient": 0.05, "callbacks": None}
+    assert run(corpus__train=train, **{**FEW, **own}) == 0
     monkeypatch.setattr("neuronprobe.models.FrozenTransformer.__init__", lambda *_, **__: 1 / 0)
-    capsys.readouterr()
+    check_page(job, capsys.readouterr().out)
     assert (
         main([str(job), "1:17", "--top", "2", "--json", str(tmp_path / "n.json"), "--html", str(tmp_path / "n.html")])
         == 0
@@ -271,6 +277,23 @@ def test_the_command_shows_neurons_of_a_job_without_its_model(
     (tmp_path / "store").rename(tmp_path / "moved")
     assert "--store" in refused(capsys, str(job))
     assert neuron_portraits(job, ["1:17"], store=tmp_path / "moved")[0] == found[2]
+    page = (job / "report.html").read_text(encoding="utf-8")
+    assert write_report(open_job(job)).read_text(encoding="utf-8") == page, "made again without store and corpus"
+
+
+def check_page(job: Path, shown: str) -> None:
+    """The link that the summary prints leads to the page, which has the most salient neurons of the job."""
+    found = open_job(job).portraits
+    assert found == neuron_portraits(job, top=30)
+    page = (job / "report.html").read_text(encoding="utf-8")
+    assert fragment(found) in page and len(found) == 30
+    table = next(table for table in open_job(job).tables if "respond to" in table.heading)
+    for line, portrait in zip(table.body, found, strict=True):
+        assert line[1] == portrait.name and line[2].split(" · ") == [top.word for top in portrait.excites.by_mean[:5]]
+    (link,) = re.findall(r"^report: (file://\S+)$", shown, re.MULTILINE)
+    assert Path(url2pathname(urlsplit(link).path)) == job / "report.html"
+    if CHROMIUM is not None:
+        assert "<title>upos in conllu" in browser("--dump-dom", link)
 
 
 def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
@@ -289,7 +312,11 @@ def test_pairs_of_words_show_heads_and_modifiers(
 ) -> None:
     treebank = chained(small_treebank, tmp_path)
     files = {f"corpus__{split}": path for split, path in treebank.items()}
-    assert run(property="dependency_pair", **files, **FEW) == 0
+    assert run(LOOKED_AT, property="dependency_pair", **files, **FEW) == 0
+    looked_at = {portrait.name: portrait for portrait in open_job(tmp_path / "job").portraits}
+    (asked,) = neuron_portraits(tmp_path / "job", list(looked_at)[:1], words=1000, fewest=1)
+    assert len(looked_at) == 4 and replace(looked_at[asked.name], rank=None) == asked
+    assert {name.split(":")[0] for name in looked_at} <= {"head", "modifier"}
     with pytest.raises(InputError, match="NEURON must be named"):
         neuron_portraits(tmp_path / "job")
     head, modifier = neuron_portraits(tmp_path / "job", ["1:3"], words=1000, fewest=1, store=tmp_path / "store")
@@ -319,6 +346,22 @@ def test_sentences_are_shown_where_they_are_what_has_activations(tmp_path: Path)
 def test_a_job_without_a_store_says_so(run: Run, tmp_path: Path) -> None:  # noqa: F811
     with pytest.raises(InputError, match=r"results\.json"):
         neuron_portraits(tmp_path)
-    assert run(activations="live", activations__folder=None, **FEW) == 0
+    assert run(LOOKED_AT, activations="live", activations__folder=None, **FEW) == 0
+    assert not (tmp_path / "job" / "portraits.json").exists()
+    assert "No neurons are shown: the activations" in (tmp_path / "job" / "report.html").read_text(encoding="utf-8")
     with pytest.raises(InputError, match="activations=store"):
         neuron_portraits(tmp_path / "job", ["1:17"])
+
+
+@pytest.mark.parametrize("prop", ["frequency_band", "word_length"])
+def test_a_property_that_learns_from_train_and_one_of_numbers_have_portraits(
+    run: Run,  # noqa: F811
+    tmp_path: Path,
+    prop: str,
+) -> None:
+    assert run(LOOKED_AT, property=prop, **FEW) == 0
+    found = open_job(tmp_path / "job").portraits
+    asked = neuron_portraits(tmp_path / "job", [portrait.name for portrait in found], words=1000, fewest=1)
+    assert [replace(portrait, rank=None) for portrait in found] == asked
+    assert [portrait.rank for portrait in found] == [1, 2, 3, 4]
+    assert bool(found[0].excites.labels) == (prop == "frequency_band")

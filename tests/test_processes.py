@@ -49,7 +49,7 @@ def of_one(tmp_path_factory: pytest.TempPathFactory, small: str, words: list[str
     """The store that one process makes."""
     store = tmp_path_factory.mktemp("of-one") / "store"
     alone = start(small, *words, f"activations.folder={store}")
-    _, said = alone.communicate(timeout=120)
+    _, said = alone.communicate(timeout=300)
     assert alone.returncode == 0, said
     found = contents(store)
     assert len(found) == 3 * 4
@@ -87,11 +87,11 @@ def test_the_store_of_several_processes_is_that_of_one(
 ) -> None:
     stores = {name: f"activations.folder={tmp_path / name}" for name in ("srun", "torchrun")}
     step = by_srun(3, small, *words, stores["srun"])
-    said = [one.communicate(timeout=120) for one in step]
+    said = [one.communicate(timeout=300) for one in step]
     assert [one.returncode for one in step] == [0, 0, 0], said
     assert [out.count("extracted into") for out, _ in said] == [3, 0, 0], "one speaks"
     torchrun = start("-m", "torch.distributed.run", "--nproc-per-node=2", small, *words, stores["torchrun"])
-    assert torchrun.wait(120) == 0, torchrun.communicate()
+    assert torchrun.wait(300) == 0, torchrun.communicate()
     assert contents(tmp_path / "srun") == of_one == contents(tmp_path / "torchrun")
 
 
@@ -106,14 +106,14 @@ def test_where_one_process_dies_the_other_ends_and_the_same_command_goes_on(
     while all(one.poll() is None for one in step) and not list(store.glob("*.partial/progress.json")):
         time.sleep(0.05)
     step[dies].send_signal(signal.SIGKILL)
-    _, said = step[1 - dies].communicate(timeout=60)
+    _, said = step[1 - dies].communicate(timeout=300)
     assert step[1 - dies].returncode == 2
     assert said.startswith("error: all processes of the extraction must go on, got one that has ended")
     assert said.count("\n") == 1, "one line"
     step[dies].communicate()
     assert list(store.glob("*.partial")), "what is extracted is kept"
     again = start(small, *words, f"activations.folder={store}")
-    out, said = again.communicate(timeout=120)
+    out, said = again.communicate(timeout=300)
     assert again.returncode == 0 and "going on after" in out, said
     assert contents(store) == of_one
 
@@ -122,7 +122,7 @@ def test_where_one_process_dies_the_other_ends_and_the_same_command_goes_on(
 def test_a_job_is_not_started_several_times(tmp_path: Path) -> None:
     folder = f"hydra.run.dir={tmp_path / 'job'}"
     for one in by_srun(2, "train.py", folder, "model=bert_tiny"):
-        _, said = one.communicate(timeout=60)
+        _, said = one.communicate(timeout=300)
         assert one.returncode == 2
         assert said.startswith("error: the command must be started once, got 2 processes (srun, torchrun)")
     assert not (tmp_path / "job").exists(), "no folder of a job that does not run"

@@ -123,12 +123,12 @@ def test_a_job_at_a_terminal_names_what_it_does_and_what_is_left(
         assert f"{name} " in shown, name
     assert re.search(r"training 3 probes .*?\d+/\d+, 0:00:\d\d left", shown), "what is left"
     for study in ("lambda search", "stability", "ablation", "retraining"):
-        assert re.search(rf"{study} \(study \d of 5\)", shown), study
+        assert re.search(rf"{study} \(study \d of 6\)", shown), study
     assert "v_num" not in shown and "Tip" not in shown
-    for line in ("stability (study 2 of 5)", "rankings of two"):
+    for line in ("stability (study 2 of 6)", "rankings of two"):
         assert is_on_a_line_of_its_own(line, shown), line
     log = (tmp_path / "job" / "job.log").read_text(encoding="utf-8")
-    assert re.search(r"^\[20\d\d-[^]]+\] stability \(study 2 of 5\)$", log, re.MULTILINE)
+    assert re.search(r"^\[20\d\d-[^]]+\] stability \(study 2 of 6\)$", log, re.MULTILINE)
 
 
 def test_without_hydra_libraries_are_silent(tmp_path: Path, tiny_bert: Path) -> None:

@@ -21,10 +21,10 @@ from neuronprobe.types import Row
 from tests.conftest import MakeSplit, make_trained
 
 
-def test_a_random_figure_says_how_many_draws_stand_behind_it() -> None:
+def test_a_random_figure_has_the_deviation_of_a_draw_and_a_top_half_its_interval() -> None:
     flags = {"n_draws": 199, "deviation": 0.057}
     (row,) = plain([Row("ablation", "mean_accuracy", 0.779, set="random", k=20, flags=flags)])
-    assert short(row) == "77.9 ±5.7 (199)"
+    assert short(row) == "77.9 ±5.7"
     (top,) = plain([Row("ablation", "accuracy", 0.9, set="top", k=20, low=0.88, high=0.92, flags={"not_earned": 3})])
     assert short(top) == "90.0‡ ±2.0"
 
@@ -100,7 +100,27 @@ def test_the_primary_ranking_is_the_one_that_is_shown() -> None:
     console = Console(record=True, width=200)
     print_summary(console, rows, "verdict", [])
     shown = console.export_text()
-    assert "50.0" in shown and "70.0" not in shown and "Neurons by probeless" in shown and "most salient" not in shown
+    assert "Neurons by probeless" in shown and "most salient" not in shown
+    line = next(line for line in shown.splitlines() if "10%, rest zero" in line)
+    assert line.index("50.0") < line.index("70.0"), "the tops of the others stand beside that of the primary one"
+    heads = next(line for line in shown.splitlines() if "same layers" in line)
+    assert heads.index("probeless") < heads.index("lca") < heads.index("random")
+
+
+def test_the_screen_says_how_many_random_sets_stand_behind_a_mean() -> None:
+    flags = {"n_draws": 199, "deviation": 0.05, "fill": "zero"}
+    rows = plain([
+        Row("oracle", "accuracy", 0.9, k=100, split="test"),
+        Row("ablation", "accuracy", 0.8, ranking="lca", set="top", k=10, split="test", flags={"fill": "zero"}),
+        Row("ablation", "mean_accuracy", 0.4, ranking="lca", set="random", k=10, split="test", mode="ablated",
+            flags=flags),
+        Row("retraining", "mean_accuracy", 0.6, ranking="lca", set="random", k=5, split="test", mode="retrained",
+            flags={"n_draws": 5, "deviation": 0.01}),
+    ])  # fmt: skip
+    console = Console(record=True, width=200)
+    print_summary(console, rows, "verdict", [])
+    shown = console.export_text()
+    assert "Random sets: 199 (kept), 5 (retrained)." in shown and "40.0 ±5.0" in shown and " top " in shown
 
 
 def test_the_screen_has_the_first_lines_of_the_tables_that_are_for_it() -> None:

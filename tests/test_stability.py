@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from io import StringIO
 
 import numpy as np
@@ -16,13 +18,13 @@ from neuronprobe.callbacks import Stability, StableLambdaSearch
 from neuronprobe.errors import InputError
 from neuronprobe.neurons import NeuronTable, Segment, layer_matched, random
 from neuronprobe.probes import Fit, Member, Probe
-from neuronprobe.rankings import Evidence, lca
+from neuronprobe.rankings import Evidence, lasso, lca, probeless, rfe, ridge
 from neuronprobe.rankings.lca import by_mass
 from neuronprobe.studies import stability
 from neuronprobe.studies.overlap import first_blocks, overlap, top_sets
 from neuronprobe.studies.ranking import neurons_csv
 from neuronprobe.studies.resamples import resampled, resamples
-from neuronprobe.studies.stability import by_resample, by_seed
+from neuronprobe.studies.stability import by_resample, by_seed, made_again
 from neuronprobe.types import Row, Units
 from tests.conftest import MakeSplit, make_trained
 
@@ -230,3 +232,27 @@ def test_confidence_is_a_column_of_the_ranking() -> None:
 def test_bad_settings_are_refused_in_one_line(kind: type, settings: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         kind(**settings)
+
+
+def test_what_rankings_would_train_first_is_trained_with_the_resamples_in_one_bank(planted: Split) -> None:
+    """And is what each would have trained alone."""
+    banks: list[int] = []
+
+    class Counted(Fit):
+        def __call__(self, members: Sequence[Member], train: Split) -> list[Probe]:
+            banks.append(len(members))
+            return super().__call__(members, train)
+
+    fit = Counted(1e-3, 1e-4, epochs=2, batch_size=64, lr=0.01)
+    (probe,) = fit([Member(1e-3, 1e-4)], planted)
+    ranks = {"ridge": ridge, "lasso": lasso, "probeless": probeless, "rfe": partial(rfe, most=4)}
+    evidence = Evidence(planted, planted, fit, 0, probe)
+    rankings = {name: rank(evidence) for name, rank in ranks.items()}
+    trained = replace(make_trained(probe, planted, fit=fit, rankings=rankings), ranks=ranks)
+    banks.clear()
+    found = made_again(trained, ["ridge", "lasso", "probeless", "rfe"], 2)
+    assert banks[0] == 2 + 2 * 2, "the chosen probe, a ridge and a lasso one, of each resample; rfe's is the ridge one"
+    assert all(n == 1 for n in banks[1:]), "what rfe trains behind it"
+    own = resamples(planted.units, 2, 0)[1]
+    alone = lasso(Evidence(planted, planted, fit, 2, None, own))
+    assert torch.equal(found["lasso"][1].order, alone.order)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from types import SimpleNamespace
 
@@ -79,7 +80,7 @@ def test_of_overlaps_that_are_nearly_the_largest_the_sparsest_is_chosen(
     probes = [Probe(torch.zeros(4, 40), torch.zeros(4), l1=l1) for l1 in (1e-4, 1e-3, 1e-2, 1e-1)]
     shared = iter([0.6, 0.9, 0.86, 0.75])
     found = [Overlap(torch.tensor([next(shared)]), 0.1, 0.1) for _ in probes]
-    monkeypatch.setattr("neuronprobe.studies.stable_lambda._overlaps", lambda *_: found)
+    monkeypatch.setattr(sys.modules[stable_lambda.__module__], "_overlaps", lambda *_: found)
     fit = Fit([probe.l1 for probe in probes], 0.0)
     assert stable_lambda(grid(probes, planted), fit, lca, 1.0, 0.1, 2, margin=margin).chosen == chosen
 

@@ -236,7 +236,7 @@ def test_a_job_of_submitit_whose_time_is_over_is_queued_again_and_goes_on(
     (controller,) = (path.name for path in (tmp_path / "sweep" / ".submitit").iterdir() if path.name.isdecimal())
     (task,) = Path(f"/proc/{controller}/task/{controller}/children").read_text().split()
     os.kill(int(task), signal.SIGUSR2)  # what submitit has Slurm send
-    out, said = sweep.communicate(timeout=240)
+    out, said = sweep.communicate(timeout=300)
     assert sweep.returncode == 0, said
     assert "1 ok; " in out and folders(tmp_path / "sweep") == {"0": "ok"}
     assert "Going on after the last finished epoch of an interrupted run" in (job / "job.log").read_text()
@@ -258,11 +258,11 @@ def test_a_job_whose_time_slurm_says_is_over_is_queued_again_and_the_same_comman
     first = start(*words, **slurm)
     wait_for(tmp_path / "job" / "checkpoints" / "last.ckpt", first)
     first.send_signal(signal.SIGUSR1)  # sbatch --signal=USR1@120
-    _, said = first.communicate(timeout=120)
+    _, said = first.communicate(timeout=300)
     assert first.returncode == 130 and asked.read_text() == "requeue 4711\n"
     assert said.splitlines()[-1] == "queued again: job 4711."
     second = start(*words, **slurm)
-    out, said = second.communicate(timeout=240)
+    out, said = second.communicate(timeout=300)
     assert second.returncode == 0, said
     assert "Going on after the last finished epoch of an interrupted run" in out
     assert not list(ROOT.glob("hpc_ckpt*")) and not list((tmp_path / "job").glob("hpc_ckpt*"))
@@ -398,7 +398,7 @@ def test_sigterm_is_ctrl_c_also_in_extraction(tmp_path: Path, tiny_bert: Path) -
     while job.poll() is None and not list((tmp_path / "store").glob("*.partial/*.npy")):
         time.sleep(0.02)
     job.terminate()
-    _, said = job.communicate(timeout=120)
+    _, said = job.communicate(timeout=300)
     assert job.returncode == 130, said
     assert said.splitlines()[-1].endswith(f"repeat the command with hydra.run.dir={tmp_path / 'job'}.")
     assert results(tmp_path / "job")["error"].startswith("KeyboardInterrupt")

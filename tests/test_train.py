@@ -393,7 +393,7 @@ def test_another_job_in_the_same_folder_starts_anew(
 
 
 @pytest.mark.slow
-def test_two_processes_extract_the_same_and_train_the_same(
+def test_two_processes_extract_the_same_and_train_the_same_also_in_a_slurm_job(
     tmp_path: Path, tiny_bert: Path, small_treebank: dict[str, str]
 ) -> None:
     """Uneven batches must not hang: a killed process is a failed test."""
@@ -406,13 +406,13 @@ def test_two_processes_extract_the_same_and_train_the_same(
         "callbacks=none",
         "search=dev",
     ]
+    slurm = dict.fromkeys(("SLURM_PROCID", "SLURM_LOCALID", "SLURM_NODEID"), "0")  # a job of one task, as sbatch has it
+    slurm |= {"SLURM_JOB_ID": "4711", "SLURM_NTASKS": "1", "SLURM_JOB_NAME": "probes", "OMP_NUM_THREADS": "1"}
     for name, more in (("one", []), ("two", ["trainer.devices=2", "trainer.strategy=ddp"])):
         where = [f"activations.folder={tmp_path / name / 'store'}", f"hydra.run.dir={tmp_path / name / 'job'}"]
         command = ["timeout", "-k", "5", "150", sys.executable, "train.py", "corpus=conllu", *files, "model=hf"]
         command += [f"model.name={tiny_bert}", *settings, *where, *more]
-        done = subprocess.run(
-            command, cwd=ROOT, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
-        )
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env={**os.environ, **slurm})
         assert done.returncode == 0, done.stderr[-3000:]
         assert done.stdout.count("Linguistic Correlation Analysis") == done.stdout.count("┃ majority %") == 1
         assert [path.name for path in (tmp_path / name / "job").glob("*.log")] == ["job.log"]

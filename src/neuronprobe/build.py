@@ -9,9 +9,9 @@ from typing import Any, cast
 import hydra
 import pytorch_lightning as pl
 from hydra.errors import InstantiationException
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
-from pytorch_lightning.plugins.environments import LightningEnvironment
 
 from neuronprobe.activations import ActivationsDataModule
 from neuronprobe.callbacks import SearchCallback, StudyCallback, in_order

@@ -128,13 +128,21 @@ def main(job: Callable[[], Any]) -> int:
 
 
 def ended(run: Callable[[], int]) -> int:
-    """The exit code of `run`; 141 where nobody reads on, as other commands have it (`--help | head`)."""
+    """The exit code of `run`; 2 where a file can't be written, 141 where nobody reads on, as other commands have it
+    (`--help | head`).
+    """
     try:
         code = run()
         sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is written at the exit
         return PIPE_CLOSED
+    except OSError as error:
+        if error.filename is None or WITH_TRACEBACK:
+            raise
+        print(f"error: {error.filename} must be a file in a folder that can be written, got {error.strerror}; "
+              "choose another folder.", file=sys.stderr)  # fmt: skip
+        return 2
     return code
 
 

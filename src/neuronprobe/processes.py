@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from neuronprobe.errors import InputError
 
@@ -66,7 +66,7 @@ class Processes:
         """What it is by the first process, which alone finds out. Raises InputError where that one has ended."""
         if self.count == 1:
             return what()
-        found: list[Any] = [what() if self.is_first else None]
+        found = [what() if self.is_first else cast(T, None)]
         _reached(lambda: _group().broadcast_object_list(found, src=0))
         return found[0]
 
@@ -101,7 +101,7 @@ def _group() -> Any:
 
 def _meeting(number: int, count: int) -> Any:
     """Where all find each other: at the first process, or where torchrun says. Raises InputError where one is late."""
-    from lightning_fabric.plugins.environments import SLURMEnvironment
+    from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
     from torch.distributed.rendezvous import rendezvous
 
     nodes = os.environ.get("SLURM_STEP_NODELIST", os.environ.get("SLURM_NODELIST", "127.0.0.1"))

@@ -17,6 +17,7 @@ import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.utilities import rank_zero_only
+from pytorch_lightning.utilities.exceptions import SIGTERMException
 from rich.console import Console
 
 from neuronprobe.activations import ActivationsDataModule
@@ -137,6 +138,8 @@ def _train(job: Job, fit: Fit, bank: ProbeBank, folder: Path) -> None:
         if isinstance(stop.__context__, KeyboardInterrupt):  # what a Trainer makes of Ctrl-C
             raise KeyboardInterrupt from stop
         raise  # how a launcher ends a job that it queues again
+    except SIGTERMException as stop:  # where a launcher takes no notice of SIGTERM
+        raise KeyboardInterrupt from stop
 
 
 def _fingerprint(job: Job) -> dict[str, Any]:

@@ -34,9 +34,13 @@ class CompareRankings(StudyCallback):
         if not isinstance(sizes, list | tuple) or not sizes:
             raise InputError(f"callbacks.compare_rankings.sizes must be a list of counts or shares, got {sizes!r}.")
         if not isinstance(judges, list | tuple) or not judges:
-            raise InputError(f"callbacks.compare_rankings.judges must be a list of {', '.join(JUDGES)}, got {judges!r}.")
+            raise InputError(
+                f"callbacks.compare_rankings.judges must be a list of {', '.join(JUDGES)}, got {judges!r}."
+            )
         self.sizes = sizes
-        whole = {"draws": (draws, 2), "resamples": (resamples, 0), "seeds": (seeds, 0), "control_draws": (control_draws, 0)}
+        whole = {
+            "draws": (draws, 2), "resamples": (resamples, 0), "seeds": (seeds, 0), "control_draws": (control_draws, 0),
+        }  # fmt: skip
         self._settings: dict[str, Any] = {
             **{name: whole_number(f"callbacks.compare_rankings.{name}", *own) for name, own in whole.items()},
             "judges": [choice("callbacks.compare_rankings.judges", judge, JUDGES) for judge in judges],

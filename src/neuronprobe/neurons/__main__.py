@@ -14,6 +14,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from neuronprobe.command import ended
 from neuronprobe.corpora import SPLITS
 from neuronprobe.errors import InputError
 from neuronprobe.gallery import neuron_portraits
@@ -62,4 +63,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(ended(main))

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.plugins.environments import LightningEnvironment
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from torch.utils.data import DataLoader
 
 from neuronprobe.activations import BatchStream, Split

@@ -35,7 +35,7 @@ def k_sparse(evidence: Evidence, l2: float = 1e-3, most: int | None = None) -> R
 
 
 @reads_no_probe
-def rfe(evidence: Evidence, l2: float = 1e-3, step: int | float = 0.35, most: int | None = None) -> Ranking:
+def rfe(evidence: Evidence, l2: float = 1e-3, step: int | float = 0.5, most: int | None = None) -> Ranking:
     """Recursive elimination (Guyon et al. 2002; scikit-learn's RFE): those of least Σ w² over labels leave.
 
     `step` is how many leave at a time, or the share of the remaining ones that does. Orders the `most` candidates (500,
@@ -69,7 +69,7 @@ def _recursive(
 
 @reads_no_probe
 def elimination(
-    evidence: Evidence, l2: float = 1e-3, groups: int = 8, step: float = 0.5, most: int | None = None
+    evidence: Evidence, l2: float = 1e-3, groups: int = 8, step: float = 0.75, most: int | None = None
 ) -> Ranking:  # fmt: skip
     """Elimination by the bank: the groups leave without which a retrained probe is most accurate on dev.
 

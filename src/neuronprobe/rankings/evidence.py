@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import wraps
 from typing import Any
 
@@ -37,6 +37,8 @@ class Evidence:
     seed: int
     probe: Probe | None = None
     weights: Float[Tensor, " unit"] | None = None
+    known: Mapping[tuple[float, float, int], Probe] = field(default_factory=dict)
+    """Probes of all neurons that were trained on this weighting already, by λ1, λ2 and seed."""
 
     @property
     def table(self) -> NeuronTable:
@@ -89,6 +91,10 @@ class Evidence:
         """Probes of the ranking's own on train, by the job's `fit`, on the weighting. InputError without `fit`."""
         if self.fit is None:
             raise InputError(f"fit must be given to ranking {ranking}, which trains probes, got None; hand it a Fit.")
+        known = [self.known.get((m.l1, m.l2, m.seed)) if m.neurons is None else None for m in members]
+        found = [probe for probe in known if probe is not None and probe.weights.shape[1] == len(self.table)]
+        if len(found) == len(members):
+            return found
         return self.fit([replace(member, weights=self.weights) for member in members], self.train)
 
 

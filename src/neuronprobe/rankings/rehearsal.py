@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass
 from typing import Any
@@ -15,18 +14,30 @@ from neuronprobe.rankings.evidence import Evidence, Rank
 
 
 class WorkBegins(Exception):
-    """A ranking asked for activations, a probe or training: it has refused all that it refuses before."""
+    """A ranking asked for activations, a probe or training: it has refused all that it refuses before.
+
+    `members` are the probes of all neurons that it would train first.
+    """
+
+    def __init__(self, members: Sequence[Member] = ()) -> None:
+        super().__init__()
+        self.members = [member for member in members if member.neurons is None]
 
 
-def rehearse(rank: Rank, train: Split, dev: Split, fit: Fit | None, seed: int) -> None:
-    """Raises InputError where a ranking refuses its settings, the labels or the neurons that there are."""
+def rehearse(rank: Rank, train: Split, dev: Split, fit: Fit | None, seed: int) -> list[Member]:
+    """The probes of all neurons that a ranking would train first.
+
+    Raises InputError where it refuses its settings, the labels or the neurons that there are.
+    """
     try:
-        with suppress(WorkBegins):
-            rank(_Rehearsal(_without_activations(train), _without_activations(dev), fit, seed))
+        rank(_Rehearsal(_without_activations(train), _without_activations(dev), fit, seed))
+    except WorkBegins as begun:
+        return begun.members
     except InputError:
         raise
     except Exception:  # whatever a ranking of one's own makes of it: it is called again with everything
-        return
+        return []
+    return []
 
 
 @dataclass(frozen=True)
@@ -41,7 +52,7 @@ class _Rehearsal(Evidence):
         """Raises WorkBegins; InputError without `fit`."""
         if self.fit is None:
             super().trained(members, ranking)
-        raise WorkBegins
+        raise WorkBegins(members)
 
 
 class _NoStore:

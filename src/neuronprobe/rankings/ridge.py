@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from neuronprobe.probes import Member
+from neuronprobe.probes import Member, Probe
+from neuronprobe.rankings.candidates import ridge_probe
 from neuronprobe.rankings.evidence import Evidence, reads_no_probe
 from neuronprobe.rankings.magnitude import magnitude
 from neuronprobe.types import Ranking
@@ -16,7 +17,7 @@ def ridge(evidence: Evidence, l2: float = 1e-3) -> Ranking:
 
     Not invariant to scale, unless `fit` standardises.
     """
-    return trained_magnitude("ridge", evidence, 0.0, l2)
+    return _by_magnitude("ridge", evidence, ridge_probe(evidence, "ridge", l2))
 
 
 @reads_no_probe
@@ -26,10 +27,9 @@ def lasso(evidence: Evidence, l1: float = 1e-3) -> Ranking:
     Fan et al. have λ1 = 0.01 in the text and 0.1 in the code, for probes of one label. Weights are exactly zero where
     the solver makes them so: `probe=exact`, `probe=proximal`. Not invariant to scale, unless `fit` standardises.
     """
-    return trained_magnitude("lasso", evidence, l1, 0.0)
+    return _by_magnitude("lasso", evidence, evidence.trained([Member(l1, 0.0, evidence.seed)], "lasso")[0])
 
 
-def trained_magnitude(name: str, evidence: Evidence, l1: float, l2: float) -> Ranking:
-    """By mean |w| of a probe that is trained for this ranking."""
-    (probe,) = evidence.trained([Member(l1, l2, evidence.seed)], name)
+def _by_magnitude(name: str, evidence: Evidence, probe: Probe) -> Ranking:
+    """By mean |w| of a probe that was trained for this ranking."""
     return replace(magnitude(replace(evidence, probe=probe)), name=name)

@@ -79,6 +79,7 @@ def compare(first: Path, second: Path, console: Console, page: Path | None = Non
         figure, jobs = _figure(found, page.stem), f"first: {first}, second: {second}"
         draw(figure, page.parent)
         write_bytes(page, html("Two jobs compared", [table], [figure], remarks=[jobs]).encode())
+        console.print(f"report: {page.resolve().as_uri()}", soft_wrap=True)
     if any(metric_of(_setting(job, "config")) == "macro_f1" for job in (first, second)):
         console.print("A job goes by macro-F1; compared is accuracy alone, which predictions.npz holds.")
     alone = len((set(one) ^ set(other)) - {what})

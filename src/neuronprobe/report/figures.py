@@ -123,10 +123,10 @@ def _bars(figure: Figure, axes: Spec) -> Iterator[Spec]:
         ends = {**on, "y": {**axes["y"], "field": "low"}, "y2": {"field": "high"}}
         whole = [{"filter": "isValid(datum.low)"}]
         yield {"mark": {"type": "rule", "color": INK, "aria": False}, "encoding": ends, "transform": whole}
-    above = {**on, "y": {**axes["y"], "field": "end"}, "text": {"field": "y", "type": "quantitative", "format": NUMBER}}
-    text = {"type": "text", "dy": -7, "color": INK, "fontSize": 10, "aria": False}
-    yield {"mark": text, "encoding": above,
-           "transform": [{"calculate": "isValid(datum.high) ? datum.high : datum.y", "as": "end"}]}  # fmt: skip
+    outer = {**on, "y": {**axes["y"], "field": "end"}, "text": {"field": "y", "type": "quantitative", "format": NUMBER}}
+    text = {"type": "text", "dy": {"expr": "datum.y < 0 ? 8 : -7"}, "color": INK, "fontSize": 10, "aria": False}
+    end = "datum.y < 0 ? (isValid(datum.low) ? datum.low : datum.y) : (isValid(datum.high) ? datum.high : datum.y)"
+    yield {"mark": text, "encoding": outer, "transform": [{"calculate": end, "as": "end"}]}
 
 
 def _levels(figure: Figure, axes: Spec) -> Iterator[Spec]:
@@ -187,7 +187,7 @@ def _x(figure: Figure) -> Spec:
 
 def _y_scale(figure: Figure) -> Spec:
     if figure.limits:
-        return {"domain": list(figure.limits)}
+        return {"domain": list(figure.limits), "nice": False, "padding": PADDING}  # marks at its ends are whole
     has_bars = any(series.mark == "bar" for series in figure.series)
     return {"zero": True} if has_bars else {"zero": False, "padding": PADDING}
 

@@ -76,13 +76,14 @@ def join(folders: Sequence[Path], console: Console) -> list[str]:
     figures = list(_figures(groups, keys))
     for figure in figures:
         draw(figure, folders[0])
-    page = html(title, tables, figures, links=list(_links(jobs, folders[0])))
+    page = html(title, tables, figures, links=list(_links(jobs, keys, folders[0])))
     texts = {"md": markdown(title, tables), "tex": latex(title, tables), "html": page}
     for ending, text in texts.items():
         write_bytes(folders[0] / f"jobs.{ending}", text.encode())
     console.print(
         f"{len(jobs)} jobs: {folders[0] / 'jobs.csv'}, rows.csv, jobs.md, jobs.tex, jobs.html", soft_wrap=True
     )
+    console.print(f"report: {(folders[0] / 'jobs.html').resolve().as_uri()}", soft_wrap=True)
     return skipped
 
 
@@ -129,11 +130,18 @@ def _bars(name: str, jobs: tuple[str, ...], values: Sequence[list[float]]) -> Se
     return Series(name, jobs, tuple(means), tuple(low for low, _ in ends), tuple(high for _, high in ends), mark="bar")
 
 
-def _links(jobs: Sequence[JoinedJob], top: Path) -> Iterator[tuple[str, str]]:
+def _links(jobs: Sequence[JoinedJob], keys: Sequence[str], top: Path) -> Iterator[tuple[str, str]]:
     """The jobs' own pages, where they have one."""
     for job in jobs:
         if (job.folder / "report.html").is_file():
-            yield job.name, quote(os.path.relpath(job.folder / "report.html", top))
+            name = f"{job.name} {_settings(job, keys)}".rstrip()
+            yield name, quote(os.path.relpath(job.folder / "report.html", top))
+
+
+def _settings(job: JoinedJob, keys: Sequence[str]) -> str:
+    """What was asked of it by name."""
+    own = [key for key in (*keys, "seed") if key in job.overrides]
+    return _named([*map(job.setting, own)], own)
 
 
 def _count(group: Group) -> str:
@@ -247,8 +255,7 @@ def _without(jobs: Sequence[JoinedJob], keys: Sequence[str]) -> Iterator[Table]:
     """Jobs without numbers that count, and why."""
     rest = [job for job in jobs if not job.is_good]
     if rest:
-        body = tuple((job.name, _named([*map(job.setting, own)], own), job.status, job.error) for job in rest
-                     for own in [[key for key in (*keys, "seed") if key in job.overrides]])  # fmt: skip
+        body = tuple((job.name, _settings(job, keys), job.status, job.error) for job in rest)
         yield Table("Not in the table", ("job", "settings", "status", "why"), body)
 
 

@@ -1,4 +1,5 @@
-"""The papers' figures beside a job's: EMNLP 2020 tables 1-3, JMLR 2023 tables 2-3, AAAI 2019 tables 2 and 4.
+"""The papers' figures beside a job's: tables 1-3 of EMNLP 2020, 2-3 of JMLR 2023, 2 and 4 of AAAI 2019, 2 of Fan et al.
+2023.
 
 Each line of papers.csv says, with the names of a result's rows, which number of which model a table gives.
 """
@@ -15,15 +16,21 @@ from neuronprobe.studies.cells import PlainRow, find, first, percent
 
 TASKS = {"xpos": "POS", "sem": "SEM", "chunk": "Chunk", "ccg": "CCG"}
 """What the papers call a property. Their POS are Penn tags, so that upos is none of theirs."""
-NAMES = {"selectivity": "selectivity", "neurons": "neurons", "share": "share of the neurons"}
+NAMES = {
+    "selectivity": "selectivity", "neurons": "neurons", "share": "share of the neurons",
+    "average_overlap": "mean overlap with the others", "neuron_vote": "overlap with the others' vote",
+}  # fmt: skip
 LABELS = {"POS": 44, "SEM": 73, "Chunk": 22, "CCG": 1272}
 """How many labels the tasks of EMNLP 2020 have (table 4), and those of JMLR 2023 (table 8)."""
 SETTINGS = {
     "emnlp2020": "batches of 512, 10 epochs, λ by the score of the trained probe, means of 3 runs",
     "jmlr2023": "batches of 512, 10 epochs, λ by the score (algorithm 2: of retrained probes), means of 3 runs",
     "aaai2019": "λ1 = λ2 = 1e-5",
+    "fan2023": "a balanced probe for each tag, λ 0.01 (their code: 0.1), tops of 10, 30 and 50 of one layer's neurons",
 }
-"""How the papers trained: EMNLP 2020 sections 3.2 and 4, JMLR 2023 algorithm 2 as printed, AAAI 2019's LCA."""
+"""How the papers trained: EMNLP 2020 sections 3.2 and 4, JMLR 2023 algorithm 2 as printed, AAAI 2019's LCA, Fan et al.
+2023 section 4.
+"""
 LIKE = 0.05
 """Up to this share of theirs a number of labels counts as the same: a sample may lack a rare one."""
 
@@ -110,6 +117,8 @@ def _published(line: dict[str, str]) -> str:
 
 
 def _ours(rows: Sequence[PlainRow], line: dict[str, str]) -> PlainRow | None:
+    if line["study"] == "agreement":
+        return _over_sizes(find(rows, study="agreement", ranking=line["set"], metric=line["metric"]))
     metric = "neurons" if line["metric"] == "share" else line["metric"]
     if line["set"] == "random" and metric == "accuracy":
         metric = "mean_accuracy"
@@ -123,6 +132,11 @@ def _ours(rows: Sequence[PlainRow], line: dict[str, str]) -> PlainRow | None:
     elif line["share"]:
         found = [row for row in found if abs(row["share"] - float(line["share"])) < 0.005]
     return first(found)
+
+
+def _over_sizes(found: Sequence[PlainRow]) -> PlainRow | None:
+    """The mean over sizes of the top."""
+    return {**found[0], "value": sum(row["value"] for row in found) / len(found)} if found else None
 
 
 def _shown(metric: str, row: PlainRow | None) -> str:

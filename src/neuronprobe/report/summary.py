@@ -71,7 +71,7 @@ def _subsets(rows: Sequence[PlainRow], names: Sequence[str], metric: str) -> tup
     """The tops of the first rankings, of the primary one also what stands beside, and how many draws there are."""
     ablated = [name for name in names if first(rows, study="ablation", set="top", ranking=name)][:MOST_TOPS]
     tops = ablated if len(ablated) > 1 else names[:1]
-    title = f"{metric_name(metric)} on test, % ± half the 95 % interval (random: ± deviation)"
+    title = f"{metric_name(metric)} of tops on test, % ± half the 95 % interval (random: ± deviation)"
     heads = tops if len(tops) > 1 else ["top"]
     table = Grid("neurons", *heads, "random", "same layers", "bottom", title=title)
     shown: list[PlainRow] = []

@@ -1,4 +1,4 @@
-"""Which of several rankings is best: chosen on dev, confirmed on test against every rival; and which is most stable.
+"""Which of several rankings is best: chosen on dev, confirmed on test against every rival.
 
 Four things could make one look best that is not. It was chosen as the best of many: so dev chooses and test confirms.
 Its neurons may be lucky ones: so it must stand out of random orders further than the best of as many of them would. The
@@ -21,7 +21,6 @@ from jaxtyping import Float, Real
 from scipy.stats import t as student
 from torch import Tensor
 
-from neuronprobe.studies.intervals import LEVEL as CONFIDENCE
 from neuronprobe.studies.intervals import Bootstrap, over_draws
 
 LEVEL = 0.05
@@ -186,57 +185,3 @@ def made_again_odds(contest: Contest, chosen: int, rival: int) -> float:
         parts = sum(1 / n if bool(known[i]) else 1.0 for i in (chosen, rival))
         error = float(made[known].std(1).max()) * math.sqrt(parts)
     return float(student.sf(gain / error, n - 1)) if error > 0 else float(gain <= 0)
-
-
-@dataclass(frozen=True)
-class Stable:
-    """The ranking of which two resamples share most, how much, and which share as much."""
-
-    name: str
-    value: float
-    low: float
-    high: float
-    equals: tuple[str, ...]
-
-
-def most_stable(names: Sequence[str], overlaps: Float[Tensor, "ranking resample resample"]) -> list[Stable]:
-    """Mean overlap over pairs of resamples of each ranking, the largest first, with those that it can't be told from.
-
-    Resamples are taken out one by one (the jackknife of a mean over pairs); the same ones serve all rankings, so
-    differences are paired. Since the most stable one is chosen on them too, all pairs of rankings count together (Holm).
-    """
-    parts = _pseudo_values(overlaps.double())
-    first, second = torch.triu_indices(len(names), len(names), offset=1)
-    p = holm(_odds(parts[first] - parts[second]))
-    apart = torch.ones(len(names), len(names), dtype=p.dtype)
-    apart[first, second] = apart[second, first] = p
-    value, around = parts.mean(1), _half(parts)
-    found = []
-    for i in value.argsort(descending=True, stable=True).tolist():
-        equals = [names[j] for j in value.argsort(descending=True).tolist() if j != i and float(apart[i, j]) > LEVEL]
-        low, high = (value[i] + sign * around[i] for sign in (-1, 1))
-        found.append(Stable(names[i], float(value[i]), float(low.clamp(0, 1)), float(high.clamp(0, 1)), tuple(equals)))
-    return found
-
-
-def _pseudo_values(overlaps: Float[Tensor, "ranking resample resample"]) -> Float[Tensor, "ranking resample"]:
-    """R·mean − (R − 1)·mean without one of the R resamples; their mean is the mean over all pairs."""
-    n = overlaps.shape[1]
-    off = overlaps * (1 - torch.eye(n, dtype=overlaps.dtype))
-    total, own = off.sum((1, 2)), off.sum(2)
-    mean, without = total / (n * (n - 1)), (total[:, None] - 2 * own) / ((n - 1) * (n - 2))
-    return n * mean[:, None] - (n - 1) * without
-
-
-def _half(parts: Float[Tensor, "row resample"]) -> Float[Tensor, " row"]:
-    """Half the interval of each mean."""
-    n = parts.shape[1]
-    return float(student.ppf((1 + CONFIDENCE) / 2, n - 1)) * parts.std(1) / math.sqrt(n)
-
-
-def _odds(parts: Float[Tensor, "row resample"]) -> Float[Tensor, " row"]:
-    """Two-sided odds of each mean where the truth is 0; 1 where it is 0 without any spread."""
-    n, mean = parts.shape[1], parts.mean(1).abs()
-    error = parts.std(1) / math.sqrt(n)
-    found = torch.from_numpy(student.sf((mean / error.clamp_min(1e-12)).numpy(), n - 1) * 2)
-    return torch.where(mean < 1e-12, 1.0, found)

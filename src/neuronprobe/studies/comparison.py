@@ -270,7 +270,7 @@ class Comparison:
 
 
 def trapezoid(at: Sequence[float]) -> list[float]:
-    """What the height at each place counts in the area under a curve, over the range of the places; of one place all."""
+    """What the height at each place counts in the area under a curve, over their range; that at a single place all."""
     if len(at) == 1:
         return [1.0]
     widths = [after - before for before, after in pairwise(at)]

@@ -30,7 +30,7 @@ MOST = {"ridge": 1500, "gaussian": 150}
 
 
 class Sets:
-    """Sets of neurons, each once: rankings whose tops are the same neurons have the same probe, whatever their order."""
+    """Sets of neurons, each once: rankings whose tops are the same neurons have the same probe."""
 
     def __init__(self) -> None:
         self.found: list[Neurons] = []

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from neuronprobe.neurons import top
 from neuronprobe.progress import bar
+from neuronprobe.rankings import rehearse
 from neuronprobe.shown import Figure, Series, Table
 from neuronprobe.studies.cells import PlainRow, find, first, hundred, notes, percent, plain
 from neuronprobe.studies.overlap import Overlap, first_blocks, overlap, top_sets
@@ -142,15 +143,25 @@ def by_resample(trained: Trained, n: int) -> Rankings:
 
 
 def made_again(trained: Trained, names: Sequence[str], n: int) -> dict[str, list[Ranking]]:
-    """Rankings of `n` resamples of the training sentences, by name; their probes are one bank, what they draw is drawn
-    anew.
+    """Rankings of `n` resamples of the training sentences, by name; what they draw is drawn anew.
+
+    Their probes, and those that they would train first themselves, are one bank.
     """
-    weights = resamples(trained.train.units, n, trained.seed)
-    probes = trained.fit(resampled(trained.probe, weights), trained.train)
+    train, dev, fit = trained.train, trained.splits["dev"], trained.fit
+    weights = resamples(train.units, n, trained.seed)
+    first = [
+        [m for name in names for m in rehearse(trained.ranks[name], train, dev, fit, trained.seed + 1 + i)]
+        for i in range(n)
+    ]
+    own = [list({(m.l1, m.l2, m.seed): replace(m, weights=w) for m in wanted}.values())
+           for wanted, w in zip(first, weights, strict=True)]  # fmt: skip
+    probes = fit([*resampled(trained.probe, weights), *(member for wanted in own for member in wanted)], train)
+    others = iter(probes[n:])
     found: dict[str, list[Ranking]] = {name: [] for name in names}
     with bar("rankings of resamples", n * len(names)) as advance:
-        for i, (probe, own) in enumerate(zip(probes, weights, strict=True)):
-            evidence = replace(trained.evidence(probe, own), seed=trained.seed + 1 + i)
+        for i, wanted in enumerate(own):
+            known = {(m.l1, m.l2, m.seed): next(others) for m in wanted}
+            evidence = replace(trained.evidence(probes[i], weights[i]), seed=trained.seed + 1 + i, known=known)
             for name in names:  # the moments of a resample serve all
                 found[name].append(trained.ranks[name](evidence))
                 advance(sum(map(len, found.values())))

@@ -232,7 +232,8 @@ def _figure(rows: Sequence[PlainRow]) -> Figure:
     }
     series = [_curve(name, own) for name, own in {"neurons listed": found, **bounds}.items()]
     title = "Neurons that at least a share of the half-samples select"
-    return Figure("stability_selection", title, "half-samples, at least, %", "neurons", tuple(series))
+    most = max(row["value"] for row in (*found, *bounds["rarely selected, at most"]))
+    return Figure("stability_selection", title, "half-samples, at least, %", "neurons", tuple(series), limits=(0, most))
 
 
 def _curve(name: str, rows: Sequence[PlainRow]) -> Series:

@@ -1,4 +1,4 @@
-"""What a comparison of rankings shows: the verdict in sentences, tables of all rankings, and a picture for each judge."""
+"""What a comparison of rankings shows: the verdict in sentences, tables of all rankings, a picture for each judge."""
 
 from __future__ import annotations
 
@@ -19,125 +19,121 @@ JUDGED_BY = {
 
 def standings(rows: Sequence[Row], metric: str, names: Sequence[str]) -> Result:
     """The rows of a comparison with what the page shows of them."""
-    shown = _Standings(plain(rows), metric, names)
-    tables = (*shown.tables(), *shown.verdicts(), *shown.rivals(), *shown.more())
+    shown = Standings(plain(rows), metric, names)
+    tables = (*shown.tables(), shown.verdicts(), *shown.rivals(), shown.more())
     return Result(tuple(rows), {}, tables, tuple(shown.figures()), tuple(shown.remarks()))
 
 
-class _Standings:
+class Standings:
+    """Rows of a comparison, and how they are shown; the first judge gives the verdict."""
+
     def __init__(self, rows: Sequence[PlainRow], metric: str, names: Sequence[str]) -> None:
+        """`names` are the rankings, the primary one first."""
         self._rows, self._metric, self._names = rows, metric, names
         self._best = find(rows, metric="best")
         self._ranges = list(dict.fromkeys(row["range"] for row in self._best))
         self._judges = list(dict.fromkeys(_judge(row) for row in rows if row.get("judge")))
 
     def remarks(self) -> Iterator[str]:
-        """The verdict by the first judge, for small and for large sets; and which ranking is most stable."""
+        """The verdict for small and for large sets; which ranking is most stable."""
         for row in self._best:
             if _judge(row) == self._judges[0]:
-                yield f"rankings of {self._sets(row)}, {JUDGED_BY[_judge(row)]}: {self._verdict(row)}."
+                yield f"rankings of {_sets(row)}, {JUDGED_BY[_judge(row)]}: {self._verdict(row)}."
         others = [row for row in self._best if _judge(row) != self._judges[0]]
+        named = (f"{row['ranking']} ({row['range']} sets, {JUDGED_BY[_judge(row)]})" for row in others
+                 if row["is_best"])  # fmt: skip
         if others:
-            said = (f"{row['ranking'] if row['is_best'] else 'none'} ({row['range']} sets, {JUDGED_BY[_judge(row)]})"
-                    for row in others)  # fmt: skip
-            yield f"the best ranking by other judges: {', '.join(said)}."
+            yield f"best by other judges: {', '.join(named) or 'none is'}."
         for what in self._ranges:
-            found = sorted(find(self._rows, metric="overlap", over="resamples", range=what), key=lambda r: r["place"])
+            found = find(self._rows, metric="overlap", over="resamples", range=what)
             if found:
-                yield f"most stable in {what} sets: {self._stable(found[0], len(found))}."
+                yield f"most stable in {what} sets: {_stable(min(found, key=lambda row: row['place']), len(found))}."
 
     def _verdict(self, row: PlainRow) -> str:
-        name, n = row["ranking"], len(self._names)
+        name, n, reached = row["ranking"], len(self._names), f"{percent(row)} on test"
         if not row["beats_random"]:
-            return (f"none is best: {name}, the best on dev, reaches {percent(row)} on test, no more than the best of "
-                    f"{n} random orders may (p = {row['p_random']:.2g})")  # fmt: skip
+            odds = f"no more than the best of {n} random orders may (p = {row['p_random']:.2g})"
+            return f"none is best: {name}, the best on dev, reaches {reached}, {odds}"
         if not row["is_best"]:
             ahead = n - 1 - len(row["equals"])
             others = f"; it is ahead of the other {ahead}" if ahead else ""
-            return f"{name} is best on dev; on test ({percent(row)}) not distinguishable from {_listed(row['equals'])}{others}"
-        nearest = min(self._differences(row), key=lambda rival: rival["value"])
-        gain = f"{100 * nearest['value']:+.1f} points [{100 * nearest['low']:+.1f}, {100 * nearest['high']:+.1f}]"
-        return f"{name} is best: {percent(row)} on test, ahead of all {n - 1} others, {nearest['against']} the nearest ({gain})"
-
-    def _stable(self, row: PlainRow, n: int) -> str:
-        shares = f"two resamples share {percent(row)} % of the top, by chance {100 * row['chance']:.0f}"
-        if not row["equals"]:
-            return f"{row['ranking']} ({shares}), more than each of the {n - 1} others that were made again"
-        return f"{row['ranking']} ({shares}), not distinguishable from {_listed(row['equals'])}"
-
-    def _sets(self, row: PlainRow) -> str:
-        low, high = (f"{100 * row[end]:.3g}" for end in ("from_share", "to_share"))
-        return f"{row['range']} sets ({low} to {high} % of the neurons)" if low != high else f"{row['range']} sets ({low} %)"
+            return f"{name} is best on dev, {reached}, but not distinguishable from {_listed(row['equals'])}{others}"
+        nearest = self._differences(row)[0]
+        return f"{name} is best, {reached}: {_points(nearest)} points ahead of {nearest['against']}, the nearest of {n - 1}"
 
     def _differences(self, row: PlainRow) -> list[PlainRow]:
+        """Of the best from each rival, the nearest first."""
         about = {key: row.get(key) for key in ("judge", "fill", "range", "ranking")}
-        return find(self._rows, metric=f"{self._metric}_difference", **about)
+        return sorted(find(self._rows, metric=f"{self._metric}_difference", **about), key=lambda row: row["value"])
 
     def tables(self) -> Iterator[Table]:
         """For each range all rankings by all judges, the best by the first judge on dev first."""
         for what in self._ranges:
             judges = [judge for judge in self._judges if self._area(self._names[0], judge, what)]
             body = []
-            for name in sorted(self._names, key=lambda name: -self._on_dev(name, what)):
+            for name in sorted(self._names, key=lambda name: -self._on_dev(name, what, judges[0])):
                 cells = [percent(self._area(name, judge, what)) for judge in judges]
-                bottom = percent(self._area(name, judges[0], what, end="bottom"))
+                bottoms = [percent(self._area(name, judge, what, end="bottom")) for judge in judges[:1]]
                 stable = first(self._rows, metric="overlap", over="resamples", range=what, ranking=name)
-                body.append((name, *cells, bottom, percent(stable)))
-            header = ("ranking", *(JUDGED_BY[judge] for judge in judges), f"bottom, {JUDGED_BY[judges[0]]}",
+                body.append((name, *cells, *bottoms, percent(stable)))
+            header = ("ranking", *(self._head(judge, what) for judge in judges), f"bottom, {JUDGED_BY[judges[0]]}",
                       "overlap of two resamples")  # fmt: skip
-            heading = f"Rankings of {self._sets(first(self._best, range=what) or {})}: {metric_name(self._metric)} on test, %"
-            note = "Means over log(neurons), by trapezoids; the best on dev first. " + self._chance(what)
-            yield Table(heading, header, tuple(body), (note.strip(),), on_screen=False)
+            heading = f"Rankings of {what} sets: {metric_name(self._metric)} on test, %"
+            note = "Means over log(neurons), by trapezoids, over the sizes that a judge judges; the best on dev first."
+            yield Table(heading, header, tuple(body), (note, *self._chance(what)), on_screen=False)
 
-    def _chance(self, what: str) -> str:
-        row = first(self._rows, metric="overlap", range=what)
-        return f"Overlap by chance {100 * row['chance']:.1f} %." if row else ""
+    def _head(self, judge: str, what: str) -> str:
+        row = self._area(self._names[0], judge, what)
+        return JUDGED_BY[judge] if row is None else f"{JUDGED_BY[judge]} ({_shares(row)})"
 
-    def verdicts(self) -> Iterator[Table]:
+    def _chance(self, what: str) -> Iterator[str]:
+        for row in find(self._rows, metric="overlap", range=what)[:1]:
+            yield f"Two tops overlap by chance by {100 * row['chance']:.1f} %."
+
+    def verdicts(self) -> Table:
         """Of each range and judge the best on dev, and what test says."""
         body = []
         for row in self._best:
             test = "best" if row["is_best"] else "none" if not row["beats_random"] else "not distinguishable"
-            body.append((row["range"], JUDGED_BY[_judge(row)], row["ranking"], percent(row), f"{row['p_random']:.2g}",
+            body.append((_sets(row), JUDGED_BY[_judge(row)], row["ranking"], percent(row), f"{row['p_random']:.2g}",
                          test, ", ".join(row["equals"]) or "-"))  # fmt: skip
         header = ("sets", "judge", "best on dev", f"{metric_name(self._metric)} on test, %", "p against random orders",
                   "verdict", "not distinguishable from")  # fmt: skip
         note = (
             "Chosen on dev. A best one must be ahead of every rival on test (signs of sentences drawn anew, Holm's "
-            "correction), also when both are made again from resamples of the training sentences, and of the best of as "
-            "many random orders; each with odds of at most 5 %."
+            "correction), also when both are made again from resamples of the training sentences, and of the best of "
+            "as many random orders; each with odds of at most 5 %."
         )
-        yield Table("Which ranking is best", header, tuple(body), (note,), on_screen=False)
+        return Table("Which ranking is best", header, tuple(body), (note,), on_screen=False)
 
     def rivals(self) -> Iterator[Table]:
         """How far the best on dev is ahead of each rival on test, by the first judge."""
         for row in self._best:
             if _judge(row) == self._judges[0]:
                 body = [
-                    (rival["against"], f"{100 * rival['value']:+.2f} [{100 * rival['low']:+.2f}, {100 * rival['high']:+.2f}]",
-                     f"{rival['p_corrected']:.2g}", f"{rival['p_again']:.2g}", "the same" if rival["same"] else "")
-                    for rival in sorted(self._differences(row), key=lambda rival: rival["value"])
+                    (own["against"], _points(own), f"{own['p_corrected']:.2g}", f"{own['p_again']:.2g}",
+                     "yes" if own["same"] else "") for own in self._differences(row)
                 ]  # fmt: skip
-                header = ("against", "points on test", "p over sentences, corrected", "p of rankings made again", "")
-                heading = f"{row['ranking']} against each other ranking, {self._sets(row)}, {JUDGED_BY[self._judges[0]]}"
+                header = ("against", "points on test", "p over sentences, corrected", "p of rankings made again",
+                          "right about the same units")  # fmt: skip
+                heading = f"{row['ranking']} against each other ranking: {_sets(row)}, {JUDGED_BY[self._judges[0]]}"
                 yield Table(heading, header, tuple(body), on_screen=False)
 
-    def more(self) -> Iterator[Table]:
+    def more(self) -> Table:
         """Minimal sets, selectivity, information and seeds, of each ranking."""
         told = find(self._rows, metric="normalised_information", set="top")
         judges = list(dict.fromkeys(_judge(row) for row in told))
         largest = {judge: max(row["k"] for row in told if _judge(row) == judge) for judge in judges}
         body = []
         for name in self._names:
-            small = first(self._rows, metric="minimal_set", ranking=name)
             bits = [percent(first(told, ranking=name, judge=judge, k=largest[judge])) for judge in judges]
             memory = percent(first(self._rows, metric="selectivity", split="test", ranking=name))
             seeds = percent(first(self._rows, metric="overlap", over="seeds", ranking=name))
-            body.append((name, _size(small), memory, *bits, seeds))
-        header = ("ranking", "minimal set", "selectivity", *(f"information, {JUDGED_BY[judge]}, {largest[judge]:,} neurons"
-                  for judge in judges), "overlap of two seeds")  # fmt: skip
+            body.append((name, _size(first(self._rows, metric="minimal_set", ranking=name)), memory, *bits, seeds))
+        told_by = (f"information, {JUDGED_BY[judge]}, {largest[judge]:,} neurons" for judge in judges)
+        header = ("ranking", "minimal set", "selectivity", *told_by, "overlap of two seeds, small sets")
         heading = "Rankings: minimal sets, selectivity on test, information in % of the label's entropy"
-        yield Table(heading, header, tuple(body), notes(told), on_screen=False)
+        return Table(heading, header, tuple(body), notes(told), on_screen=False)
 
     def figures(self) -> Iterator[Figure]:
         """The curves of all tops by each judge."""
@@ -145,16 +141,17 @@ class _Standings:
             own = [row for row in find(self._rows, split="test") if row.get("judge") and _judge(row) == judge]
             tops = find(own, metric=self._metric, set="top")
             names = [name for name in self._names if find(tops, ranking=name)]
-            shown = self._highlighted(judge)
-            curves = [_curve(find(tops, ranking=name), name, name not in shown) for name in names]
+            told = self._highlighted(judge)
+            curves = [_curve(find(tops, ranking=name), name, name not in told) for name in names]
             drawn = find(own, metric=f"mean_{self._metric}", set="random")
             curves += [_curve(drawn, "random orders (mean, range)", False, ("least", "most"))] if drawn else []
-            hollow = any(flag for curve in curves for flag in curve.flagged)
-            note = "Grey: the other rankings." if len(shown) < len(names) else ""
-            note += " Hollow: sets that reach into neurons which the ranking did not order." if hollow else ""
-            yield Figure(f"rankings_{judge}", f"Tops of all rankings, {JUDGED_BY[judge]}", "neurons, % (log scale)",
-                         f"{metric_name(self._metric)} on test, %", tuple(sorted(curves, key=lambda one: not one.muted)),
-                         log=True, note=note.strip())  # fmt: skip
+            note = "Grey: the other rankings. " if len(told) < len(names) else ""
+            if any(flag for curve in curves for flag in curve.flagged):
+                note += "Hollow: sets that reach into neurons which the ranking did not order."
+            curves.sort(key=lambda curve: not curve.muted)  # grey ones lie below
+            title, y = f"Tops of all rankings, {JUDGED_BY[judge]}", f"{metric_name(self._metric)} on test, %"
+            x = "neurons, % (log scale)"
+            yield Figure(f"rankings_{judge}", title, x, y, tuple(curves), log=True, note=note.strip())
 
     def _highlighted(self, judge: str) -> list[str]:
         """The primary ranking, and the best on dev in each range in turn."""
@@ -165,28 +162,46 @@ class _Standings:
                 found.append(name)
         return found
 
-    def _on_dev(self, name: str, what: str, judge: str | None = None) -> float:
-        row = self._area(name, judge or self._judges[0], what, split="dev")
-        return row["value"] if row else -1.0
+    def _on_dev(self, name: str, what: str, judge: str) -> float:
+        row = self._area(name, judge, what, split="dev")
+        return -1.0 if row is None else float(row["value"])
 
     def _area(self, name: str, judge: str, what: str, end: str = "top", split: str = "test") -> PlainRow | None:
         rows = find(self._rows, metric=f"{self._metric}_area", ranking=name, range=what, set=end, split=split)
         return next((row for row in rows if _judge(row) == judge), None)
 
 
-def _curve(
-    found: Sequence[PlainRow], name: str, muted: bool, ends: tuple[str, str] | None = None
-) -> Series:  # fmt: skip
+def _curve(found: Sequence[PlainRow], name: str, muted: bool, ends: tuple[str, str] | None = None) -> Series:
     found = sorted(found, key=lambda row: row["k"])
     low, high = (tuple(hundred(row[end]) for row in found) for end in ends) if ends else ((), ())
-    return Series(
-        name, tuple(100 * row["share"] for row in found), tuple(hundred(row["value"]) for row in found), low, high,
-        tuple(bool(row.get("not_earned")) for row in found) if not muted else (), muted=muted,
-    )  # fmt: skip
+    shares, values = tuple(100 * row["share"] for row in found), tuple(hundred(row["value"]) for row in found)
+    flagged = () if muted else tuple(bool(row.get("not_earned")) for row in found)
+    return Series(name, shares, values, low, high, flagged, muted=muted)
 
 
 def _judge(row: PlainRow) -> str:
     return f"{row['judge']}_{row['fill']}" if row.get("fill") else str(row["judge"])
+
+
+def _sets(row: PlainRow) -> str:
+    return f"{row['range']} sets ({_shares(row)} of the neurons)"
+
+
+def _shares(row: PlainRow) -> str:
+    low, high = (f"{100 * row[end]:.2g}" for end in ("from_share", "to_share"))
+    return f"{low} %" if low == high else f"{low} to {high} %"
+
+
+def _stable(row: PlainRow, n: int) -> str:
+    shares = f"two resamples share {percent(row)} % of the top, by chance {100 * row['chance']:.0f}"
+    if not row["equals"]:
+        return f"{row['ranking']} ({shares}), more than each of the {n - 1} others that were made again"
+    return f"{row['ranking']} ({shares}), not distinguishable from {_listed(row['equals'])}"
+
+
+def _points(row: PlainRow) -> str:
+    """A difference in points with its interval."""
+    return f"{100 * row['value']:+.2f} [{100 * row['low']:+.2f}, {100 * row['high']:+.2f}]"
 
 
 def _size(row: PlainRow | None) -> str:
