@@ -143,7 +143,7 @@ def test_the_main_job_writes_all_that_it_promises(run: Run, tmp_path: Path, caps
         "most salient by lca",
         "No verdict",
         str(job),
-        "10%, rest mean",
+        "5%, retrained",
     ):
         assert expected in shown.replace("\n", "")
 
