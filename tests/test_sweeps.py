@@ -326,6 +326,8 @@ def test_a_sweep_that_optimises_counts_a_failed_job_and_goes_on(
     assert {one["config"]["probe"]["lr"] for one in found.values() if one["status"] == "failed"} == {-1}
     refused = command(tmp_path, tiny_bert, small_treebank, *words, "objective=test/score")
     assert refused.returncode == 2 and "objective must be on dev" in refused.stderr
+    refused = command(tmp_path, tiny_bert, small_treebank, *words, "property=[upos,case]")
+    assert refused.returncode == 2 and "property must be one in a sweep that optimises" in refused.stderr
 
 
 def test_the_objective_is_a_score_of_the_chosen_probe(run: Run, tmp_path: Path) -> None:  # noqa: F811

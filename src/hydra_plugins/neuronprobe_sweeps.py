@@ -66,20 +66,18 @@ class Whole(_Around, Sweeper):
     part = "sweeper"
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Raises InputError where a test metric would be optimised."""
-        from neuronprobe.sweeps import refuse_objective
-
+        """Called by Hydra."""
         self._params = self.given.get("params") or {}
         super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
-        if _optimises(config):
-            refuse_objective(config.get("objective"), self.given)
 
     def sweep(self, arguments: list[str]) -> Any:
-        """Sweep, then join the jobs. Raises SystemExit(1) where one failed."""
+        """Sweep, then join the jobs. Raises SystemExit(1) where one failed, InputError as `refuse_objective` does."""
         from neuronprobe.jobs.pace import Pace
-        from neuronprobe.sweeps import close, count_jobs, refuse_choices
+        from neuronprobe.sweeps import close, count_jobs, refuse_choices, refuse_objective
 
         words = [*(f"{name}={value}" for name, value in self._params.items()), *arguments]
+        if _optimises(self.config):
+            refuse_objective(self.config.get("objective"), self.given, words)
         loader = self.hydra_context.config_loader
         refuse_choices(words, self.config, loader)
         self.sweeping.pace = Pace(count_jobs(words, loader, self.given.get("n_trials")))

@@ -37,8 +37,12 @@ class SweptJob:
     error: str | None
 
 
-def refuse_objective(objective: Any, sweeper: DictConfig) -> None:
-    """Raises InputError for a sweep that would optimise what is measured on test, or would look for the worst."""
+def refuse_objective(objective: Any, sweeper: DictConfig, words: Sequence[str]) -> None:
+    """Raises InputError for a sweep that would optimise what is measured on test, or several numbers at once, or would
+    look for the worst.
+    """
+    if any("property@properties." in word for word in words):
+        raise InputError("property must be one in a sweep that optimises, got a list; optimise each in its own sweep.")
     if not str(objective).startswith("dev/"):
         raise InputError(
             f"objective must be on dev in a sweep that optimises, got {objective}; set objective=dev/score."
