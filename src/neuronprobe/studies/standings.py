@@ -59,8 +59,8 @@ class Standings:
             others = f"; it is ahead of the other {ahead}" if ahead else ""
             return f"{name} is best on dev, {reached}, but not distinguishable from {_listed(row['equals'])}{others}"
         nearest = self._differences(row)[0]
-        gain = f"{_points(nearest)} points ahead of {nearest['against']}"
-        return f"{name} is best, {reached}: {gain}, the nearest of {n - 1}"
+        gain = f"{_points(nearest)} points ahead of {nearest['against']}, the nearest of {n - 1}"
+        return f"{name} is best, {reached}: {gain}"
 
     def _differences(self, row: PlainRow) -> list[PlainRow]:
         """Of the best from each rival, the nearest first."""
