@@ -122,9 +122,9 @@ def best_ranking(contest: Contest, seed: int) -> Best:
             gain, is_same = float(values[chosen] - values[i]), not bool(gains[i].any())
             apart = (contest.again[chosen] - contest.again[i])[1:]
             spreads = [(1.0, apart)] if contest.n_again >= FEWEST_AGAIN and not bool(apart.isnan().any()) else []
-            ends = over_draws((own[0], own[1]), gain, spreads) or (own[0], own[1])
-            odds = (float(p[i]), corrected[i], made_again_odds(contest, chosen, i))
-            rivals.append(Rival(contest.names[i], gain, *ends, *odds, is_same))
+            least, most = over_draws((own[0], own[1]), gain, spreads) or (own[0], own[1])
+            p_again = made_again_odds(contest, chosen, i)
+            rivals.append(Rival(contest.names[i], gain, least, most, float(p[i]), corrected[i], p_again, is_same))
     ahead = tuple(sorted(rivals, key=lambda rival: rival.difference))
     return Best(contest.names[chosen], float(values[chosen]), low, high, beyond_random(contest, chosen), ahead)
 

@@ -88,12 +88,13 @@ def _minimal(trained: Trained, entries: Entries, found: Sequence[Judged], tolera
         for (name, k), value in zip(tried, score(probes, dev).values(metric).tolist(), strict=True):
             reached[name][k] = value
     for name, own in reached.items():
-        k = next((k for k in sorted(own) if own[k] > least), None)
-        failed = max((other for other in own if k is None or other < k), default=None)
-        where: dict[str, Any] = {} if k is None else {"k": k, "share": k / n}
-        flags = {"judge": "linear", "tolerance": tolerance, "within_tolerance": k is not None, "largest_failed": failed}
-        yield Row(STUDY, "minimal_set", None if k is None else float(k), ranking=name, set="top", flags=flags,
-                  **where, **trained.about(mode="retrained", split="dev"))  # fmt: skip
+        least_k = next((k for k in sorted(own) if own[k] > least), None)
+        failed = max((k for k in own if least_k is None or k < least_k), default=None)
+        where: dict[str, Any] = {} if least_k is None else {"k": least_k, "share": least_k / n}
+        reaches = least_k is not None
+        flags = {"judge": "linear", "tolerance": tolerance, "within_tolerance": reaches, "largest_failed": failed}
+        yield Row(STUDY, "minimal_set", None if least_k is None else float(least_k), ranking=name, set="top",
+                  flags=flags, **where, **trained.about(mode="retrained", split="dev"))  # fmt: skip
 
 
 def _between(reached: Mapping[int, float], least: float, n: int) -> list[int]:

@@ -80,7 +80,7 @@ class JudgedRows:
                 value = float(_weights(ks) @ values[self.judged.at(self.entries.of(key, ks))])
                 yield self._row(f"{self._metric}_area", value, key, split, **self._range(what, ks))
 
-    def contest(self, what: str, ks: list[int]) -> Contest:
+    def contest(self, what: str, ks: Sequence[int]) -> Contest:
         """The tops of all rankings in one range."""
         weights, names = _weights(ks), list(self.trained.rankings)
         tops = [self.judged.at(self.entries.of((name, "top", None), ks)) for name in names]
@@ -113,7 +113,7 @@ class JudgedRows:
         flags = {**self._range(what, ks), **_about(best)}
         yield self._row("best", best.value, key, "test", low=best.low, high=best.high, **flags)
         for rival in best.rivals:
-            own = {"against": rival.name, "p": rival.p, "p_corrected": rival.corrected,
+            own: dict[str, Any] = {"against": rival.name, "p": rival.p, "p_corrected": rival.corrected,
                    "p_again": rival.p_again, "same": rival.is_same}  # fmt: skip
             yield self._row(f"{self._metric}_difference", rival.difference, key, "test", low=rival.low,
                             high=rival.high, **self._range(what, ks), **own)  # fmt: skip

@@ -28,7 +28,7 @@ def stable_rankings(trained: Trained, resampled: Again, seeded: Again, ranges: M
 
     Neurons that a ranking did not earn are shared by nothing. Intervals are over resamples.
     """
-    rows = []
+    rows: list[Row] = []
     for what, ks in ranges.items():
         flags = {"range": what, "chance": sum(ks) / len(ks) / len(trained.table)}
         if resampled and len(next(iter(resampled.values()))) >= FEWEST_AGAIN:
