@@ -43,7 +43,7 @@ class FrozenTransformer:
         part: str = "encoder",
         sites: Any = RESIDUAL,
         layers: Sequence[int] | None = None,
-        aggregation: str = "last",
+        aggregation: str | None = None,
         special_tokens: bool = False,
         dtype: str = "float32",
         device: str = "auto",
@@ -62,8 +62,8 @@ class FrozenTransformer:
         """`name` is a folder or a hub name, `adapter` a folder of a PEFT adapter; `part` encoder or decoder.
 
         `sites`: residual, mlp, attention, dotted paths, patterns, or a list of them; `layers`: all, or those given.
-        `aggregation`: which subwords' activations stand for a word (last, first, average, max) or for a sentence
-        (sentence_cls, sentence_mean, sentence_last; with `special_tokens` these count them).
+        `aggregation`: which subwords' activations stand for a word (last, first, average, max; None: last) or for a
+        sentence (sentence_cls, sentence_mean, sentence_last; with `special_tokens` these count them).
         `random_weights` draws all weights anew by `seed`, those of the embedding layer unless `keep_embeddings`.
         `too_long` is what is done with sentences beyond the model's length (refuse, windows), `no_subword` with words
         that give no subword (refuse, drop).
@@ -72,7 +72,7 @@ class FrozenTransformer:
             raise InputError(f"model.name must be a model folder or a hub name, got {name!r}.")
         self.name, self.title = name, name
         self._sites, self._layers = parse_sites(sites), _layers(layers)
-        self.aggregation = choice("model.aggregation", aggregation, AGGREGATIONS)
+        self.aggregation = choice("model.aggregation", "last" if aggregation is None else aggregation, AGGREGATIONS)
         self._special_tokens, self._compile = special_tokens, compile
         self._policies = {
             "too_long": choice("model.too_long", too_long, POLICIES["too_long"]),
