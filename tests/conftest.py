@@ -17,7 +17,7 @@ TENSORS = (  # not where settings of any type come in, which are checked by hand
 install_import_hook([f"neuronprobe.{name}" for name in TENSORS], "beartype.beartype")
 
 import importlib.util
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -175,6 +175,16 @@ def make_split(tmp_path: Path) -> MakeSplit:
         return Split(units, Store(folder, {"made": "up"}), table, target)
 
     return make
+
+
+@pytest.fixture
+def fresh_wandb() -> Iterator[None]:
+    """W&B as a process begins it: it keeps what the environment said when it was first set up."""
+    import wandb
+
+    wandb.teardown()
+    yield
+    wandb.teardown()
 
 
 @pytest.fixture

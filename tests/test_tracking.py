@@ -166,6 +166,7 @@ def test_a_connection_that_is_lost_is_said_once_and_the_job_goes_on(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("fresh_wandb")
 def test_nothing_is_lost_where_the_network_dies(
     run: Run,  # noqa: F811
     tmp_path: Path,
@@ -248,12 +249,12 @@ def test_a_logger_that_is_not_installed_names_its_extra(
 
 def test_an_agent_is_online_unless_told_otherwise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert WeightsAndBiases(str(tmp_path))._mode == "offline"
-    assert for_hydra(["--probe.lr=1", "a=b"]) == ["--probe.lr=1", "a=b"], "nobody's agent"
+    assert for_hydra(["--probe.lr=1", "a=b"]) == ["a=b", "--probe.lr=1"], "nobody's agent"
     monkeypatch.setenv("WANDB_SWEEP_ID", "s")
     assert WeightsAndBiases(str(tmp_path))._mode == "online"
     assert WeightsAndBiases(str(tmp_path), mode="offline")._mode == "offline"
     words = ["--probe.lr=0.01", "--seed=3", "--config-dir=mine", "-m", "--multirun", "corpus=pmb"]
-    assert for_hydra(words) == ["probe.lr=0.01", "seed=3", "--config-dir=mine", "-m", "--multirun", "corpus=pmb"]
+    assert for_hydra(words) == ["probe.lr=0.01", "seed=3", "corpus=pmb", "--config-dir=mine", "-m", "--multirun"]
 
 
 @pytest.mark.slow

@@ -255,6 +255,7 @@ def test_every_number_on_the_page_is_a_row(run: Run, tmp_path: Path) -> None:
     run()
     found = results(tmp_path / "job")
     page = (tmp_path / "job" / "report.md").read_text().split("\nSeconds:")[0]
+    page = re.sub(r"## What the most salient neurons respond to\n.*?(?=\n## |\Z)", "", page, flags=re.DOTALL)  # words
     keys = ("value", "low", "high", "k", "l1", "l2", "layer", "neuron", "support", "rank", "share", "mass", "chance",
             "n_draws", "earned", "p", "fewest")  # fmt: skip
     values = [row[key] for row in found["rows"] for key in keys if row.get(key) is not None]
@@ -364,6 +365,7 @@ def test_a_grid_too_large_for_one_bank_gives_the_same_rows(
     assert len(whole) == 3 and parts == pytest.approx(whole, rel=1e-5)
 
 
+@pytest.mark.usefixtures("fresh_wandb")
 def test_a_key_that_wandb_refuses_is_said_before_the_work(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -59,10 +59,14 @@ class Portraits(StudyCallback):
 
 
 def _table(found: Sequence[Portrait]) -> Table:
-    """A line for each neuron: the words of both sides, and the label that most of them have."""
-    body = tuple((str(one.rank), one.name, *_words(one.excites), *_words(one.inhibits)) for one in found)
-    header = ("rank", "neuron", "excited by", "mostly", "inhibited by", "mostly")
-    note = f"Words of {SPLIT} by the mean |z| of their occurrences, and the most frequent label among these."
+    """A line for each neuron: the words of both sides and, where there are labels, the one that most of them have."""
+    has_labels = any(side.labels for one in found for side in (one.excites, one.inhibits))
+    mostly = ("mostly",) if has_labels else ()
+    body = tuple((str(one.rank), one.name, *(text for side in (one.excites, one.inhibits)
+                 for text in _words(side)[: 1 + has_labels])) for one in found)  # fmt: skip
+    header = ("rank", "neuron", "excited by", *mostly, "inhibited by", *mostly)
+    note = f"Words of {SPLIT} by the mean |z| of their occurrences"
+    note += ", and the most frequent label among these." if has_labels else "."
     return Table("What the most salient neurons respond to", header, body, (note,), on_screen=False)
 
 

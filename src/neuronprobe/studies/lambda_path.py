@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from neuronprobe.shown import Figure, Series
-from neuronprobe.studies.cells import PlainRow, find, metric_name
+from neuronprobe.studies.cells import PlainRow, find, first, metric_name
 
 FEWEST = 3
 """λ1 above 0 that make a curve."""
@@ -15,8 +15,8 @@ LAMBDA1 = "λ1 (log scale)"
 def path_figures(rows: Sequence[PlainRow]) -> Iterator[Figure]:
     """Of the scores along the path of the chosen λ2, and of stability along all, where there are λ1 enough."""
     scores = [row for row in find(rows, metric="score") if row["l1"] > 0]
-    (chosen,) = find(rows, metric="score", chosen=True)
-    own = [row for row in scores if row["l2"] == chosen["l2"]]
+    chosen = first(rows, metric="score", chosen=True)
+    own = [row for row in scores if chosen is not None and row["l2"] == chosen["l2"]]
     if len(own) >= FEWEST:
         yield _scores_figure(rows, own)
     overlaps = [row for row in find(rows, metric="overlap") if row["l1"] > 0]
