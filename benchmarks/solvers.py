@@ -79,9 +79,14 @@ class PairedStability(callbacks.Stability):
         return result + Result((), files={"overlaps.json": json.dumps(found).encode()})
 
 
+def is_done(folder: Path) -> bool:
+    """Whether a job ended well."""
+    return (folder / "results.json").is_file() and open_job(folder).results["status"] == "ok"
+
+
 def run(folder: Path, overrides: list[str]) -> str:
     """Ran before, runs now, or what went wrong."""
-    if (folder / "results.json").is_file():
+    if is_done(folder):
         return "done"
     folder.mkdir(parents=True, exist_ok=True)
     start, here = time.time(), Path(__file__).parent
@@ -206,12 +211,12 @@ def extras(jobs: Path, solver: str) -> None:
     """Minimal sets, verdicts and seconds of both."""
     for folder in sorted(jobs.glob(f"*_{solver}")):
         for one in (folder, folder.with_name(folder.name.replace(f"_{solver}", "_adam"))):
-            if not (one / "results.json").is_file():
+            if not is_done(one):
                 continue
             job = open_job(one)
-            minimal = [row["k"] for row in job.rows if row["study"] == "minimal_set" and row["set"] == "top"]
+            sizes = [row["value"] for row in job.rows if (row["study"], row["metric"]) == ("minimal_set", "neurons")]
             seconds = (one / "seconds.txt").read_text().strip()
-            print(f"{one.name}: minimal set {minimal[:1]}, {seconds} s; {job.verdict}")
+            print(f"{one.name}: minimal sets {sizes}, {seconds} s; {job.verdict}")
 
 
 def main() -> None:
