@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import shutil
@@ -365,3 +366,12 @@ def test_a_property_that_learns_from_train_and_one_of_numbers_have_portraits(
     assert [replace(portrait, rank=None) for portrait in found] == asked
     assert [portrait.rank for portrait in found] == [1, 2, 3, 4]
     assert bool(found[0].excites.labels) == (prop == "frequency_band")
+
+
+def test_only_earned_neurons_have_portraits(run: Run, tmp_path: Path) -> None:  # noqa: F811
+    sparse = {"probe": "exact", "probe__l1_shares": "[0.7]", "probe__l1": None, "probe__batch_size": None}
+    ranked = "+callbacks.ranking={_target_: neuronprobe.callbacks.NeuronRanking, salient: 0.05}"
+    assert run(LOOKED_AT.replace("top: 4", "top: 30"), ranked, **{**FEW, **sparse}) == 0
+    with (tmp_path / "job" / "ranking.csv").open(encoding="utf-8", newline="") as file:
+        earned = [line["earned"] for line in csv.DictReader(file)].count("true")
+    assert 0 < earned < 30 and len(open_job(tmp_path / "job").portraits) == earned

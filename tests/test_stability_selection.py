@@ -18,7 +18,7 @@ from neuronprobe.probes import ExactFit, Fit
 from neuronprobe.studies import Trained, ranking, stability_selection
 from neuronprobe.studies.resamples import half_samples
 from neuronprobe.studies.selection_bounds import most_selected, r_concave, tail, worst_case
-from neuronprobe.studies.stability_selection import Path, walk
+from neuronprobe.studies.stability_selection import Path, Selected, walk
 from neuronprobe.types import Row, Units
 from tests.conftest import MakeSplit, make_trained
 
@@ -173,6 +173,13 @@ def test_what_is_counted_stands_in_the_tables_and_in_ranking_csv(planted: Split)
     assert result.figures[0].series[0].y == tuple(row.value for row in listed)
     assert f"at most q = {q} of 40" in result.tables[0].notes[0]
     assert f"{listed[2].value:.0f} neurons are selected by at least 75% of 4 half-samples" in result.remarks[0]
+
+
+def test_a_neuron_at_the_threshold_is_listed() -> None:
+    chosen = torch.tensor([[1, 1, 1, 0], [1, 1, 1, 0], [1, 1, 0, 1], [1, 0, 0, 0]], dtype=torch.bool)
+    found = Selected(chosen, torch.ones(4), q=2, threshold=0.75, pairs=2)
+    assert found.listed(0.75) == [0, 1] and found.columns["listed"] == ["true", "true", "false", "false"]
+    assert found.columns["expected_rarely_selected"][2:] == ["", ""]
 
 
 def started(fit: Fit, planted: Split) -> SimpleNamespace:
