@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,10 +22,11 @@ from neuronprobe.report.compare import SEED, difference
 from neuronprobe.report.figures import draw
 from neuronprobe.report.formats import html, latex, markdown
 from neuronprobe.report.jobs import JoinedJob, read_jobs, varied
+from neuronprobe.report.lines import write_lines
 from neuronprobe.report.lookup import count, metric_of, of_primary, rankings
 from neuronprobe.report.papers import beside_paper
 from neuronprobe.shown import Figure, Series, Table
-from neuronprobe.studies.cells import PlainRow, first, metric_name
+from neuronprobe.studies.cells import PlainRow, metric_name
 from neuronprobe.studies.intervals import Bootstrap
 from neuronprobe.writing import write_bytes
 
@@ -35,7 +35,6 @@ PAIRED = ("oracle", "top 10%")
 DRAWN = ("oracle", "top 10%", "random 10%")
 MOST_DRAWN = 40
 """Groups of jobs in a picture, at most."""
-FIXED = ("model", "property", "corpus", "seed", "l1", "l2", "ranking")
 NOTE = (
     "Percent, mean ± deviation over seeds. oracle: all neurons; top, random: so many kept in the trained probe, the "
     "rest at zero; stable: what two resamples share of their top."
@@ -70,8 +69,7 @@ def join(folders: Sequence[Path], console: Console) -> list[str]:
     tables = [*_numbers(groups, keys), *_differences(groups, keys), *_papers(groups, keys), *_without(jobs, keys)]
     for table in tables:
         _print(table, console)
-    _write_csv(folders[0] / "jobs.csv", [_line(job, keys) for job in jobs])
-    _write_csv(folders[0] / "rows.csv", [{"job": job.name, **row} for job in jobs for row in job.rows])
+    write_lines(folders[0], jobs, keys)
     title = f"{len(jobs)} jobs"
     figures = list(_figures(groups, keys))
     for figure in figures:
@@ -257,26 +255,6 @@ def _without(jobs: Sequence[JoinedJob], keys: Sequence[str]) -> Iterator[Table]:
     if rest:
         body = tuple((job.name, _settings(job, keys), job.status, job.error) for job in rest)
         yield Table("Not in the table", ("job", "settings", "status", "why"), body)
-
-
-def _line(job: JoinedJob, keys: Sequence[str]) -> dict[str, Any]:
-    """A job in jobs.csv: settings, every override that varied, headline numbers, how it ended."""
-    oracle = first(job.rows, study="oracle") or {}
-    fixed = {"l1": oracle.get("l1"), "l2": oracle.get("l2"), "ranking": next(iter(rankings(job.rows)), "")}
-    settings = {key: fixed[key] if key in fixed else job.setting(key) for key in FIXED}
-    about = {"solver": oracle.get("solver"), "metric": metric_of(job.config)}
-    own = {key: job.setting(key) for key in keys if key not in (*settings, "job")}
-    ended = {"verdict": " ".join(job.results.get("beaten") or []), "status": job.status, "error": job.error}
-    seconds = round(sum((job.results.get("seconds") or {}).values()), 1)
-    return {"job": job.name, **settings, **about, **own, **job.headline, "seconds": seconds, **ended}
-
-
-def _write_csv(path: Path, lines: Sequence[dict[str, Any]]) -> None:
-    columns = list(dict.fromkeys(column for line in lines for column in line))
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(lines)
 
 
 def _print(table: Table, console: Console) -> None:
