@@ -12,7 +12,7 @@ from torch import Tensor
 from neuronprobe.activations import Split
 from neuronprobe.rankings.last import Last
 
-BLOCK = 512
+BLOCK = 128
 """Units at a time: their activations in float64 stay in the processor's cache, or nearly."""
 FEW_LABELS = 64
 """Up to here sums per label are products with zeros and ones, which are faster than to add row by row."""
