@@ -252,7 +252,9 @@ def test_what_rankings_would_train_first_is_trained_with_the_resamples_in_one_ba
     banks.clear()
     found = made_again(trained, ["ridge", "lasso", "probeless", "rfe"], 2)
     assert banks[0] == 2 + 2 * 2, "the chosen probe, a ridge and a lasso one, of each resample; rfe's is the ridge one"
-    assert all(n == 1 for n in banks[1:]), "what rfe trains behind it"
+    assert banks[1:] == [2, 2], "what rfe trains behind it: 4 and 2 neurons of both resamples"
     own = resamples(planted.units, 2, 0)[1]
     alone = lasso(Evidence(planted, planted, fit, 2, None, own))
     assert torch.equal(found["lasso"][1].order, alone.order)
+    alone = rfe(Evidence(planted, planted, fit, 2, None, own), most=4)
+    assert torch.equal(found["rfe"][1].order, alone.order)

@@ -22,6 +22,7 @@ from neuronprobe.rankings.rehearsal import rehearse
 from neuronprobe.rankings.ridge import lasso, ridge
 from neuronprobe.rankings.scaled_magnitude import scaled_magnitude
 from neuronprobe.rankings.single_neuron import single_neuron
+from neuronprobe.rankings.together import ranked_together
 from neuronprobe.rankings.variance import variance
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "mutual_information",
     "probeless",
     "random",
+    "ranked_together",
     "reads_no_probe",
     "rehearse",
     "rfe",

@@ -6,7 +6,6 @@ The last to leave comes first. All of them order their candidates alone (see `ca
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import torch
 from jaxtyping import Float
@@ -53,11 +52,10 @@ def _recursive(
     name: str, evidence: Evidence, l2: float, most: int | None, step: int | float, useful: Useful
 ) -> Ranking:  # fmt: skip
     found = candidates(evidence, name, most, l2)
-    among = replace(evidence, train=evidence.train.of(found.neurons))
-    remaining, left = torch.arange(len(found.neurons)), list[Neurons]()
+    remaining, left = found.neurons, list[Neurons]()
     while len(remaining) > 1:
         member = Member(0.0, l2, evidence.seed, neurons=remaining.sort().values)
-        (probe,) = among.trained([member], name)
+        (probe,) = evidence.trained([member], name)
         assert probe.neurons is not None
         weights = probe.trained_weights.detach().double()[evidence.supported]
         ordered = probe.neurons[useful(weights).argsort(descending=True, stable=True)]
@@ -81,14 +79,13 @@ def elimination(
     whole_number("ranking.elimination.groups", groups, 2)
     number("ranking.elimination.step", step, 1e-6, 1)
     found = candidates(evidence, "elimination", most, l2)
-    among = replace(evidence, train=evidence.train.of(found.neurons))
-    dev = evidence.dev.of(found.neurons)
-    remaining, left = torch.arange(len(found.neurons)), list[Neurons]()
+    remaining, left = found.neurons, list[Neurons]()
     while len(remaining) > 1:
         parts = remaining.tensor_split(min(groups, len(remaining)))
         without = [torch.cat([*parts[:i], *parts[i + 1 :]]).sort().values for i in range(len(parts))]
         members = [Member(0.0, l2, evidence.seed, neurons=neurons) for neurons in without]
-        found_out = score(among.trained(members, "elimination"), dev).values(dev.target.metrics[0])
+        probes = evidence.trained(members, "elimination")
+        found_out = score(probes, evidence.dev).values(evidence.dev.target.metrics[0])
         missed_least = found_out.flip(0).argsort(descending=True, stable=True)
         order = [parts[len(parts) - 1 - int(i)] for i in missed_least][: max(1, int(step * len(parts)))]
         left = [*reversed(order), *left]
@@ -97,6 +94,6 @@ def elimination(
 
 
 def _ranking(name: str, evidence: Evidence, found: Candidates, order: Neurons) -> Ranking:
-    """Of the candidates in this order."""
+    """Of the candidates, in this order."""
     behind = torch.arange(len(order), 0, -1).double()
-    return in_this_order(name, found.neurons[order], behind, found.weights, evidence.seed)
+    return in_this_order(name, order, behind, found.weights, evidence.seed)

@@ -21,6 +21,8 @@ from neuronprobe.types import Ranking
 
 Rank = Callable[["Evidence"], Ranking]
 """A ranking: a function of the evidence."""
+Key = tuple[float, float, int, bytes | None]
+"""λ1, λ2, seed and neurons of a member."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,8 @@ class Evidence:
     seed: int
     probe: Probe | None = None
     weights: Float[Tensor, " unit"] | None = None
-    known: Mapping[tuple[float, float, int], Probe] = field(default_factory=dict)
-    """Probes of all neurons that were trained on this weighting already, by λ1, λ2 and seed."""
+    known: Mapping[Key, Probe] = field(default_factory=dict)
+    """Probes that were trained on this weighting of all of train's neurons already, by the `key` of their members."""
 
     @property
     def table(self) -> NeuronTable:
@@ -91,11 +93,17 @@ class Evidence:
         """Probes of the ranking's own on train, by the job's `fit`, on the weighting. InputError without `fit`."""
         if self.fit is None:
             raise InputError(f"fit must be given to ranking {ranking}, which trains probes, got None; hand it a Fit.")
-        known = [self.known.get((m.l1, m.l2, m.seed)) if m.neurons is None else None for m in members]
+        known = [self.known.get(key(member)) if member.neurons is None else None for member in members]
         found = [probe for probe in known if probe is not None and probe.weights.shape[1] == len(self.table)]
         if len(found) == len(members):
             return found
         return self.fit([replace(member, weights=self.weights) for member in members], self.train)
+
+
+def key(member: Member) -> Key:
+    """What tells members of one weighting apart."""
+    neurons = None if member.neurons is None else member.neurons.cpu().numpy().tobytes()
+    return member.l1, member.l2, member.seed, neurons
 
 
 def reads_no_probe(rank: Callable[..., Ranking]) -> Callable[..., Ranking]:

@@ -16,12 +16,12 @@ from neuronprobe.rankings.evidence import Evidence, Rank
 class WorkBegins(Exception):
     """A ranking asked for activations, a probe or training: it has refused all that it refuses before.
 
-    `members` are the probes of all neurons that it would train first.
+    `members` are the probes that it would train.
     """
 
     def __init__(self, members: Sequence[Member] = ()) -> None:
         super().__init__()
-        self.members = [member for member in members if member.neurons is None]
+        self.members = list(members)
 
 
 def rehearse(rank: Rank, train: Split, dev: Split, fit: Fit | None, seed: int) -> list[Member]:
@@ -32,7 +32,7 @@ def rehearse(rank: Rank, train: Split, dev: Split, fit: Fit | None, seed: int) -
     try:
         rank(_Rehearsal(_without_activations(train), _without_activations(dev), fit, seed))
     except WorkBegins as begun:
-        return begun.members
+        return [member for member in begun.members if member.neurons is None]
     except InputError:
         raise
     except Exception:  # whatever a ranking of one's own makes of it: it is called again with everything

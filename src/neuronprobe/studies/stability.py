@@ -13,7 +13,8 @@ from torch import Tensor
 
 from neuronprobe.neurons import top
 from neuronprobe.progress import bar
-from neuronprobe.rankings import rehearse
+from neuronprobe.rankings import ranked_together, rehearse
+from neuronprobe.rankings.evidence import key
 from neuronprobe.shown import Figure, Series, Table
 from neuronprobe.studies.cells import PlainRow, find, first, hundred, notes, percent, plain
 from neuronprobe.studies.overlap import Overlap, first_blocks, overlap, top_sets
@@ -145,7 +146,7 @@ def by_resample(trained: Trained, n: int) -> Rankings:
 def made_again(trained: Trained, names: Sequence[str], n: int) -> dict[str, list[Ranking]]:
     """Rankings of `n` resamples of the training sentences, by name; what they draw is drawn anew.
 
-    Their probes, and those that they would train first themselves, are one bank.
+    Their probes, and those that they would train first themselves, are one bank; so are those that they train next.
     """
     train, dev, fit = trained.train, trained.splits["dev"], trained.fit
     weights = resamples(train.units, n, trained.seed)
@@ -153,19 +154,21 @@ def made_again(trained: Trained, names: Sequence[str], n: int) -> dict[str, list
         [m for name in names for m in rehearse(trained.ranks[name], train, dev, fit, trained.seed + 1 + i)]
         for i in range(n)
     ]
-    own = [list({(m.l1, m.l2, m.seed): replace(m, weights=w) for m in wanted}.values())
+    own = [list({key(m): replace(m, weights=w) for m in wanted}.values())
            for wanted, w in zip(first, weights, strict=True)]  # fmt: skip
     probes = fit([*resampled(trained.probe, weights), *(member for wanted in own for member in wanted)], train)
     others = iter(probes[n:])
-    found: dict[str, list[Ranking]] = {name: [] for name in names}
+    evidences = [
+        replace(trained.evidence(probes[i], weights[i]), seed=trained.seed + 1 + i,
+                known={key(m): next(others) for m in own[i]})
+        for i in range(n)
+    ]  # fmt: skip
+    found: dict[tuple[str, int], Ranking] = {}
     with bar("rankings of resamples", n * len(names)) as advance:
-        for i, wanted in enumerate(own):
-            known = {(m.l1, m.l2, m.seed): next(others) for m in wanted}
-            evidence = replace(trained.evidence(probes[i], weights[i]), seed=trained.seed + 1 + i, known=known)
-            for name in names:  # the moments of a resample serve all
-                found[name].append(trained.ranks[name](evidence))
-                advance(sum(map(len, found.values())))
-    return found
+        for i, name, ranking in ranked_together({name: trained.ranks[name] for name in names}, evidences):
+            found[name, i] = ranking
+            advance(len(found))
+    return {name: [found[name, i] for i in range(n)] for name in names}
 
 
 @dataclass(frozen=True)
