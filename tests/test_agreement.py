@@ -47,6 +47,13 @@ def test_overlap_and_its_mean_are_counted(planted: Split) -> None:
     assert {row.flags["chance"] for row in rows if row.k} == {chance(40, 4)}
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_ranking_that_earned_nothing_has_no_rank_correlation(planted: Split) -> None:
+    one = torch.arange(40)
+    rows = rows_of(planted, ordered("a", one), ordered("b", one.flip(0), earned=0))
+    assert [row.value for row in rows if row.metric == "rank_correlation"] == [None]
+
+
 def test_a_ranking_has_no_vote_in_what_it_is_compared_with(planted: Split) -> None:
     order = torch.randperm(40, generator=torch.Generator().manual_seed(0))
     rows = rows_of(planted, ordered("a", order.flip(0)), ordered("b", order), ordered("c", order))

@@ -53,8 +53,9 @@ class _Agreement:
         names = list(self.rankings)
         points_of = {name: points(ranking) for name, ranking in self.rankings.items()}
         for one, other in combinations(names, 2):
-            found = spearmanr(points_of[one].numpy(), points_of[other].numpy()).statistic
-            value = float(found) if np.isfinite(found) else None
+            pair = [points_of[name].numpy() for name in (one, other)]
+            varies = all(np.ptp(own) > 0 for own in pair)  # one that earned nothing has no order
+            value = float(spearmanr(*pair).statistic) if varies else None
             yield Row("agreement", "rank_correlation", value, one, flags={"against": other})
         for k in counts:
             yield from self._of_size(k, names, points_of)
