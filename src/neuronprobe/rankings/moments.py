@@ -91,6 +91,7 @@ def _in_one_pass(train: Split, weights: Float[Tensor, " unit"] | None) -> Moment
     squares = torch.zeros(n_neurons, dtype=torch.float64, device=train.device)
     low = torch.full((n_neurons,), torch.inf, device=train.device)
     high, counts = -low, torch.zeros(n_labels, dtype=torch.float64, device=train.device)
+    room = torch.empty(BLOCK, n_neurons, dtype=torch.float64, device=train.device)  # fresh pages would cost as much
     for batch in train.blocks(BLOCK):
         values, labels = batch.activations, train.target.either(batch.labels, torch.zeros_like(batch.labels).long())
         own = torch.ones(len(labels)) if weights is None else weights[batch.positions.cpu()]
@@ -99,7 +100,7 @@ def _in_one_pass(train: Split, weights: Float[Tensor, " unit"] | None) -> Moment
         if not len(labels):
             continue
         low, high = torch.minimum(low, values.amin(0)), torch.maximum(high, values.amax(0))
-        own, exact = own.double().to(values.device), values.double()
+        own, exact = own.double().to(values.device), room[: len(values)].copy_(values)
         counts.index_add_(0, labels, own)
         _add(sums, exact, labels, own)
         squares.addmv_(exact.square_().T, own)
