@@ -20,25 +20,24 @@ import torch
 from scipy.stats import spearmanr
 
 import neuronprobe as npb
+from neuronprobe.probes.solvers.group_lasso import GroupLasso, lengths, path
 from neuronprobe.quiet import quiet
 from neuronprobe.rankings import Evidence, group_lasso
 from neuronprobe.rankings.candidates import candidates
-from neuronprobe.rankings.group_lasso import Problem, _problem, solve
+from neuronprobe.rankings.group_lasso import problem_of
 
 HERE = Path(__file__).parent
 SHARES = np.logspace(0, np.log10(0.02), 20)[1:]
 
 
-def ours(problem: Problem, passes: int) -> tuple[float, np.ndarray]:
+def ours(problem: GroupLasso, tolerance: float) -> tuple[float, np.ndarray]:
     """Seconds, and the length of each neuron's weights along the path."""
-    start, lengths, at = time.process_time(), [], problem.start
-    for share in SHARES.tolist():
-        at = solve(problem, share * problem.largest, at, passes)
-        lengths.append(at.weights.norm(dim=0).numpy())
-    return time.process_time() - start, np.stack(lengths)
+    start = time.process_time()
+    found = [lengths(at.point).numpy() for at in path(problem, SHARES.tolist(), 10_000, tolerance)]
+    return time.process_time() - start, np.stack(found)
 
 
-def theirs(python: str, problem: Problem) -> tuple[float, np.ndarray]:
+def theirs(python: str, problem: GroupLasso) -> tuple[float, np.ndarray]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "data.npz"
         labels = problem.labels.argmax(0).numpy()
@@ -64,16 +63,16 @@ def main() -> None:
     torch.set_num_threads(1)
     data = starter.module(options.store)
     evidence = Evidence(data.split("train"), data.split("dev"), npb.Fit(1e-3, 1e-4, batch_size=32), 0)
-    problem = _problem(evidence, candidates(evidence, group_lasso.__name__, options.most, 1e-3).neurons)
+    problem = problem_of(evidence, candidates(evidence, group_lasso.__name__, options.most, 1e-3).neurons)
     seconds, witness = theirs(options.adelie, problem)
     print(f"{len(evidence.train):,} units × {options.most} neurons × {len(problem.labels)} labels, {len(SHARES)} λ; "
           f"adelie {seconds:.1f} s, {(witness[-1] > 0).sum()} neurons in at the last λ")  # fmt: skip
-    for passes in (40, 400):
-        seconds, found = ours(problem, passes)
+    for tolerance in (0.01, 0.001):
+        seconds, found = ours(problem, tolerance)
         apart = np.abs(found - witness).max(1) / witness.max(1)
         rank = spearmanr(entered(found), entered(witness)).statistic
         same = ((found > 0) == (witness > 0)).mean()
-        print(f"{passes} passes: {seconds:.1f} s; lengths apart by at most {100 * apart.max():.2f} % of the longest, "
+        print(f"to {tolerance} λ: {seconds:.1f} s; lengths apart by at most {100 * apart.max():.2f} % of the longest, "
               f"in or out alike {100 * same:.2f} %, Spearman of the λ of entry {rank:.4f}")  # fmt: skip
 
 

@@ -18,11 +18,11 @@ from neuronprobe import rankings
 from neuronprobe.activations import Split
 from neuronprobe.errors import InputError
 from neuronprobe.probes import ExactFit, Fit, Member, Probe
+from neuronprobe.probes.solvers.group_lasso import GroupLasso, lengths, path
 from neuronprobe.rankings import Evidence
 from neuronprobe.rankings.average_precision import average_precisions
 from neuronprobe.rankings.gaussian import GaussianProbe
 from neuronprobe.rankings.greedy import normalised_information
-from neuronprobe.rankings.group_lasso import Problem, Solution, solve
 from neuronprobe.rankings.iou import upper_quantile
 from neuronprobe.rankings.last import Last
 from neuronprobe.rankings.latent_subset import MaskedProbe, Objective, masked_probe
@@ -298,52 +298,69 @@ def test_information_is_1_where_all_is_told_and_0_where_nothing_is() -> None:
     assert found.tolist() == pytest.approx([1, 0], abs=1e-12)
 
 
-def test_the_group_lasso_is_at_its_optimum_and_empty_at_the_largest_penalty(split: Split) -> None:
-    """Its conditions: a neuron that is in has gradient −λ θ/‖θ‖, one that is out a gradient no longer than λ."""
+@pytest.fixture
+def group_problem(split: Split) -> GroupLasso:
     x, y = arrays(split)
     z = torch.tensor((x - x.mean(0)) / x.std(0)).float().T
-    problem = Problem(z, torch.nn.functional.one_hot(torch.tensor(y), 4).float().T, torch.ones(600))
-    for share in (1.001, 0.5, 0.1):
-        penalty = share * problem.largest
-        found = solve(problem, penalty, problem.start, 3000)
-        gradient, length = problem.gradient(found), found.weights.norm(dim=0)
-        assert float(gradient.bias.abs().max()) < 1e-4
-        inside = gradient.weights + penalty * found.weights / length.clamp_min(1e-9)
-        assert float(inside[:, length > 0].abs().max() if (length > 0).any() else 0) < 2e-4
-        assert bool((gradient.weights.norm(dim=0)[length == 0] <= penalty * 1.001).all())
+    return GroupLasso.of(z, torch.nn.functional.one_hot(torch.tensor(y), 4).float().T, torch.ones(600))
+
+
+def test_the_group_lasso_is_at_its_optimum_and_empty_at_the_largest_penalty(group_problem: GroupLasso) -> None:
+    """Its conditions: a neuron that is in has gradient −λ θ/‖θ‖, one that is out a gradient no longer than λ."""
+    shares = [1.001, 0.5, 0.2, 0.1, 0.05]
+    for share, (found, is_solved) in zip(shares, path(group_problem, shares, 1000, 1e-3), strict=True):
+        penalty = share * group_problem.largest
+        gradient, length = group_problem.gradient(found), lengths(found)
+        assert is_solved and float(gradient[:, -1].abs().max()) < 1.1e-3 * penalty
+        inside = (gradient[:, :-1] + penalty * found[:, :-1] / length.clamp_min(1e-9))[:, length > 0]
+        assert float(inside.norm(dim=0).max() if len(inside.T) else 0) < 1.1e-3 * penalty
+        assert bool((lengths(gradient)[length == 0] <= penalty * 1.0011).all())
         assert (length > 0).any() == (share < 1)
 
 
-def test_the_group_lasso_has_the_weights_of_the_published_solver(split: Split) -> None:
+def test_what_is_passed_over_by_the_strong_rule_comes_in_where_it_belongs(group_problem: GroupLasso) -> None:
+    """One step from λ_max to a twentieth: the rule passes nothing over; from there on each λ for itself is the same."""
+    shares = [0.9, 0.3, 0.1, 0.05]
+    together = [found for found, _ in path(group_problem, shares, 3000, 1e-3)]
+    for share, found in zip(shares, together, strict=True):
+        ((alone, _),) = path(group_problem, [share], 3000, 1e-3)
+        np.testing.assert_allclose(lengths(found), lengths(alone), atol=3e-3)
+        assert torch.equal(lengths(found) > 0, lengths(alone) > 0)
+
+
+def test_a_path_that_is_cut_short_says_so(
+    group_problem: GroupLasso, split: Split, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert [is_solved for _, is_solved in path(group_problem, [0.5, 0.05], 2, 1e-3)] == [False, False]
+    rankings.group_lasso(Evidence(split, split, FIT, 0))
+    assert not caplog.text
+    rankings.group_lasso(Evidence(split, split, FIT, 0), passes=2)
+    assert "of 19 λ did not come to their optimum in 2 passes; raise ranking.group_lasso.passes" in caplog.text
+
+
+def test_the_group_lasso_has_the_weights_of_the_published_solver(group_problem: GroupLasso) -> None:
     """Lengths of the neurons' weights by adelie 1.1.52 at half and a tenth of λ_max (`benchmarks/group_lasso.py`)."""
     witness = {
         0.5: [0, 0, 0, 0, 0, 0, 0.1926, 0.0195, 0, 0.7941, 0.1403, 0],
         0.1: [0, 0, 0, 0.1048, 0, 0.1146, 1.1202, 0.4674, 0.1016, 1.8694, 0.9806, 0.3533],
     }
-    x, y = arrays(split)
-    z = torch.tensor((x - x.mean(0)) / x.std(0)).float().T
-    problem = Problem(z, torch.nn.functional.one_hot(torch.tensor(y), 4).float().T, torch.ones(600))
-    for share, lengths in witness.items():
-        found = solve(problem, share * problem.largest, problem.start, 3000).weights.norm(dim=0)
-        np.testing.assert_allclose(found, lengths, atol=3e-3)
-        assert (found > 0).tolist() == [length > 0 for length in lengths]
+    for (found, _), expected in zip(path(group_problem, [*witness], 3000, 1e-3), witness.values(), strict=True):
+        np.testing.assert_allclose(lengths(found), expected, atol=3e-3)
+        assert (lengths(found) > 0).tolist() == [length > 0 for length in expected]
 
 
-def test_a_longer_solution_of_the_group_lasso_is_no_better(split: Split) -> None:
-    x, y = arrays(split)
-    z = torch.tensor((x - x.mean(0)) / x.std(0)).float().T
-    problem = Problem(z, torch.nn.functional.one_hot(torch.tensor(y), 4).float().T, torch.ones(600))
-    penalty = 0.1 * problem.largest
+def test_a_longer_solution_of_the_group_lasso_is_no_better(group_problem: GroupLasso) -> None:
+    penalty = 0.1 * group_problem.largest
 
-    def objective(at: Solution) -> float:
-        outputs = (at.weights @ z + at.bias[:, None]).T
-        loss = torch.nn.functional.cross_entropy(outputs, torch.tensor(y))
-        return float(loss + penalty * at.weights.norm(dim=0).sum())
+    def objective(at: torch.Tensor) -> float:
+        outputs = (at[:, :-1] @ group_problem.activations + at[:, -1:]).T
+        loss = torch.nn.functional.cross_entropy(outputs, group_problem.labels.argmax(0))
+        return float(loss + penalty * lengths(at).sum())
 
-    found = solve(problem, penalty, problem.start, 3000)
+    ((found, _),) = path(group_problem, [0.1], 3000, 1e-3)
     for seed in range(10):
-        step = 0.01 * torch.randn(found.weights.shape, generator=torch.Generator().manual_seed(seed))
-        assert objective(found) < objective(Solution(found.weights + step, found.bias))
+        step = 0.01 * torch.randn(found.shape, generator=torch.Generator().manual_seed(seed))
+        assert objective(found) < objective(found + step)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -283,16 +284,21 @@ def test_the_same_seed_gives_the_same_rows_and_a_second_run_extracts_nothing(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "place",
+    ("place", "solver"),
     [
-        "neuronprobe.probes.bank.ProbeBank.on_train_epoch_end",
-        "neuronprobe.callbacks.lambda_search.lambda_search",
-        "neuronprobe.run.write_report",
+        ("neuronprobe.probes.bank.ProbeBank.on_train_epoch_end", "adam"),
+        ("neuronprobe.callbacks.lambda_search.lambda_search", "adam"),
+        ("neuronprobe.run.write_report", "adam"),
+        ("neuronprobe.callbacks.lambda_search.lambda_search", "exact"),  # its passes were fewer than probe.epochs
     ],
 )
 def test_an_interrupted_job_goes_on_and_ends_with_the_same_rows(
-    place: str, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+    place: str, solver: str, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    if solver == "exact":
+        grid = {"probe__l1": "null", "probe__l1_shares": "[0.5,0.1]", "probe__l2": "1e-2", "probe__epochs": 500}
+        run = partial(run, "probe=exact", probe__batch_size=None, **grid)
     assert run(hydra__run__dir=tmp_path / "whole") == 0
     original, calls = pkgutil.resolve_name(place), []
 

@@ -88,13 +88,14 @@ class ExactBank(ProbeBank):
                 self.weights[g][position] = near.trained_weights[:, own]
 
     def on_fit_start(self) -> None:
-        """Raises InputError where several processes would train."""
+        """Stop where a checkpoint has all members solved. Raises InputError where several processes would train."""
         if self.trainer.world_size > 1:
             raise InputError(
                 f"trainer.devices must be 1 for solver exact, got {self.trainer.world_size}; "
                 "set it to 1 or choose probe=proximal."
             )
         self.paths.to(self.device)
+        self.trainer.should_stop = self.paths.is_over
         self.trainer.check_val_every_n_epoch = VALIDATE_EVERY
 
     def on_train_epoch_start(self) -> None:
