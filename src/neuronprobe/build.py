@@ -75,6 +75,8 @@ def build(config: DictConfig, callbacks: Sequence[pl.Callback] = (), data: Activ
             f"callbacks must be Lightning callbacks, got {', '.join(wrong)}, which is none; derive it from "
             "neuronprobe.callbacks.StudyCallback or pytorch_lightning.Callback."
         )
+    if "search" in others:
+        raise InputError("callbacks must have another name than search, got callbacks.search; rename it.")
     shown = {n: one for n, one in others.items() if isinstance(one, StudyCallback)} | {"search": search}
     studies = in_order({"search": search} | shown)
     rest = [one for one in others.values() if not isinstance(one, StudyCallback)]
@@ -88,7 +90,26 @@ def build(config: DictConfig, callbacks: Sequence[pl.Callback] = (), data: Activ
             f"trainer.max_epochs must be probe.epochs ({fit.epochs}), which the studies' banks train for too, "
             f"got {trainer.max_epochs}; set probe.epochs."
         )
+    _refuse_unlike(fit, trainer)
     return Job(data, fit, ranks, search, studies, tuple(shown.values()), trainer)
+
+
+def _refuse_unlike(fit: Fit, trainer: pl.Trainer) -> None:
+    """Settings of the trainer that a solver can't work with. Raises InputError."""
+    if fit.solver != "adam" and trainer.accumulate_grad_batches != 1:
+        raise InputError(
+            f"trainer.accumulate_grad_batches must be 1 for probe={fit.solver}, got {trainer.accumulate_grad_batches}; "
+            "raise probe.batch_size."
+        )
+    if fit.solver != "exact":
+        return
+    if max(trainer.min_epochs or 0, 1) > 1 or trainer.min_steps:
+        raise InputError("trainer.min_epochs and trainer.min_steps must not be set for probe=exact; leave them out.")
+    if trainer.early_stopping_callbacks:
+        raise InputError(
+            "callbacks must not stop probe=exact early, got EarlyStopping: probes would stay where they began; "
+            "raise probe.tolerance or lower probe.epochs."
+        )
 
 
 def data_of(config: DictConfig) -> ActivationsDataModule:

@@ -20,7 +20,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 from rich.console import Console
 
-from neuronprobe.activations import ActivationsDataModule
+from neuronprobe.activations import ActivationsDataModule, Split
 from neuronprobe.build import Job, build, debugging
 from neuronprobe.errors import InputError, choice, whole_number
 from neuronprobe.jobs import open_job
@@ -47,7 +47,7 @@ OF_PROCESSES = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_
 """What Lightning says of a job's processes to those that it starts, and keeps."""
 OUTPUTS = (
     "results.json", "ranking*.csv", "predictions.npz", "probe.safetensors", "portraits.json",
-    "report.md", "report.html",
+    "report.md", "report.html", "predicted.npz",
 )  # fmt: skip
 
 
@@ -64,8 +64,6 @@ def run(config: DictConfig, folder: Path, data: ActivationsDataModule | None = N
         with _pages_kept(), _own_processes():
             return _run(config, folder, plain, seconds, data)
     except BaseException as error:
-        if isinstance(error, InputError):
-            clear_checkpoints(folder)
         rank_zero_only(write_results)(
             folder, assemble("failed", plain, seconds=seconds, error=f"{type(error).__name__}: {error}")
         )
@@ -91,6 +89,8 @@ def _work(job: Job, folder: Path, plain: Any, seconds: dict[str, float], files: 
         path.unlink(missing_ok=True)  # of an earlier run in this folder
     with _clock(seconds, "corpus"), bar("reading the corpus"):
         plain["metric"] = job.data.target.metric(str(plain["metric"]))
+        if job.fit.class_weights == "balanced":
+            job.data.target.labels_for("probe.class_weights=balanced")
         _say_aggregation(job, plain)
         _refuse_objective(plain["objective"], job.data.target)
         rows = _corpus_rows(job)
@@ -104,15 +104,13 @@ def _work(job: Job, folder: Path, plain: Any, seconds: dict[str, float], files: 
     train, dev = job.data.split("train"), job.data.split("dev")
     fit = job.fit.related(train, getattr(job.data.corpus, "batch_size", None))
     fit.warn_if_short(train)
-    if (steps := fit.steps(train)) is not None:
-        flags = {"fewest": FEWEST_STEPS, "batch_size": fit.batch_size}
-        rows.append(Row("training", "optimizer_steps", float(steps), flags=flags))
     job.data.train_in(fit.batch_size, fit.order_seed)
     job.search.begin(fit, job.ranks)
     bank = fit.bank(fit.parts(fit.grid(), train)[0], train, dev, plain["metric"])
     log.info("training %s", counted(len(bank.members), "probe"))
     with _clock(seconds, "training"):
-        _train(job, fit, bank, folder)
+        _train(job, fit, bank, folder, plain["trainer"])
+    rows += _steps_taken(job, fit, train)
     for study in job.studies:
         rows += study.result.rows
         seconds[study.name] = round(study.seconds, 3)
@@ -124,9 +122,15 @@ def _work(job: Job, folder: Path, plain: Any, seconds: dict[str, float], files: 
     return reached
 
 
-def _train(job: Job, fit: Fit, bank: ProbeBank, folder: Path) -> None:
+def _train(job: Job, fit: Fit, bank: ProbeBank, folder: Path, trainer: Any) -> None:
+    """Train the bank, then run the studies; an interrupted run of the same job and `trainer` settings is gone on with.
+
+    What is at fault once training has begun would be at fault again: an InputError takes the finished epochs with it.
+    """
     description = {
         "probe": fit.settings,
+        "trainer": trainer,
+        "in_memory": job.data.split("train").fits_in_memory,  # else it is shuffled in another way
         "fingerprint": _fingerprint(job),
         "labels": list(job.data.target.names),
         "units": {split: job.data.split(split).units.digest for split in ("train", "dev")},
@@ -134,12 +138,29 @@ def _train(job: Job, fit: Fit, bank: ProbeBank, folder: Path) -> None:
     left = last_checkpoint(folder, description)
     try:
         job.trainer.fit(bank, datamodule=job.data, ckpt_path=left, weights_only=True)
+    except InputError:
+        clear_checkpoints(folder)
+        raise
     except SystemExit as stop:
         if isinstance(stop.__context__, KeyboardInterrupt):  # what a Trainer makes of Ctrl-C
             raise KeyboardInterrupt from stop
         raise  # how a launcher ends a job that it queues again
     except SIGTERMException as stop:  # where a launcher takes no notice of SIGTERM
         raise KeyboardInterrupt from stop
+
+
+def _steps_taken(job: Job, fit: Fit, train: Split) -> list[Row]:
+    """How many optimizer steps the grid was trained for; none where λ binds however few there are."""
+    if fit.steps(train) is None:
+        return []
+    is_debug = job.trainer.fast_dev_run  # type: ignore[attr-defined]
+    if job.trainer.current_epoch < fit.epochs and not is_debug:
+        log.warning(
+            "training ended after %d of %d epochs; the probes of the studies are trained for all of them: set "
+            "probe.epochs.", job.trainer.current_epoch, fit.epochs,
+        )  # fmt: skip
+    flags = {"fewest": FEWEST_STEPS, "batch_size": fit.batch_size}
+    return [Row("training", "optimizer_steps", float(job.trainer.global_step), flags=flags)]
 
 
 def _fingerprint(job: Job) -> dict[str, Any]:

@@ -58,6 +58,8 @@ def refuse_choices(words: Sequence[str], config: DictConfig, loader: Any) -> Non
     """Compose each choice of each config group once, the others at their first. Raises what Hydra raises."""
     parsed = OverridesParser.create(loader).parse_overrides(list(words))
     choices = {one.key_or_group: _choices(one, loader) for one in parsed}
+    if empty := [one.input_line for one in parsed if not choices[one.key_or_group]]:
+        raise InputError(f"a sweep must be over at least one value, got {empty[0]}; name some, as in seed=0,1,2.")
     first = {name: found[0] for name, found in choices.items()}
     jobs = [tuple({**first, name: choice}.values()) for name, found in choices.items() for choice in found]
     for job in dict.fromkeys(jobs):

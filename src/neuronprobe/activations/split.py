@@ -64,6 +64,8 @@ class Split:
         if self.fits_in_memory:
             self._store.to(device)
             self._held = None if self._held is None else self._held.to(device)
+            if (known := self.__dict__.get("standardisation")) is not None:
+                self.__dict__["standardisation"] = Standardisation(*(part.to(self.device) for part in known))
         return self
 
     def hold(self, most: float) -> None:
@@ -97,6 +99,7 @@ class Split:
     def columns(self, index: Int[Tensor, " unit"], neurons: Int[Tensor, " chosen"]) -> Float[Tensor, "chosen unit"]:
         """Activations of some neurons at some units."""
         found = torch.empty(len(neurons), len(index), dtype=torch.float32, device=self.device)
+        neurons = neurons.to(self.device)
         if self._held is not None:
             index = index.to(self.device)
             for own, part in zip(neurons.split(COLUMNS), found.split(COLUMNS), strict=True):

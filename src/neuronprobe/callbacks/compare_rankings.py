@@ -12,7 +12,9 @@ from neuronprobe.callbacks.subsets import SIZES
 from neuronprobe.errors import InputError, choice, number, whole_number
 from neuronprobe.neurons import size
 from neuronprobe.studies import Trained, compare_rankings
+from neuronprobe.studies.entries import RETRAINED
 from neuronprobe.studies.judges import JUDGES
+from neuronprobe.studies.sets import sizes
 from neuronprobe.types import Result
 
 
@@ -45,7 +47,7 @@ class CompareRankings(StudyCallback):
             **{name: whole_number(f"callbacks.compare_rankings.{name}", *own) for name, own in whole.items()},
             "judges": [choice("callbacks.compare_rankings.judges", judge, JUDGES) for judge in judges],
             "tolerance": number("callbacks.compare_rankings.tolerance", tolerance, 0, 1),
-            "once": list(once),
+            "once": _names(once),
             "small": small,
         }  # fmt: skip
 
@@ -53,10 +55,22 @@ class CompareRankings(StudyCallback):
         """Refuse sizes beyond the neurons; where units do not recur there is no control task. Raises InputError."""
         super().check(trainer)
         data = trainer.datamodule  # type: ignore[attr-defined]
-        size("callbacks.compare_rankings.small", self._settings["small"], len(data.split("train").neurons))
+        n = len(data.split("train").neurons)
+        size("callbacks.compare_rankings.small", self._settings["small"], n)
+        if "linear" in self._settings["judges"] and min(sizes(self.sizes, n)) > size("sizes", RETRAINED, n):
+            raise InputError(
+                f"callbacks.compare_rankings.sizes must have one of at most {RETRAINED:.0%} of the neurons for judge "
+                f"linear, got {list(self.sizes)}; add one or leave the judge out."
+            )
         if not getattr(data.prop, "has_control_task", True):
             self._settings["control_draws"] = 0
 
     def study(self, trained: Trained, **results: Result) -> Result:
         """Judge all rankings on dev and test."""
         return compare_rankings(trained, self.sizes, **self._settings)
+
+
+def _names(once: Any) -> list[str]:
+    if not isinstance(once, list | tuple):
+        raise InputError(f"callbacks.compare_rankings.once must be a list of rankings, got {once!r}.")
+    return list(once)

@@ -100,8 +100,14 @@ def search_of(trainer: pl.Trainer) -> SearchCallback:
 
 
 def in_order(studies: Mapping[str, StudyCallback]) -> list[StudyCallback]:
-    """The studies, each behind those that it builds on. Raises InputError where one is not there, or needs itself."""
+    """The studies, each behind those that it builds on. Raises InputError where one is there twice or not
+    at all, or needs itself.
+    """
     by_name = {study.name: study for study in studies.values()}
+    if len(by_name) < len(studies):
+        names = [study.name for study in studies.values()]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InputError(f"callbacks must be different studies, got {twice} more than once; leave one out.")
     found: list[StudyCallback] = []
 
     def add(study: StudyCallback, behind: tuple[str, ...]) -> None:

@@ -79,7 +79,7 @@ class ProbeBank(pl.LightningModule):
         self._constant("_labels", _side_by_side([member.labels for member in self.members]))
         self._constant("_unit_weights", _side_by_side([member.weights for member in self.members]))
         self._epoch_loss, self._epoch_batches = torch.zeros(len(self.members)), 0
-        self.metric, self._dev = target.metric(metric), dev
+        self.metric, self._dev, self._was_stopped = target.metric(metric), dev, False
         self.dev_score = target.bank_score(len(self.members), dev.n_sentences if dev is not None else 0)
 
     @property
@@ -114,6 +114,18 @@ class ProbeBank(pl.LightningModule):
         optimizer = self.optimizers(use_pl_optimizer=False)
         for g, weights in enumerate(self.weights):
             self.solver.finish(optimizer, weights, getattr(self, f"l1_{g}"))  # type: ignore[arg-type]
+
+    def on_fit_start(self) -> None:
+        """Train no further where training had been stopped before an interruption."""
+        self.trainer.should_stop = self._was_stopped
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Whether a callback stopped training, which Lightning does not keep."""
+        checkpoint["was_stopped"] = bool(self.trainer.should_stop)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Inverse of that."""
+        self._was_stopped = checkpoint["was_stopped"]
 
     def on_train_epoch_start(self) -> None:
         """Start the epoch's mean."""

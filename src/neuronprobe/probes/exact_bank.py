@@ -88,14 +88,15 @@ class ExactBank(ProbeBank):
                 self.weights[g][position] = near.trained_weights[:, own]
 
     def on_fit_start(self) -> None:
-        """Stop where a checkpoint has all members solved. Raises InputError where several processes would train."""
+        """Raises InputError where several processes would train."""
+        super().on_fit_start()
         if self.trainer.world_size > 1:
             raise InputError(
                 f"trainer.devices must be 1 for solver exact, got {self.trainer.world_size}; "
                 "set it to 1 or choose probe=proximal."
             )
         self.paths.to(self.device)
-        self.trainer.should_stop = self.paths.is_over
+        self._columns = None if self._columns is None else self._columns.to(self.device)
         self.trainer.check_val_every_n_epoch = VALIDATE_EVERY
 
     def on_train_epoch_start(self) -> None:
@@ -159,10 +160,12 @@ class ExactBank(ProbeBank):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Where the members are."""
+        super().on_save_checkpoint(checkpoint)
         checkpoint["paths"], checkpoint["columns"] = self.paths.state_dict(), self._columns
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on from there."""
+        super().on_load_checkpoint(checkpoint)
         self.paths.load_state_dict(checkpoint["paths"])
         self._columns = checkpoint["columns"]
 
@@ -204,7 +207,7 @@ class ExactBank(ProbeBank):
 
         def columns(units: Int[Tensor, " unit"], own: Int[Tensor, " column"]) -> Float[Tensor, "column unit"]:
             chosen = own if member.neurons is None else member.neurons.to(own.device)[own]
-            read = self._train.columns(units, chosen)
+            read = self._train.columns(units, chosen).to(self.device)
             if self._mean is None:
                 return read
             return read.sub_(self._mean[chosen, None]).div_(self._deviation[chosen, None])

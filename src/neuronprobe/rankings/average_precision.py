@@ -65,7 +65,9 @@ def average_precisions(
     weight = weights[order]
     reached = _at_end(ends_step, np.cumsum(weight))
     step = np.cumsum(ends_step) - ends_step
-    own = np.argsort(labels[order].astype(np.int16), kind="stable")  # by label, then by value
+    own = np.argsort(
+        labels[order].astype(np.int16 if n_labels < 1 << 15 else np.int32), kind="stable"
+    )  # by label, then by value
     label, weight, step, reached = labels[order][own], weight[own], step[own], reached[own]
     totals = np.bincount(label, weight, n_labels)
     before = (np.cumsum(totals) - totals)[label]

@@ -10,6 +10,7 @@ from scipy.stats import rankdata
 from torch import Tensor
 
 from neuronprobe.errors import InputError
+from neuronprobe.rankings.checking import checked
 from neuronprobe.rankings.evidence import Evidence, Rank
 from neuronprobe.rankings.ordering import depth, ordered, shares
 from neuronprobe.rankings.rehearsal import rehearse
@@ -31,7 +32,7 @@ def borda(evidence: Evidence, members: Mapping[str, Rank | None]) -> Ranking:
         )
     for rank in ranks:
         rehearse(rank, evidence.train, evidence.dev, evidence.fit, evidence.seed)  # before the first of them works
-    found = [rank(evidence) for rank in ranks]
+    found = [checked(rank)(evidence) for rank in ranks]
     score = torch.stack([points(one) for one in found]).mean(0)
     own = torch.stack([_label_points(one) for one in found]).mean(0)
     return ordered("borda", (-score,), _earned(found), score, depth(shares(own)), evidence.seed)

@@ -85,9 +85,7 @@ class JoinedJob:
                 found[f"{which} {share:.0%}"] = row
         stable = find(rows, study="stability", metric="overlap", set="top", over="resamples")
         found["stable 5%"] = next((row for row in stable if abs(row["share"] - 0.05) < 0.003), None)
-        found["minimal set"] = next(
-            (row for row in find(rows, study="minimal_set", metric="neurons") if row["k"]), None
-        )
+        found["minimal set"] = first(rows, study="minimal_set", metric="neurons")  # of the first tolerance
         found["selectivity"] = first(rows, study="selectivity", metric="selectivity", split="test", set="all")
         return {name: None if row is None else row["value"] for name, row in found.items()}
 

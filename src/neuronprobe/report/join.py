@@ -166,7 +166,8 @@ def _differences(groups: Sequence[Group], keys: Sequence[str]) -> Iterator[Table
             if found["units"].shape == ours["units"].shape and torch.equal(found["units"], ours["units"])
         )  # fmt: skip
         if body:
-            heading = f"Difference from {_named(base.values, keys)}, points [95 %]"
+            of = " of accuracy" if metric_of(base.good[0].config) == "macro_f1" else ""  # which units are told of
+            heading = f"Difference from {_named(base.values, keys)}, points{of} [95 %]"
             yield Table(heading, (*map(_key, keys), *PAIRED), body, ("Paired over test sentences.",))
 
 
@@ -237,16 +238,26 @@ def _averaged(group: Group) -> list[PlainRow]:
         "tolerance",
         "against",
     )
-    values: dict[tuple[Any, ...], list[float]] = {}
+
+    def key(row: PlainRow) -> tuple[Any, ...]:
+        sized = row.get("tolerance") is not None  # of a minimal set, whose size is what was found
+        return tuple(None if sized and name == "share" else row.get(name) for name in same)
+
+    found: dict[tuple[Any, ...], list[PlainRow]] = {}
     for job in group.good:
         for row in job.rows:
-            if row["value"] is not None:
-                values.setdefault(tuple(row.get(name) for name in same), []).append(row["value"])
-    means = {key: fmean(found) for key, found in values.items()}
-    return [
-        {**row, "value": means.get(tuple(row.get(name) for name in same)), "low": None, "high": None}
-        for row in group.good[0].rows
-    ]
+            found.setdefault(key(row), []).append(row)
+    return [_mean_row(row, found[key(row)]) for row in group.good[0].rows]
+
+
+def _mean_row(row: PlainRow, alike: Sequence[PlainRow]) -> PlainRow:
+    """Of a minimal set there is a mean only where all jobs found one."""
+    is_sized = row.get("tolerance") is not None
+    means: dict[str, Any] = {}
+    for name in ("value", "k", "share") if is_sized else ("value",):
+        known = [own[name] for own in alike if own.get(name) is not None]
+        means[name] = fmean(known) if known and (len(known) == len(alike) or not is_sized) else None
+    return {**row, **means, "low": None, "high": None}
 
 
 def _without(jobs: Sequence[JoinedJob], keys: Sequence[str]) -> Iterator[Table]:

@@ -86,8 +86,8 @@ def _doubts(rows: Sequence[PlainRow], metric: str, ks: Sequence[int]) -> Iterato
         top = first(rows, study="ablation", metric=metric, set="top", split="test", k=k) or {}
         if (beyond := top.get("not_earned") or 0) > k / 2:
             yield (
-                f"of the top {k:,} the ranking earned {k - beyond:,}, the others have no weight and stand in a drawn "
-                "order; lower probe.l1 or probe.l1_shares"
+                f"of the top {k:,} the ranking earned {k - beyond:,}, the others stand in a drawn order; lower "
+                "probe.l1 or probe.l1_shares, or let the ranking look at more neurons"
             )
 
 

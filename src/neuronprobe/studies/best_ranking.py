@@ -61,7 +61,7 @@ class Contest:
 @dataclass(frozen=True)
 class Rival:
     """What the best has over another on test: the difference with its interval, its odds over sentences, these
-    corrected for all rivals, and the odds of what is left of it when both are made again.
+    corrected for all rivals, and the odds of what is left of it when both are made again (None: not asked).
     """
 
     name: str
@@ -70,14 +70,14 @@ class Rival:
     high: float
     p: float
     corrected: float
-    p_again: float
+    p_again: float | None
     is_same: bool
     """Whether both are right about the same units of every sentence."""
 
     @property
     def is_beaten(self) -> bool:
         """Whether the difference is real."""
-        return self.difference > 0 and max(self.corrected, self.p_again) <= LEVEL
+        return self.difference > 0 and max(self.corrected, self.p_again or 0.0) <= LEVEL
 
 
 @dataclass(frozen=True)
@@ -167,21 +167,23 @@ def _by_sentences(gains: Float[Tensor, "rival sentence"], seed: int) -> Float[Te
     return (1 + times) / (1 + FLIPS)
 
 
-def made_again_odds(contest: Contest, chosen: int, rival: int) -> float:
+def made_again_odds(contest: Contest, chosen: int, rival: int) -> float | None:
     """Odds of what the chosen one is ahead by when both are made again, where neither is better (Student's t).
 
-    One that was not made again is taken for as lucky as the luckiest that was; 0 where none was.
+    One that was not made again is taken for as lucky as the luckiest that was: then both are compared as they are, not
+    remade, which would be worse for fewer sentences. None where rankings were made again fewer than three times; 1
+    where they were, but the judge does not judge them.
     """
     n, made = contest.n_again, contest.again[:, 1:].double()
     known = ~made.isnan().any(1)
-    if n < FEWEST_AGAIN or not bool(known.any()):
-        return 0.0
+    if n < FEWEST_AGAIN:
+        return None
+    if not bool(known.any()):
+        return 1.0
     if bool(known[chosen] and known[rival]):
         apart = made[chosen] - made[rival]
         gain, error = float(apart.mean()), float(apart.std()) / math.sqrt(n)
     else:
-        means = torch.where(known, made.mean(1), contest.again[:, 0].double())
-        gain = float(means[chosen] - means[rival])
-        parts = sum(1 / n if bool(known[i]) else 1.0 for i in (chosen, rival))
-        error = float(made[known].std(1).max()) * math.sqrt(parts)
+        gain = float(contest.again[chosen, 0] - contest.again[rival, 0])
+        error = float(made[known].std(1).max()) * math.sqrt(2)
     return float(student.sf(gain / error, n - 1)) if error > 0 else float(gain <= 0)

@@ -15,7 +15,7 @@ MARKS = {
     ),
     "‡": (
         "not_earned",
-        "reaches into neurons that the ranking did not order (zero weight): they stand in a drawn order.",
+        "reaches into neurons that the ranking did not order: they stand in a drawn order.",
     ),
 }
 """Marks behind a number, the flag that asks for them, and what they mean."""

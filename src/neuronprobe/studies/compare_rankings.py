@@ -113,6 +113,9 @@ def _memory(trained: Trained, entries: Entries, found: Sequence[Judged], draws: 
     linear, ks = _linear(found), entries.ranges.get("small", entries.counts)
     if linear is None or not draws:
         return
+    ks = [k for k in ks if linear.has([entries.of((name, "top", None), [k])[0] for name in trained.rankings])]
+    if not ks:
+        return
     k = ks[-1]
     positions = [entries.of((name, "top", None), [k])[0] for name in trained.rankings]
     each = list(dict.fromkeys(positions))

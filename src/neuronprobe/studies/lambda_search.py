@@ -148,7 +148,8 @@ class _Measured:
         kept |= {"k": k, "share": None if k is None else k / n}
         yield self._row(i, self.metric, self.tops[i], set="top", **kept)
         yield self._row(i, self.metric, self.bottoms[i], set="bottom", **kept)
-        is_whole = self.of == "all" and earned <= round(min(self.shares) * n)
+        n_used = int((self.probes[i].trained_weights != 0).any(0).sum())
+        is_whole = self.of == "all" and n_used <= round(min(self.shares) * n)
         about = {"of_metric": self.metric, "earned": earned, **({"top_is_whole_probe": True} if is_whole else {})}
         yield self._row(i, "score", self.scores[i], about, **kept)
 

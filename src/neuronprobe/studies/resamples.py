@@ -15,11 +15,21 @@ from neuronprobe.types import Units
 
 
 def resamples(units: Units, n: int, seed: int) -> Float[Tensor, "resample unit"]:
-    """Weights of `n` resamples: how often a unit's sentence was drawn, scaled to mean 1 over the units of each."""
+    """Weights of `n` resamples: how often a unit's sentence was drawn, scaled to mean 1 over the units of each.
+
+    One that has one label alone, where there are more, is drawn anew: no ranking by labels could work with it.
+    """
     present, sentence = units.sentences.unique(return_inverse=True)
     generator = torch.Generator().manual_seed(seed)
     drawn = torch.randint(len(present), (n, len(present)), generator=generator)
     times = torch.zeros(n, len(present)).scatter_add_(1, drawn, torch.ones(drawn.shape))
+    labels = units.labels.cpu()
+    while not labels.is_floating_point() and len(labels.unique()) > 1:
+        poor = [i for i, own in enumerate(times) if len(labels[own[sentence] > 0].unique()) < 2]
+        if not poor:
+            break
+        drawn = torch.randint(len(present), (len(poor), len(present)), generator=generator)
+        times[poor] = torch.zeros(drawn.shape).scatter_add_(1, drawn, torch.ones(drawn.shape))
     return _of_units(times[:, sentence])
 
 

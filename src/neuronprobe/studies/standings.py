@@ -100,10 +100,11 @@ class Standings:
                          test, ", ".join(row["equals"]) or "-"))  # fmt: skip
         header = ("sets", "judge", "best on dev", f"{metric_name(self._metric)} on test, %", "p against random orders",
                   "verdict", "not distinguishable from")  # fmt: skip
+        is_tested = any(row["p_again"] is not None for row in self._rows if "p_again" in row)
+        again = "also when both are made again from resamples of the training sentences, " if is_tested else ""
         note = (
             "Chosen on dev. A best one must be ahead of every rival on test (signs of sentences drawn anew, Holm's "
-            "correction), also when both are made again from resamples of the training sentences, and of the best of "
-            "as many random orders; each with odds of at most 5 %."
+            f"correction), {again}and of the best of as many random orders; each with odds of at most 5 %."
         )
         return Table("Which ranking is best", header, tuple(body), (note,), on_screen=False)
 
@@ -112,7 +113,7 @@ class Standings:
         for row in self._best:
             if _judge(row) == self._judges[0]:
                 body = [
-                    (own["against"], _points(own), f"{own['p_corrected']:.2g}", f"{own['p_again']:.2g}",
+                    (own["against"], _points(own), f"{own['p_corrected']:.2g}", _odds(own["p_again"]),
                      "yes" if own["same"] else "") for own in self._differences(row)
                 ]  # fmt: skip
                 header = ("against", "points on test", "p over sentences, corrected", "p of rankings made again",
@@ -129,7 +130,7 @@ class Standings:
         for name in self._names:
             bits = [percent(first(told, ranking=name, judge=judge, k=largest[judge])) for judge in judges]
             memory = percent(first(self._rows, metric="selectivity", split="test", ranking=name))
-            seeds = percent(first(self._rows, metric="overlap", over="seeds", ranking=name))
+            seeds = percent(first(self._rows, metric="overlap", over="seeds", range="small", ranking=name))
             body.append((name, _size(first(self._rows, metric="minimal_set", ranking=name)), memory, *bits, seeds))
         told_by = (f"information, {JUDGED_BY[judge]}, {largest[judge]:,} neurons" for judge in judges)
         header = ("ranking", "minimal set", "selectivity", *told_by, "overlap of two seeds, small sets")
@@ -195,6 +196,8 @@ def _shares(row: PlainRow) -> str:
 
 def _stable(row: PlainRow, n: int) -> str:
     shares = f"two resamples share {percent(row)} % of the top, by chance {100 * row['chance']:.0f}"
+    if n == 1:
+        return f"{row['ranking']} ({shares}), the only one that was made again"
     if not row["equals"]:
         return f"{row['ranking']} ({shares}), more than each of the {n - 1} others that were made again"
     return f"{row['ranking']} ({shares}), not distinguishable from {_listed(row['equals'])}"
@@ -203,6 +206,10 @@ def _stable(row: PlainRow, n: int) -> str:
 def _points(row: PlainRow) -> str:
     """A difference in points with its interval."""
     return f"{100 * row['value']:+.2f} [{100 * row['low']:+.2f}, {100 * row['high']:+.2f}]"
+
+
+def _odds(p: float | None) -> str:
+    return "-" if p is None else f"{p:.2g}"
 
 
 def _size(row: PlainRow | None) -> str:
