@@ -290,6 +290,7 @@ def test_the_same_seed_gives_the_same_rows_and_a_second_run_extracts_nothing(
         ("neuronprobe.callbacks.lambda_search.lambda_search", "adam"),
         ("neuronprobe.run.write_report", "adam"),
         ("neuronprobe.callbacks.lambda_search.lambda_search", "exact"),  # its passes were fewer than probe.epochs
+        ("neuronprobe.callbacks.lambda_search.lambda_search", "stopped"),
     ],
 )
 def test_an_interrupted_job_goes_on_and_ends_with_the_same_rows(
@@ -299,6 +300,9 @@ def test_an_interrupted_job_goes_on_and_ends_with_the_same_rows(
     if solver == "exact":
         grid = {"probe__l1": "null", "probe__l1_shares": "[0.5,0.1]", "probe__l2": "1e-2", "probe__epochs": 500}
         run = partial(run, "probe=exact", probe__batch_size=None, **grid)
+    if solver == "stopped":  # after its second epoch of nine
+        stop = STOP.replace("}", ", mode: max, patience: 1, min_delta: 1.0}")
+        run = partial(run, f"+callbacks.stop={stop}", probe__epochs=9)
     assert run(hydra__run__dir=tmp_path / "whole") == 0
     original, calls = pkgutil.resolve_name(place), []
 
@@ -313,6 +317,8 @@ def test_an_interrupted_job_goes_on_and_ends_with_the_same_rows(
         assert run() == 130
     assert "interrupted: activations and finished epochs are kept" in capsys.readouterr().err
     assert results(tmp_path / "job")["status"] == "failed"
+    assert run(search__share=7) == 1, "what is refused before training takes nothing away"
+    capsys.readouterr()
     assert run() == 0
     assert "Going on after the last finished epoch" in capsys.readouterr().out
     assert results(tmp_path / "job")["rows"] == results(tmp_path / "whole")["rows"]
@@ -464,6 +470,9 @@ def tiny_copy(folder: Path, tiny_bert: Path, *missing: str) -> Path:
     return folder
 
 
+ABLATION = "{_target_: neuronprobe.callbacks.Ablation, sizes: [0.5]}"
+STOP = "{_target_: pytorch_lightning.callbacks.EarlyStopping, monitor: dev/score}"
+EXACT = {"probe": "exact", "probe__l1": "null", "probe__l1_shares": "[0.5]", "probe__batch_size": None}
 BAD: dict[str, tuple[dict[str, Any], str]] = {
     "missing file": ({"corpus__train": "nowhere.conllu"}, r"corpus\.train must be a CoNLL-U file, got 'nowhere"),
     "empty file": ({"corpus__dev": "{tmp}/empty"}, r"empty must hold at least one sentence, got none"),
@@ -553,6 +562,19 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "no ranking": ({"ranking": "[]"}, r"ranking must be one or more rankings, got none"),
     "null for a list": ({"ranking": "null"}, r"a config group must have a choice, got null"),
     "epochs of the trainer": ({"trainer__max_epochs": 1}, r"trainer\.max_epochs must be probe\.epochs .*got 1"),
+    "accumulated steps": (
+        {"probe": "proximal", "+trainer__accumulate_grad_batches": 2},
+        r"trainer\.accumulate_grad_batches must be 1 for probe=proximal, got 2",
+    ),
+    "fewest epochs of exact": (
+        {**EXACT, "+trainer__min_epochs": 200}, r"trainer\.min_epochs and .* must not be set for probe=exact",
+    ),
+    "early end of exact": ({**EXACT, "+callbacks__stop": STOP}, r"callbacks must not stop probe=exact early"),
+    "one study twice": ({"+callbacks__more": ABLATION}, r"callbacks must be different studies, got ablation more than"),
+    "a study named search": ({"+callbacks__search": ABLATION}, r"callbacks must have another name than search"),
+    "balanced values": (
+        {"property": "word_length", "probe__class_weights": "balanced"}, r"probe\.class_weights=balanced",
+    ),
     "search share": ({"search__share": 2}, r"search\.share must be a number from 1e-06 to 1, got 2"),
 }  # fmt: skip
 
