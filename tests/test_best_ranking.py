@@ -97,6 +97,21 @@ def test_one_that_was_not_made_again_is_taken_for_as_lucky_as_the_luckiest() -> 
     assert "b" in found(contest(correct(0.8, 0.6, 0.5), [0.8, 0.6, 0.5], again=wild)).equals
 
 
+def test_remakes_that_were_not_asked_for_count_for_nothing_and_those_that_are_not_judged_against() -> None:
+    test, dev = correct(0.8, 0.6, 0.5), [0.8, 0.6, 0.5]
+    without = found(contest(test, dev))
+    assert without.is_named and [rival.p_again for rival in without.rivals] == [None, None]
+    unjudged = found(contest(test, dev, again=torch.full((3, 5), torch.nan)))
+    assert not unjudged.is_named and [rival.p_again for rival in unjudged.rivals] == [1.0, 1.0]
+
+
+def test_what_was_not_made_again_gains_nothing_by_that() -> None:
+    """Remakes lie below their original: two equal rankings of which one was made again are equal."""
+    nan = torch.nan
+    again = torch.tensor([[0.8, nan, nan, nan, nan], [0.8, 0.7, 0.71, 0.7, 0.69], [0.5, 0.4, 0.41, 0.4, 0.39]])
+    assert made_again_odds(contest(correct(0.8, 0.8, 0.5), [0.8, 0.8, 0.5], again=again), 0, 1) == pytest.approx(0.5)
+
+
 def overlaps(mean: float, spread: float, n: int = 6, seed: int = 0) -> torch.Tensor:
     noise = spread * torch.randn(n, n, generator=torch.Generator().manual_seed(seed))
     return (mean + (noise + noise.T) / 2).double()

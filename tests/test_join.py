@@ -10,6 +10,7 @@ import statistics
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from neuronprobe.command import ended
 from neuronprobe.jobs.files import assemble, write_results
 from neuronprobe.report.__main__ import main
 from neuronprobe.report.figures import library
-from neuronprobe.report.join import join
+from neuronprobe.report.join import _averaged, _mean_row, join
 from neuronprobe.types import Row
 
 UNITS = np.random.default_rng(0).integers(1, 12, 150).astype(np.int64)
@@ -190,6 +191,17 @@ def test_the_papers_figures_stand_beside_the_means(make: Make, tmp_path: Path) -
     join([tmp_path], Console())
     line = next(line for line in (tmp_path / "jobs.md").read_text().splitlines() if line.startswith("| oracle: all"))
     assert line.split(" | ")[1] == "91.0" and "96.0" in line
+
+
+def test_minimal_sets_are_averaged_whatever_their_size() -> None:
+    about = {"study": "minimal_set", "metric": "neurons", "tolerance": 0.01}
+    rows = [{**about, "value": float(k), "k": k, "share": k / 100} for k in (40, 80)]
+    assert _mean_row(rows[0], rows)["value"] == 60 and _mean_row(rows[0], rows)["share"] == pytest.approx(0.6)
+    none = {**about, "value": None, "k": None, "share": None}
+    assert _mean_row(rows[0], [rows[0], none])["value"] is None
+    jobs = [SimpleNamespace(rows=[row]) for row in rows]
+    (averaged,) = _averaged(SimpleNamespace(good=jobs))  # type: ignore[arg-type]
+    assert averaged["value"] == 60
 
 
 @pytest.mark.parametrize("broken", ["{", "[]", json.dumps({"schema": 2, "status": "ok", "config": {}, "rows": []})])

@@ -181,6 +181,15 @@ def test_sets_beyond_what_a_judge_takes_are_left_to_the_others(planted: Split, m
     assert list(judged(trained, "gaussian", [torch.arange(5)])) == []
 
 
+def test_where_no_set_is_small_selectivity_is_that_of_the_largest_retrained(planted: Split) -> None:
+    fit = Fit(1e-3, 1e-4, epochs=2, batch_size=64, lr=0.01)
+    (probe,) = fit([Member(1e-3, 1e-4)], planted)
+    rankings = {name: in_this_order(name, own) for name, own in (("one", CARRIERS), ("two", CARRIERS[::-1]))}
+    trained = make_trained(probe, planted, fit=fit, rankings=rankings)
+    found = compare_rankings(trained, [4, 20], ["linear"], draws=2, resamples=0, seeds=0, small=1, control_draws=3)
+    assert {row.k for row in found.rows if row.metric == "selectivity"} == {4}
+
+
 def test_one_ranking_has_nothing_to_be_compared_with(planted: Split) -> None:
     trained = make_trained(Probe(torch.zeros(4, 40), torch.zeros(4)), planted)
     with pytest.raises(InputError, match=r"^ranking must be at least 2 rankings to be compared, got lca alone"):

@@ -28,6 +28,7 @@ from neuronprobe.rankings.last import Last
 from neuronprobe.rankings.latent_subset import MaskedProbe, Objective, masked_probe
 from neuronprobe.rankings.moments import moments
 from neuronprobe.rankings.mutual_information import equal_bins
+from neuronprobe.types import Ranking
 from tests.conftest import MakeSplit
 
 FIT = Fit(1e-3, 1e-4, epochs=3, batch_size=128, lr=0.01)
@@ -101,6 +102,26 @@ def test_average_precision_of_equal_values_is_chance() -> None:
     labels, weights = np.array([0, 1, 1, 2]), np.array([1.0, 2.0, 1.0, 0.0])
     found = average_precisions(np.zeros(4, np.float32), labels, weights, 4)
     assert found == pytest.approx([0.25, 0.75, 0, 0])
+
+
+def test_average_precision_of_more_labels_than_an_int16_counts() -> None:
+    values, labels = np.arange(6, dtype=np.float32), np.array([0, 65_536, 0, 65_536, 65_536, 0])
+    found = average_precisions(values, labels, np.ones(6), 65_537)
+    assert found[65_536] == pytest.approx(average_precision_score(labels > 0, values))
+
+
+def test_a_member_of_the_vote_must_be_a_ranking_too(split: Split) -> None:
+    def odd(evidence: Evidence) -> Ranking:
+        n = len(evidence.table)
+        return Ranking("odd", torch.zeros(n).long(), torch.zeros(n), n, torch.ones(4, n))
+
+    def plain(evidence: Evidence) -> Ranking:
+        return Ranking.from_scores("plain", torch.arange(12.0))
+
+    evidence = Evidence(split, split, FIT, 0)
+    with pytest.raises(InputError, match="order each of 12 neurons once"):
+        rankings.borda(evidence, {"odd": odd})
+    assert rankings.borda(evidence, {"plain": plain, "variance": rankings.variance}).earned == 12
 
 
 def test_mutual_information_of_bins_is_scikit_learns_and_agrees_with_its_estimate_by_neighbours(split: Split) -> None:

@@ -71,6 +71,14 @@ def test_a_resample_draws_whole_sentences_with_replacement() -> None:
     assert not torch.equal(weights, resamples(found, 400, seed=4))
 
 
+def test_a_resample_has_two_labels_where_train_has() -> None:
+    found = units([1, *[0] * 49], list(range(50)))
+    weights = resamples(found, 200, seed=0)
+    assert bool((weights[:, 0] > 0).all()) and bool((weights[:, 1:].sum(1) > 0).all())
+    alone = resamples(units([0] * 50, list(range(50))), 200, seed=0)
+    assert 0.3 < float((alone[:, 0] == 0).float().mean()) < 0.45
+
+
 def test_a_resample_is_the_split_with_sentences_repeated(make_split: MakeSplit) -> None:
     """Full batches: training with weights equals training on the drawn sentences written out."""
     generator = torch.Generator().manual_seed(5)
