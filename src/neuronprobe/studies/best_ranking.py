@@ -8,6 +8,9 @@ may suit it: so it must stay ahead when rankings are made again from resamples o
 Odds over sentences are corrected for all rivals together (Holm), so that each difference can be believed. Those of
 resamples are not: a best one is named only where it is ahead of every rival, which is wrong in at most 5 % of cases if
 one rival is as good, however many there are (an intersection-union test); and remakes had no part in choosing it.
+
+A ranking that selects its neurons on dev (`gaussian`, `latent_subset`, `elimination`, `single_neuron`) looks better
+there than it is and may be chosen in vain: test does not confirm it then, and none is named.
 """
 
 from __future__ import annotations
