@@ -73,6 +73,8 @@ CELLS = {
     "PMB SEM, bert-tiny": Cell("bert-tiny", pmb, WordProperty("sem")),
     "CoNLL-2000 chunks, bert-tiny": Cell("bert-tiny", conll2000, SpanProperty("chunk", read="iob2")),
     "EWT dev UPOS, MiniLM": Cell("minilm", ewt, WordProperty("upos")),
+    "PMB SEM, MiniLM": Cell("minilm", pmb, WordProperty("sem")),
+    "CoNLL-2000 chunks, MiniLM": Cell("minilm", conll2000, SpanProperty("chunk", read="iob2")),
 }
 
 
