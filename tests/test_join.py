@@ -21,6 +21,7 @@ from neuronprobe.command import ended
 from neuronprobe.jobs.files import assemble, write_results
 from neuronprobe.report.__main__ import main
 from neuronprobe.report.figures import library
+from neuronprobe.report.jobs import JoinedJob
 from neuronprobe.report.join import _averaged, _mean_row, join
 from neuronprobe.types import Row
 
@@ -191,6 +192,23 @@ def test_the_papers_figures_stand_beside_the_means(make: Make, tmp_path: Path) -
     join([tmp_path], Console())
     line = next(line for line in (tmp_path / "jobs.md").read_text().splitlines() if line.startswith("| oracle: all"))
     assert line.split(" | ")[1] == "91.0" and "96.0" in line
+
+
+def test_a_job_of_macro_f1_has_differences_of_accuracy_and_says_so(
+    make: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for i, model in enumerate(MODELS):
+        make(str(i), {"model": model, "seed": "0"}, 0.8 + i / 10, config={"metric": "macro_f1"})
+    join([tmp_path], Console(width=200))
+    assert "Difference from model=bert, points of accuracy [95 %]" in " ".join(capsys.readouterr().out.split())
+
+
+def test_the_minimal_set_of_a_job_is_that_of_its_first_tolerance() -> None:
+    def job(*found: int | None) -> JoinedJob:
+        rows = [Row("minimal_set", "neurons", k and float(k), k=k, ranking="lca") for k in found]
+        return JoinedJob("0", Path(), {}, {"rows": [row.as_dict() for row in rows], "config": {"metric": "accuracy"}})
+
+    assert [job(*found).headline["minimal set"] for found in ((40, 20), (None, 20))] == [40, None]
 
 
 def test_minimal_sets_are_averaged_whatever_their_size() -> None:

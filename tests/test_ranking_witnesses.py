@@ -349,6 +349,12 @@ def test_what_is_passed_over_by_the_strong_rule_comes_in_where_it_belongs(group_
         assert torch.equal(lengths(found) > 0, lengths(alone) > 0)
 
 
+def test_where_no_neuron_says_anything_none_comes_in(group_problem: GroupLasso) -> None:
+    nothing = GroupLasso.of(torch.zeros(12, 600), group_problem.labels, group_problem.weights)
+    for found, is_solved in path(nothing, [0.5, 0.1], 3, 1e-2):
+        assert is_solved and not bool((lengths(found) > 0).any())
+
+
 def test_a_path_that_is_cut_short_says_so(
     group_problem: GroupLasso, split: Split, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -134,6 +134,12 @@ def test_a_choice_that_can_not_be_composed_is_refused_before_the_first_job(
     assert not list((tmp_path / "sweep").glob("*/results.json"))
 
 
+def test_a_sweep_over_nothing_is_refused(sweep: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert sweep("seed=range(0,0)") != 0
+    said = capsys.readouterr().err
+    assert "error: a sweep must be over at least one value, got seed=range(0,0)" in said and "Traceback" not in said
+
+
 @pytest.mark.parametrize(
     ("words", "found"),
     [

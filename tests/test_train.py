@@ -323,8 +323,33 @@ def test_an_interrupted_job_goes_on_and_ends_with_the_same_rows(
     assert "Going on after the last finished epoch" in capsys.readouterr().out
     assert results(tmp_path / "job")["rows"] == results(tmp_path / "whole")["rows"]
     assert not (tmp_path / "job" / "checkpoints").exists()
-    curves = {path.name for path in (tmp_path / "job" / "curves").glob("*.csv")}
-    assert curves == {"metrics.csv", "metrics-1.csv"}, "curves before the interruption are kept"
+    for folder in ("whole", "job"):  # what was trained, not what was planned
+        said, found = (tmp_path / folder / "job.log").read_text(), results(tmp_path / folder)
+        steps = [row["value"] for row in found["rows"] if row["metric"] == "optimizer_steps"]
+        if solver == "exact":
+            assert steps == []
+            continue
+        curves = list(csv.DictReader((tmp_path / "whole/curves/metrics.csv").open()))
+        last = max(int(line["step"]) for line in curves if any(line[name] for name in line if "train/loss" in name))
+        assert steps == [last + 1]
+        stopped = f"training was stopped after {last + 1} optimizer steps, before its 9 epochs were over"
+        assert said.count("training was stopped") == said.count(stopped) == (solver == "stopped")
+    left = {path.name for path in (tmp_path / "job" / "curves").glob("*.csv")}
+    assert left == {"metrics.csv", "metrics-1.csv"}, "curves before the interruption are kept"
+
+
+def test_another_trainer_does_not_go_on_where_one_stopped(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stop(*arguments: Any, **named: Any) -> Any:
+        raise KeyboardInterrupt
+
+    no_draws = {"callbacks__retraining__draws": None}
+    for trainer, goes_on in (({}, False), ({}, True), ({"+trainer__gradient_clip_val": 1e-3}, False)):
+        with monkeypatch.context() as patch:
+            patch.setattr("neuronprobe.callbacks.lambda_search.lambda_search", stop)
+            assert run(callbacks__retraining="null", callbacks__retraining__sizes=None, **no_draws, **trainer) == 130
+        assert ("Going on after" in capsys.readouterr().out) == goes_on
 
 
 def test_a_job_with_the_exact_solver_says_what_came_to_its_optimum(

@@ -103,7 +103,7 @@ def _refuse_unlike(fit: Fit, trainer: pl.Trainer) -> None:
         )
     if fit.solver != "exact":
         return
-    if max(trainer.min_epochs or 0, 1) > 1 or trainer.min_steps:
+    if (trainer.min_epochs or 1) > 1 or trainer.min_steps:
         raise InputError("trainer.min_epochs and trainer.min_steps must not be set for probe=exact; leave them out.")
     if trainer.early_stopping_callbacks:
         raise InputError(

@@ -153,11 +153,10 @@ def _steps_taken(job: Job, fit: Fit, train: Split) -> list[Row]:
     """How many optimizer steps the grid was trained for; none where λ binds however few there are."""
     if fit.steps(train) is None:
         return []
-    is_debug = job.trainer.fast_dev_run  # type: ignore[attr-defined]
-    if job.trainer.current_epoch < fit.epochs and not is_debug:
+    if job.trainer.should_stop:
         log.warning(
-            "training ended after %d of %d epochs; the probes of the studies are trained for all of them: set "
-            "probe.epochs.", job.trainer.current_epoch, fit.epochs,
+            "training was stopped after %d optimizer steps, before its %d epochs were over; the studies' probes are "
+            "trained for all of them: set probe.epochs.", job.trainer.global_step, fit.epochs,
         )  # fmt: skip
     flags = {"fewest": FEWEST_STEPS, "batch_size": fit.batch_size}
     return [Row("training", "optimizer_steps", float(job.trainer.global_step), flags=flags)]

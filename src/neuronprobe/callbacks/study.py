@@ -100,8 +100,9 @@ def search_of(trainer: pl.Trainer) -> SearchCallback:
 
 
 def in_order(studies: Mapping[str, StudyCallback]) -> list[StudyCallback]:
-    """The studies, each behind those that it builds on. Raises InputError where one is there twice or not
-    at all, or needs itself.
+    """The studies, each behind those that it builds on.
+
+    Raises InputError where one is there twice, is not there, or needs itself.
     """
     by_name = {study.name: study for study in studies.values()}
     if len(by_name) < len(studies):

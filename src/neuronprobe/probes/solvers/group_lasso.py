@@ -18,8 +18,8 @@ from torch import Tensor
 
 INNER, MOST_INNER, LOOK = 0.1, 100, 5
 """A step is solved to this share of the residual, in at most so many steps of its own, looked at every few."""
-SAFE, ROUNDING = 1.01, 1.01
-"""Beyond an eigenvalue and a tolerance, for what float32 rounds."""
+SAFE, FLOOR = 1.01, 1e-7
+"""Beyond an eigenvalue, and the least residual that is asked for: what float32 rounds."""
 
 Point = Float[Tensor, "label neuron_and_bias"]
 """Weights and, in the last column, the bias."""
@@ -98,6 +98,11 @@ def residual(point: Point, gradient: Point, penalty: float) -> float:
     return float(torch.cat([torch.where(length > 0, inside, outside), gradient[:, -1].abs()]).max())
 
 
+def enough(penalty: float, tolerance: float) -> float:
+    """The residual at which a λ is solved."""
+    return max(tolerance * penalty, FLOOR)
+
+
 def path(problem: GroupLasso, shares: Sequence[float], passes: int, tolerance: float) -> Iterator[Solution]:
     """Those at falling `shares` of λ_max, to a residual of `tolerance` × λ, each from the one before.
 
@@ -118,7 +123,7 @@ def path(problem: GroupLasso, shares: Sequence[float], passes: int, tolerance: f
             missed = (slopes > (1 + tolerance) * penalty) & ~inside
             inside, misses = inside | missed, bool(missed.any())
         before = penalty
-        yield Solution(point, residual(point, gradient, penalty) <= ROUNDING * tolerance * penalty)
+        yield Solution(point, residual(point, gradient, penalty) <= SAFE * enough(penalty, tolerance))
 
 
 def solve(
@@ -129,7 +134,7 @@ def solve(
     for done in range(1, passes + 1):
         gradient = problem.gradient(ahead)
         far = residual(ahead, gradient, penalty)
-        if far <= tolerance * penalty:
+        if far <= enough(penalty, tolerance):
             return ahead, done
         reached = _step(problem, penalty, ahead, gradient, INNER * far)
         if float((((ahead - reached) @ problem.bound) * (reached - now)).sum()) > 0:
@@ -138,15 +143,15 @@ def solve(
     return now, passes
 
 
-def _step(problem: GroupLasso, penalty: float, start: Point, gradient: Point, enough: float) -> Point:
-    """The optimum of the gradient's model with the bound as its Hessian, to a residual of `enough`."""
+def _step(problem: GroupLasso, penalty: float, start: Point, gradient: Point, least: float) -> Point:
+    """The optimum of the gradient's model with the bound as its Hessian, to a residual of `least`."""
     now, ahead, momentum = start, start, 1.0
     size = 1 / problem.curvature
     for done in range(1, MOST_INNER + 1):
         reached = shrink(ahead - size * (gradient + (ahead - start) @ problem.bound), size * penalty)
         if done % LOOK == 0:
             slopes = gradient + (reached - start) @ problem.bound
-            if residual(reached, slopes, penalty) <= enough:
+            if residual(reached, slopes, penalty) <= least:
                 return reached
         if float(((ahead - reached) * (reached - now)).sum()) > 0:
             momentum = 1.0
