@@ -31,7 +31,7 @@ from neuronprobe.studies.comparison import compare
 from neuronprobe.studies.grid import grid_result
 from neuronprobe.studies.intervals import Bootstrap
 from neuronprobe.studies.sets import neuron_sets
-from neuronprobe.types import Row, Units
+from neuronprobe.types import Ranking, Row, Units
 from tests.conftest import MakeSplit, labels_named, make_trained
 
 FIT = Fit(l1=[0.0, 1e-3, 1e-1], l2=1e-4, epochs=6, batch_size=64, lr=0.01)
@@ -223,6 +223,17 @@ def test_the_area_is_numpys_trapezoid_over_the_range_of_shares(trained: Trained,
     assert [area.low, area.high] == pytest.approx(ends.tolist())
     one_size = ablation(trained, [4], draws=2).rows
     assert not [row for row in one_size if "area" in row.metric]
+
+
+def test_a_ranking_that_earns_few_neurons_makes_no_sparse_probe(planted: Split) -> None:
+    def few(evidence: Evidence) -> Ranking:
+        return Ranking("few", torch.arange(40), torch.zeros(40), 1, torch.ones(4, 40))
+
+    fit = Fit(l1=1e-3, l2=1e-4, epochs=2, batch_size=300, lr=0.05)
+    found = lambda_search(grid(fit(fit.grid(), planted), planted, planted), fit, few)
+    scores = [row for row in found.rows if row.metric == "score"]
+    assert len(scores) == 2 and not any(row.flags.get("top_is_whole_probe") for row in scores)
+    assert all(row.flags["earned"] == 1 for row in scores)
 
 
 def test_a_search_by_retraining_is_algorithm_2_of_jmlr(planted: Split) -> None:
