@@ -11,14 +11,16 @@ from neuronprobe.activations import Split
 from neuronprobe.probes import ExactFit, Member, Probe
 from neuronprobe.probes.exact_bank import ExactBank
 from neuronprobe.probes.fit import _TrainOnly, quiet_trainer
-from neuronprobe.probes.solvers import proximal_newton, semismooth_newton
+from neuronprobe.probes.solvers import panel, proximal_newton, sampled_loss, semismooth_newton
 from neuronprobe.probes.solvers.fista import Fista
 from neuronprobe.probes.solvers.model_lasso import Problem, solve
+from neuronprobe.probes.solvers.panel import Panel
 from neuronprobe.probes.solvers.proximal_newton import ProximalNewton, is_dense, working_sets
 from neuronprobe.probes.solvers.regularisation_path import RegularisationPaths
 from neuronprobe.probes.solvers.sampled_hessian import Reader, SampledHessian, sample
+from neuronprobe.probes.solvers.sampled_loss import descend
 from neuronprobe.probes.solvers.semismooth_newton import lasso
-from neuronprobe.targets.curvature import SoftmaxCurvature
+from neuronprobe.targets.curvature import Curvature, SoftmaxCurvature, SquaredCurvature
 from tests.conftest import MakeSplit
 
 
@@ -320,3 +322,132 @@ def test_the_model_is_solved_with_all_labels_coupled(is_near: bool) -> None:
     for seed in range(200):
         other = way + 10.0 ** -(seed % 4) * random(3, 7, seed=100 + seed) * hessian.mask
         assert problem.value(other, hessian.times(other)) > best - 1e-6
+
+
+@pytest.mark.parametrize("kind", [SoftmaxCurvature, SquaredCurvature])
+def test_excess_and_slopes_are_those_of_the_potential(kind: type[Curvature]) -> None:
+    n = 4 if kind is SoftmaxCurvature else 1
+    outputs, way = random(n, 30, seed=20).double(), 3 * random(n, 30, seed=21).double()
+
+    def potential(at: torch.Tensor) -> torch.Tensor:
+        return at.logsumexp(0) if kind is SoftmaxCurvature else at[0].square() / 2
+
+    here = kind(outputs)  # type: ignore[call-arg]
+    slopes = torch.autograd.functional.jacobian(lambda at: potential(at).sum(), outputs)
+    torch.testing.assert_close(here.slopes, slopes)
+    expected = potential(outputs + way) - potential(outputs) - (slopes * way).sum(0)
+    torch.testing.assert_close(here.excess(way), expected)
+
+
+def test_the_sampled_loss_goes_on_as_its_gradient_says() -> None:
+    hessian, activations, counts, point = whole_hessian(0.01)
+    start = (point * hessian.mask).requires_grad_()
+    way = random(3, 7, seed=22) * hessian.mask
+
+    def loss(block: torch.Tensor) -> torch.Tensor:
+        outputs = block[:, :-1] @ activations + block[:, -1:]
+        return (outputs.logsumexp(0) * counts).sum() + 0.01 * block[:, :-1].square().sum()
+
+    hessian.move_to(start.detach())
+    before = hessian.curvature
+    (gradient,) = torch.autograd.grad(loss(start), start)
+    end = (start + way).detach().requires_grad_()
+    above = loss(end) - loss(start) - (gradient * way).sum()
+    assert hessian.excess(before, way, hessian.outputs(way)) == pytest.approx(float(above), rel=1e-4)
+    hessian.move_to(end.detach())
+    expected = torch.autograd.grad(loss(end), end)[0] - gradient
+    torch.testing.assert_close(hessian.gained(before, way), expected * hessian.mask, rtol=1e-4, atol=1e-5)
+
+
+def test_a_hessian_agrees_with_the_ways_that_it_learnt_and_stays_positive() -> None:
+    hessian, *_ = whole_hessian(0.05)
+    truth = random(21, 21, seed=23)
+    truth = truth @ truth.T / 21 + torch.eye(21)
+
+    def true_times(way: torch.Tensor) -> torch.Tensor:
+        return (truth @ way.flatten()).view(3, 7) * hessian.mask
+
+    ways = [random(3, 7, seed=24 + n) * hessian.mask for n in range(3)]
+    for way in ways:
+        hessian.learn(way, true_times(way))
+        torch.testing.assert_close(hessian.times(way), true_times(way), rtol=1e-4, atol=1e-4)
+    for seed in range(50):
+        other = random(3, 7, seed=50 + seed) * hessian.mask
+        assert float((other * hessian.times(other)).sum()) > 0
+    learnt = hessian.times(ways[0])
+    hessian.learn(ways[1], -true_times(ways[1]))  # what no convex loss does
+    torch.testing.assert_close(hessian.times(ways[0]), learnt)
+
+
+FAR = random(8, 400, seed=30)
+FAR_LABELS = noisy_labels(FAR.T, 3, noise=0.3)
+FAR_L1 = torch.tensor([5e-3] * 8 + [0.0])
+
+
+def smooth(block: torch.Tensor) -> torch.Tensor:
+    outputs = block[:, :-1] @ FAR + block[:, -1:]
+    return torch.nn.functional.cross_entropy(outputs.T, FAR_LABELS) + 1e-2 * block[:, :-1].square().sum()
+
+
+def objective(block: torch.Tensor) -> float:
+    return float(smooth(block) + (FAR_L1 * block.abs()).sum())
+
+
+def whole_problem(start: torch.Tensor) -> Problem:
+    """All units are the sample: the sampled loss is the loss."""
+    counts, inside = torch.full((400,), 1 / 400), torch.ones(3, 8, dtype=torch.bool)
+    hessian = SampledHessian(FAR, counts, inside, 1e-2, SoftmaxCurvature, start)
+    at = start.clone().requires_grad_()
+    return Problem(hessian, start, torch.autograd.grad(smooth(at), at)[0], FAR_L1)
+
+
+@pytest.mark.parametrize("scale", [0.5, 2.0, 8.0])
+def test_far_from_the_optimum_the_sampled_loss_comes_nearer_than_one_quadratic(scale: float) -> None:
+    start = scale * random(3, 9, seed=31)
+    once, point = objective(start + solve(whole_problem(start), 1e-6)), start + descend(whole_problem(start), 1e-6)
+    assert objective(point) < min(objective(start), once) - 0.1
+    assert scale != 2.0 or once > objective(start)  # of one quadratic a part could have been taken only
+    for _ in range(12):
+        way = descend(whole_problem(point), 1e-7)
+        point = torch.where(point + way == 0, 0.0, point + way)
+    best = objective(point)
+    for seed in range(100):
+        assert objective(point + 10.0 ** -(seed % 4) * random(3, 9, seed=200 + seed)) > best - 1e-6
+
+
+def test_a_label_without_curvature_does_not_hold_the_others_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One label's outputs are so low that its Newton step is astronomic: it alone is shortened."""
+    found, start = [], 0.1 * random(3, 9, seed=31)
+    start[2, -1] = -15.0
+    monkeypatch.setattr(sampled_loss, "ROUNDS", 1)
+    for farthest in (3.0, 1e9):
+        monkeypatch.setattr(sampled_loss, "FARTHEST", farthest)
+        found.append(objective(start + descend(whole_problem(start), 1e-6)))
+    assert found[0] < min(found[1], objective(start)) - 0.01
+
+
+@pytest.mark.parametrize("is_rounded", [True, False])
+def test_products_of_a_panel_equal_those_of_its_activations(is_rounded: bool) -> None:
+    activations, weights, slopes = random(300, 700, seed=40), random(5, 300, seed=41), random(5, 700, seed=42)
+    one = Panel(activations, is_rounded)
+    for product, expected in (
+        (one.outputs(weights), weights @ activations), (one.gathered(slopes), slopes @ activations.T)
+    ):  # fmt: skip
+        assert product.dtype == torch.float32 and product.shape == expected.shape
+        error = float((product - expected).norm() / expected.norm())
+        assert error < (0.01 if is_rounded else 1e-6) and (error > 1e-4) == is_rounded
+    assert one.size == (384 * 1024 // 2 if is_rounded else 300 * 700)
+
+
+def test_the_optimum_is_reached_with_models_that_are_rounded(
+    make_split: MakeSplit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    activations = random(900, 60, seed=43)
+    train, found = make_split(activations, noisy_labels(activations, 4)), []
+    for wide in (0, 10_000):
+        monkeypatch.setattr(panel, "WIDE", wide)
+        monkeypatch.setattr(panel, "has_tiles", lambda device: True)
+        (probe,) = fit(5e-3, 1e-3)([Member(5e-3, 1e-3)], train)
+        assert probe.optimality.converged and residual(probe, train) < 3e-6
+        found.append(probe.trained_weights)
+    torch.testing.assert_close(*found, rtol=0, atol=2e-4)

@@ -1,4 +1,4 @@
-"""Curvature of a loss in the outputs of each unit: what Newton's method needs beside the gradient."""
+"""Losses as functions of each unit's outputs, up to what is linear in them: what Newton's method needs to know."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ from torch import Tensor
 
 @runtime_checkable
 class Curvature(Protocol):
-    """Second derivatives of each unit's loss in its outputs; `coupling` × their diagonal is never below them."""
+    """Second derivatives of each unit's loss at its outputs; `coupling` × their diagonal is never below them.
+
+    A loss is φ(outputs) less what is linear in them (for labels φ = log Σ exp, less the label's output): φ tells how it
+    goes on from there, whatever the labels are.
+    """
 
     coupling: float
 
@@ -24,6 +28,15 @@ class Curvature(Protocol):
         """Products with a direction per unit."""
         ...
 
+    @property
+    def slopes(self) -> Float[Tensor, "output unit"]:
+        """∇φ at the outputs."""
+        ...
+
+    def excess(self, way: Float[Tensor, "output unit"]) -> Float[Tensor, " unit"]:
+        """By how much φ at the end of a way is above its tangent at the outputs: φ(u + t) − φ(u) − ∇φ(u)·t."""
+        ...
+
 
 class SoftmaxCurvature:
     """Of the cross-entropy: diag(p) − ppᵀ, which 2 diag(p(1 − p)) majorises.
@@ -34,7 +47,8 @@ class SoftmaxCurvature:
     coupling = 2.0
 
     def __init__(self, outputs: Float[Tensor, "label unit"]) -> None:
-        self._shares = outputs.softmax(0)
+        self._logs = outputs.log_softmax(0)
+        self._shares = self._logs.exp()
 
     @property
     def diagonal(self) -> Float[Tensor, "label unit"]:
@@ -45,6 +59,15 @@ class SoftmaxCurvature:
         """p ∘ (t − p·t)."""
         return self._shares * (directions - (self._shares * directions).sum(0))
 
+    @property
+    def slopes(self) -> Float[Tensor, "label unit"]:
+        """p."""
+        return self._shares
+
+    def excess(self, way: Float[Tensor, "label unit"]) -> Float[Tensor, " unit"]:
+        """log Σ p exp(t) − p·t."""
+        return (self._logs + way).logsumexp(0) - (self._shares * way).sum(0)
+
 
 class SquaredCurvature:
     """Of half the squared error: 1, wherever the outputs are."""
@@ -52,7 +75,7 @@ class SquaredCurvature:
     coupling = 1.0
 
     def __init__(self, outputs: Float[Tensor, "1 unit"]) -> None:
-        self._ones = torch.ones_like(outputs)
+        self._outputs, self._ones = outputs, torch.ones_like(outputs)
 
     @property
     def diagonal(self) -> Float[Tensor, "1 unit"]:
@@ -62,3 +85,12 @@ class SquaredCurvature:
     def times(self, directions: Float[Tensor, "1 unit"]) -> Float[Tensor, "1 unit"]:
         """The directions themselves."""
         return directions
+
+    @property
+    def slopes(self) -> Float[Tensor, "1 unit"]:
+        """The outputs."""
+        return self._outputs
+
+    def excess(self, way: Float[Tensor, "1 unit"]) -> Float[Tensor, " unit"]:
+        """½ t²."""
+        return way[0].square() / 2

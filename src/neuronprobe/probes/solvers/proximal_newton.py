@@ -1,9 +1,9 @@
 """Proximal Newton for one elastic-net problem (Lee, Sun and Saunders 2014), with sampled Hessians and working sets.
 
-Each step minimises a quadratic model of the loss plus the penalty, on a working set of columns per label (Friedman,
-Hastie and Tibshirani 2010, section 2.6: what is not zero, and what violates the optimum's conditions most), and is
-shortened until the objective falls (section 2.3 of the first). λ1 comes down to the member's geometrically, a rough
-step at each value on the way, from the λ1 at which the start is optimal.
+Each step minimises a model of the loss plus the penalty, on a working set of columns per label (Friedman, Hastie and
+Tibshirani 2010, section 2.6: what is not zero, and what violates the optimum's conditions most), and is shortened until
+the objective falls (section 2.3 of the first). The model is the sampled loss far from the optimum, and its quadratic
+near it. From zeros λ1 comes down to the member's geometrically, a rough step at each value on the way.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from neuronprobe.probes.penalty import violation
 from neuronprobe.probes.solvers.descent import Descent, Point, penalty, slope, thresholds
 from neuronprobe.probes.solvers.model_lasso import Problem, solve
 from neuronprobe.probes.solvers.sampled_hessian import Block, Reader, SampledHessian, sample
+from neuronprobe.probes.solvers.sampled_loss import descend
 
 RATIO, MOST_STAGES = 2.0, 12
 """λ1 comes down by at most this factor at a time, in at most so many steps."""
@@ -33,8 +34,11 @@ NEAR, CLOSE = 0.3, 0.93
 """With a residual below NEAR λ1 working sets also have all columns whose slope is above CLOSE λ1."""
 EXACTNESS, LEAST_EXACTNESS = 0.1, 0.2
 """A model is solved to this share of the residual, but not below this share of the tolerance."""
-FACE_FIRST = 0.1
-"""With a residual below this share of λ1 the model's solution begins on the face of the point."""
+QUADRATIC, FLAT = 0.1, 1e-4
+"""With a residual below this share of λ1, or below FLAT, the model is quadratic, and its solution begins on the face of
+the point."""
+MOST_LEARNT = 3
+"""Steps from which a quadratic model learns."""
 SLACK = 2e-7
 """An objective of float32 is known up to this share of it."""
 MOST_READ = 1 << 27
@@ -50,14 +54,16 @@ more than they save (measured): FISTA is faster. It needs none, where they would
 class ProximalNewton(Descent):
     """Where one member is: `base` is the last accepted point, `way` the step from there that is being tried.
 
-    `stage` is the λ1 that is being solved. Of the last model there are the working sets, the sample and the point
-    whose Gram matrices it has: from these it can be made again.
+    `stage` is the λ1 that is being solved, `slopes` are those at `base`. Of the last model there are the working sets,
+    the sample and the point whose Gram matrices it has: from these it can be made again; and the last ways that it led,
+    with what the slopes gained on them.
     """
 
     tolerance: float = 1e-6
     stage: float = math.inf
     ratio: float = 1.0
     base: Point | None = None
+    slopes: Point | None = None
     way: Point | None = None
     length: float = 1.0
     objective: float = math.inf
@@ -68,6 +74,8 @@ class ProximalNewton(Descent):
     units: Int[Tensor, " unit"] | None = None
     counts: Float[Tensor, " unit"] | None = None
     origin: Point | None = None
+    ways: Float[Tensor, "way label neuron_and_bias"] | None = None
+    gains: Float[Tensor, "way label neuron_and_bias"] | None = None
     model: SampledHessian | None = field(default=None, repr=False)
 
     def move(self, loss: float, gradient: Point, reader: Reader) -> bool:
@@ -86,7 +94,7 @@ class ProximalNewton(Descent):
         inside = working_sets(self.point, violations)
         if is_dense(inside):
             return False
-        self.base = self.point
+        self._remember(slopes)
         self._choose_model(inside, violations, slopes, reader)
         self.residual_before = float(violations.max())
         self._go(slopes)
@@ -114,15 +122,23 @@ class ProximalNewton(Descent):
         return loss + penalty(self.point, self.stage, self.l2) > self.objective + SLACK * abs(self.objective)
 
     def _come_down(self, slopes: Point) -> None:
-        """The next λ1; the first is below the one at which the start is optimal: the largest slope of its weights."""
+        """The next λ1; from zeros the first is below the one at which these are optimal: the largest slope."""
         if self.base is None:
-            self.stage = float(slopes[:, :-1].abs().max())
+            self.stage = self.l1 if bool(self.in_use().any()) else float(slopes[:, :-1].abs().max())
             n = math.log(self.stage / self.l1, RATIO) if 0 < self.l1 < self.stage else 0.0
             self.ratio = (self.stage / self.l1) ** (1 / min(math.ceil(n), MOST_STAGES)) if n > 0 else math.inf
         if self.is_rough:
             self.stage, self.residual_before, self.more = max(self.stage / self.ratio, self.l1), math.inf, 1.0
         else:
             self.stage = self.l1
+
+    def _remember(self, slopes: Point) -> None:
+        """The step that was taken."""
+        if self.base is not None and self.slopes is not None:
+            way, gain = (self.point - self.base)[None], (slopes - self.slopes)[None]
+            self.ways = way if self.ways is None else torch.cat([self.ways, way])[-MOST_LEARNT:]
+            self.gains = gain if self.gains is None else torch.cat([self.gains, gain])[-MOST_LEARNT:]
+        self.base, self.slopes = self.point, slopes
 
     def _choose_model(
         self, inside: Bool[Tensor, "label neuron"], violations: Point, slopes: Point, reader: Reader
@@ -140,7 +156,7 @@ class ProximalNewton(Descent):
         self.models += 1
         n = UNITS * math.sqrt(len(reader.weights)) * (FEWER if self.is_rough else self.more)
         n = min(n, MOST_READ / max(1, int(inside.any(0).sum())))
-        self.inside, self.origin = inside, self.point
+        self.inside, self.origin, self.ways, self.gains = inside, self.point, None, None
         self.units, self.counts = sample(reader, round(n), seed=self.models)
         self.model = self._made(reader)
 
@@ -162,7 +178,13 @@ class ProximalNewton(Descent):
         model.move_to(start)
         problem = Problem(model, start, self._block(slopes) * model.mask, thresholds(start, self.stage))
         tolerance = max(EXACTNESS * self.residual_before, LEAST_EXACTNESS * self.tolerance)
-        way = solve(problem, tolerance, is_near=self.residual_before < FACE_FIRST * self.stage)
+        if self.residual_before >= max(QUADRATIC * self.stage, FLAT):
+            way = descend(problem, tolerance)
+        else:
+            if self.ways is not None and self.gains is not None:
+                for taken, gained in zip(self.ways, self.gains, strict=True):
+                    model.learn(self._block(taken), self._block(gained))
+            way = solve(problem, tolerance, is_near=True)
         self.way = torch.zeros_like(self.point)
         self.way[:, self._columns()] = torch.where(
             start + way == 0, -self.point[:, self._columns()], way.to(self.point)

@@ -1,11 +1,13 @@
 """The Hessian of a member's mean loss on a sample of the units (Byrd, Chin, Neveitt and Nocedal 2011, section 2).
 
 Units are drawn with chances that follow their curvature, and weighted by the inverse of their chance, so that the
-sampled Hessian equals the whole one on average. It is never formed: products go through the outputs of the units.
+sampled Hessian equals the whole one on average. It is never formed: products go through the outputs of the units. What
+gradients have shown of the whole one since is added to it (Nocedal and Wright 2006, section 6.1: BFGS).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -14,6 +16,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import pad
 
+from neuronprobe.probes.solvers.panel import Panel
 from neuronprobe.targets import Curvature
 
 Block = Float[Tensor, "label column_and_bias"]
@@ -32,6 +35,8 @@ ALIKE, FEW = 1.1, 16
 """How unlike in width the working sets of a bucket may be."""
 RIDGE = 1e-7
 """Added to the diagonal of Gram matrices, which are singular for duplicate columns."""
+TINY = 1e-3
+"""A way along which gradients changed by less than this share of what the sample says teaches nothing but rounding."""
 
 
 class Sample(NamedTuple):
@@ -122,7 +127,8 @@ class SampledHessian:
         point: Block,
     ) -> None:
         """`inside` says which columns belong to the working set of each label; Gram matrices are those of `point`."""
-        self._activations, self._counts, self._l2, self._curvature = activations, counts, l2, curvature
+        self._panel, self._counts, self._l2, self._curvature = Panel(activations), counts, l2, curvature
+        self._learnt: list[tuple[Block, Block]] = []
         self.mask = torch.cat([inside, inside.new_ones(len(inside), 1)], dim=1)
         self.move_to(point)
         diagonal = self.curvature.diagonal * counts
@@ -131,7 +137,7 @@ class SampledHessian:
             Bucket.of(
                 torch.tensor(labels),
                 [members[i] for i in labels],
-                [self._gram(members[i], diagonal[i]) for i in labels],
+                [self._gram(activations, members[i], diagonal[i]) for i in labels],
             )
             for labels in alike([len(own) for own in members])
         ]
@@ -140,24 +146,56 @@ class SampledHessian:
     @property
     def size(self) -> int:
         """How many numbers it holds: activations and Gram matrices."""
-        return self._activations.numel() + sum(bucket.grams.numel() for bucket in self.buckets)
+        return self._panel.size + sum(bucket.grams.numel() for bucket in self.buckets)
 
     def move_to(self, point: Block) -> None:
-        """Take the curvature where the point is; Gram matrices stay as they are."""
-        self.curvature = self._curvature(self._outputs(point))
+        """Take the curvature where the point is, and what the sample alone tells; Gram matrices stay as they are."""
+        self.curvature, self._learnt = self._curvature(self.outputs(point)), []
+
+    def learn(self, way: Block, gained: Block) -> None:
+        """Agree with a way along which the gradient gained so much, until it moves (a BFGS update)."""
+        way, gained = way * self.mask, gained * self.mask
+        said = self.times(way)
+        by_sample, shown = float((way * said).sum()), float((way * gained).sum())
+        if by_sample > 0 and shown > TINY * by_sample:
+            self._learnt.append((said / math.sqrt(by_sample), gained / math.sqrt(shown)))
 
     def times(self, way: Block) -> Block:
         """H · way; 0 outside the working sets."""
-        slopes = self.curvature.times(self._outputs(way)) * self._counts
-        product = torch.empty_like(way)
-        product[:, :-1] = slopes @ self._activations.T
+        product = self._back(self.curvature.times(self.outputs(way)), way)
+        for said, shown in self._learnt:
+            product += shown * (shown * way).sum() - said * (said * way).sum()
+        return product
+
+    def outputs(self, block: Block) -> Float[Tensor, "label unit"]:
+        """Of the sampled units; of a way, by how much they change along it."""
+        return self._panel.outputs(block[:, :-1]) + block[:, -1:]
+
+    def excess(self, before: Curvature, way: Block, ahead: Float[Tensor, "label unit"]) -> float:
+        """By how much loss and λ2 term at the end of a way are above their tangent where `before` is.
+
+        `ahead` are the outputs of the way.
+        """
+        ridge = self._l2 * way[:, :-1].double().square().sum()
+        return float((before.excess(ahead) * self._counts).double().sum() + ridge)
+
+    def gained(self, before: Curvature, way: Block) -> Block:
+        """By how much the gradient at the end of a way, where this has moved, differs from that where `before` is."""
+        return self._back(self.curvature.slopes - before.slopes, way)
+
+    def _back(self, slopes: Float[Tensor, "label unit"], way: Block) -> Block:
+        """What slopes of the units' outputs are in weights, with the λ2 term of a way."""
+        slopes, product = slopes * self._counts, torch.empty_like(way)
+        product[:, :-1] = self._panel.gathered(slopes)
         product[:, :-1] += 2 * self._l2 * way[:, :-1]
         product[:, -1] = slopes.sum(1)
         return product * self.mask
 
-    def _gram(self, own: Int[Tensor, " own"], curvature: Float[Tensor, " unit"]) -> Float[Tensor, "own own"]:
+    def _gram(
+        self, activations: Float[Tensor, "column unit"], own: Int[Tensor, " own"], curvature: Float[Tensor, " unit"]
+    ) -> Float[Tensor, "own own"]:
         k = len(own) - 1
-        scaled = self._activations.index_select(0, own[:-1])
+        scaled = activations.index_select(0, own[:-1])
         total = curvature.sum()
         if k > ENOUGH:
             units = _heaviest(curvature, 4 * k + 100)
@@ -173,9 +211,6 @@ class SampledHessian:
         gram.diagonal()[:k] += 2 * self._l2 + RIDGE
         gram[k, k] += RIDGE / 100
         return gram
-
-    def _outputs(self, block: Block) -> Float[Tensor, "label unit"]:
-        return torch.addmm(block[:, -1:], block[:, :-1], self._activations)
 
 
 def _heaviest(curvature: Float[Tensor, " unit"], least: int) -> Int[Tensor, " unit"]:
