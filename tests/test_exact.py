@@ -23,7 +23,7 @@ from neuronprobe.probes.solvers.fista import Fista
 from neuronprobe.probes.solvers.regularisation_path import RegularisationPaths, paths
 from neuronprobe.rankings.lca import by_mass
 from neuronprobe.resume import checkpoint_callback
-from tests.conftest import MakeSplit
+from tests.conftest import MakeSplit, make_trained
 
 
 @pytest.fixture(autouse=True)
@@ -281,6 +281,17 @@ def test_an_interrupted_path_goes_on_where_it_was(
     for one, other in zip(straight, settings.trained(again, correlated), strict=True):
         assert torch.equal(one.weights, other.weights)
         assert one.optimality == other.optimality
+
+
+def test_probes_that_are_scored_and_not_ranked_stop_earlier(correlated: Split) -> None:
+    for settings, expected in ((fit(scored_tolerance=1e-3), 1e-3), (fit(tolerance=1e-2, scored_tolerance=1e-3), 1e-2)):
+        (probe,) = settings([Member(1e-2, 1e-3)], correlated)
+        trained = make_trained(probe, correlated, fit=settings)
+        (again,) = trained.retrain([torch.arange(20)])
+        assert again.optimality.converged and again.optimality.residual <= expected
+        assert probe.optimality.residual <= settings.tolerance in (1e-6, 1e-2)
+        (exactly,) = fit()([trained.member(torch.arange(20))], correlated)
+        assert exactly.optimality.residual <= 1e-6 < again.optimality.residual
 
 
 def test_a_model_that_has_learnt_goes_on_as_it_was_wherever_it_is_interrupted(

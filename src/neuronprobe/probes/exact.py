@@ -37,6 +37,7 @@ class ExactFit(Fit):
         l1: float | Sequence[float] | None = None,
         l1_shares: float | Sequence[float] | None = None,
         tolerance: float = 1e-6,
+        scored_tolerance: float = 1e-4,
         epochs: int = 3000,
         block_size: int = 4096,
         seed: int = 0,
@@ -48,6 +49,7 @@ class ExactFit(Fit):
     ) -> None:
         """Either `l1` (absolute) or `l1_shares` (of λ1_max); `tolerance`: the KKT residual at which a probe is solved.
 
+        `scored_tolerance`: that of new probes of which nothing but scores is read, where it is the looser one.
         `epochs`: most passes over train for each path; `block_size`: units that are read at a time, which changes
         nothing but time and memory.
         """
@@ -66,6 +68,7 @@ class ExactFit(Fit):
         self._trainer = {"reload_dataloaders_every_n_epochs": 0}  # the order is always the same
         self.shares = self.l1 if self._is_relative else None
         self.tolerance = number("probe.tolerance", tolerance, 1e-12, 1.0)
+        self._scored_tolerance = number("probe.scored_tolerance", scored_tolerance, 1e-12, 1.0)
         self.start = choice("probe.start", start, ("zeros", "random"))
         for pair in self.pairs:
             _refuse_unregularised(*pair)
@@ -89,6 +92,12 @@ class ExactFit(Fit):
         """The same fit from weights drawn by the seed: from zeros it would repeat itself."""
         other = super().with_seed(seed)
         other.start = "random"
+        return other
+
+    def for_scores(self) -> Self:
+        """The same fit to the tolerance of probes that are scored and not ranked."""
+        other = copy(self)
+        other.tolerance = max(self.tolerance, self._scored_tolerance)
         return other
 
     def steps(self, train: Split) -> int | None:

@@ -114,6 +114,10 @@ class Fit:
         other.seed, other.order_seed = seed, None if self.order_seed is None else seed
         return other
 
+    def for_scores(self) -> Self:
+        """The fit of probes of which nothing but scores is read: this one, or one that stops earlier."""
+        return self
+
     def bank(
         self, members: Sequence[Member], train: Split, dev: Split | None = None, metric: str = "auto"
     ) -> ProbeBank:

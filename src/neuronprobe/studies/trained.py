@@ -90,8 +90,8 @@ class Trained:
         return Evidence(self.train, self.splits["dev"], self.fit, self.seed, probe, weights)
 
     def retrain(self, sets: Sequence[Neurons]) -> list[Probe]:
-        """New probes on these neurons alone, with the λ and seed of the chosen one; one bank."""
-        return self.fit([self.member(neurons, near=self.probe) for neurons in sets], self.train)
+        """New probes on these neurons alone, to be scored, with the λ and seed of the chosen one; one bank."""
+        return self.fit.for_scores()([self.member(neurons, near=self.probe) for neurons in sets], self.train)
 
     def scored(self, probes: Sequence[Probe]) -> dict[str, Scored]:
         """What probes get right on dev and on test, with all that the job's metric needs for intervals."""

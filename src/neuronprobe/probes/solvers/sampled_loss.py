@@ -17,9 +17,9 @@ from neuronprobe.probes.penalty import violation
 from neuronprobe.probes.solvers.model_lasso import Problem, solve
 from neuronprobe.probes.solvers.sampled_hessian import Block
 
-ROUNDS, ENOUGH = 3, 0.1
+ROUNDS, ENOUGH = 2, 0.1
 """Quadratic models one after the other, at most; no more once violations are below this share of the first."""
-INNER = 0.1
+INNER = 0.3
 """Each is solved to this share of the violations where it begins."""
 FARTHEST = 3.0
 """A quadratic model holds for a label until one of its outputs has changed by this."""
