@@ -26,8 +26,8 @@ FEW = 0.8
 """Passes read the neurons in use alone where those are at most this share of what they read before."""
 MOST_HELD = 1 << 28
 """Activations of the neurons in use that are held together in memory, at most (1 GiB)."""
-MOST_MODELS, PART = 1 << 28, 0.25
-"""Numbers that the models of proximal Newton hold between two passes (1 GiB), at most, and at most this part of the
+MOST_MODELS, PART = 1 << 26, 0.25
+"""Numbers that the models of proximal Newton hold between two passes (256 MiB), at most, and at most this part of the
 memory limit."""
 VALIDATE_EVERY = 50
 """Passes between two validations."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn.functional import pad
 
 WIDE = 200
 """Products with fewer columns are fast as they are."""
@@ -60,4 +59,6 @@ def has_tiles(device: torch.device) -> bool:
 def _filled(values: Float[Tensor, "row column"], rows: int, columns: int) -> Tensor:
     """Rounded, with zeros up to multiples of `rows` and `columns`."""
     n, k = values.shape
-    return pad(values.bfloat16(), (0, -k % columns, 0, -n % rows))
+    filled = values.new_zeros(n + -n % rows, k + -k % columns, dtype=torch.bfloat16)
+    filled[:n, :k] = values
+    return filled
