@@ -353,7 +353,7 @@ def test_the_sampled_loss_goes_on_as_its_gradient_says() -> None:
     (gradient,) = torch.autograd.grad(loss(start), start)
     end = (start + way).detach().requires_grad_()
     above = loss(end) - loss(start) - (gradient * way).sum()
-    assert hessian.excess(before, way, hessian.outputs(way)) == pytest.approx(float(above), rel=1e-4)
+    assert hessian.excess(before, way, hessian.outputs(way)) == pytest.approx(float(above.detach()), rel=1e-4)
     hessian.move_to(end.detach())
     expected = torch.autograd.grad(loss(end), end)[0] - gradient
     torch.testing.assert_close(hessian.gained(before, way), expected * hessian.mask, rtol=1e-4, atol=1e-5)
