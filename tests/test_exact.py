@@ -257,6 +257,9 @@ def test_members_that_run_out_of_passes_say_so(correlated: Split, caplog: pytest
     assert [probe.optimality.converged for probe in probes] == [False, False, True]
     assert all(probe.optimality.residual > 1e-7 for probe in probes[:2])
     assert "2 of 3 probes did not come to their optimum in 6 passes" in caplog.text and "raise" in caplog.text
+    assert "probe.tolerance or the weakest" in caplog.text
+    fit(epochs=6).for_scores()(members, correlated)
+    assert "probe.scored_tolerance or the weakest" in caplog.text
     one = fit(epochs=1)(members, correlated)
     assert [probe.optimality.converged for probe in one] == [False, False, True]
 

@@ -69,6 +69,7 @@ class ExactFit(Fit):
         self.shares = self.l1 if self._is_relative else None
         self.tolerance = number("probe.tolerance", tolerance, 1e-12, 1.0)
         self._scored_tolerance = number("probe.scored_tolerance", scored_tolerance, 1e-12, 1.0)
+        self._decisive = "probe.tolerance"
         self.start = choice("probe.start", start, ("zeros", "random"))
         for pair in self.pairs:
             _refuse_unregularised(*pair)
@@ -97,7 +98,8 @@ class ExactFit(Fit):
     def for_scores(self) -> Self:
         """The same fit to the tolerance of probes that are scored and not ranked."""
         other = copy(self)
-        other.tolerance = max(self.tolerance, self._scored_tolerance)
+        if self._scored_tolerance > self.tolerance:
+            other.tolerance, other._decisive = self._scored_tolerance, "probe.scored_tolerance"
         return other
 
     def steps(self, train: Split) -> int | None:
@@ -158,8 +160,8 @@ class ExactFit(Fit):
             worst = max(float("inf") if p.optimality is None else p.optimality.residual for p in late)
             log.warning(
                 "%d of %d probes did not come to their optimum in %d passes: the largest KKT residual is %.1e, above "
-                "the tolerance of %.1e; raise probe.epochs, probe.tolerance or the weakest λ.",
-                len(late), len(probes), self.epochs, worst, self.tolerance,
+                "the tolerance of %.1e; raise probe.epochs, %s or the weakest λ.",
+                len(late), len(probes), self.epochs, worst, self.tolerance, self._decisive,
             )  # fmt: skip
         return probes
 

@@ -35,7 +35,7 @@ ALIKE, FEW = 1.1, 16
 """How unlike in width the working sets of a bucket may be."""
 RIDGE = 1e-7
 """Added to the diagonal of Gram matrices, which are singular for duplicate columns."""
-TINY = 1e-3
+TINY = 1e-2
 """A way along which gradients changed by less than this share of what the sample says teaches nothing but rounding."""
 
 
