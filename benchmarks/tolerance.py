@@ -67,14 +67,23 @@ def conll2000(data: Path) -> ColumnsCorpus:
     return ColumnsCorpus(**files, columns=columns, held_out=1000, max_words=WORDS)
 
 
-CELLS = {
-    "starter UPOS, MiniLM": Cell("minilm", lambda _: starter(), WordProperty("upos")),
-    "EWT dev UPOS, bert-tiny": Cell("bert-tiny", ewt, WordProperty("upos")),
-    "PMB SEM, bert-tiny": Cell("bert-tiny", pmb, WordProperty("sem")),
-    "CoNLL-2000 chunks, bert-tiny": Cell("bert-tiny", conll2000, SpanProperty("chunk", read="iob2")),
-    "EWT dev UPOS, MiniLM": Cell("minilm", ewt, WordProperty("upos")),
-    "PMB SEM, MiniLM": Cell("minilm", pmb, WordProperty("sem")),
-    "CoNLL-2000 chunks, MiniLM": Cell("minilm", conll2000, SpanProperty("chunk", read="iob2")),
+MODELS = {
+    "bert-tiny": "bert-tiny",
+    "MiniLM": "minilm",
+    "rampart": "rampart",
+    "e5": "e5",
+    "MPNet": "mpnet",
+    "SmolLM2": "smollm2",
+}
+CORPORA: dict[str, tuple[Callable[[Path], Any], WordProperty | SpanProperty]] = {
+    "EWT dev XPOS": (ewt, WordProperty("xpos")),
+    "PMB SEM": (pmb, WordProperty("sem")),
+    "CoNLL-2000 chunks": (conll2000, SpanProperty("chunk", read="iob2")),
+}
+CELLS = {"starter UPOS, MiniLM": Cell("minilm", lambda _: starter(), WordProperty("upos"))} | {
+    f"{corpus}, {model}": Cell(folder, read, prop)
+    for model, folder in MODELS.items()
+    for corpus, (read, prop) in CORPORA.items()
 }
 
 
