@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -31,6 +32,8 @@ MOST_MODELS, PART = 1 << 26, 0.25
 memory limit."""
 VALIDATE_EVERY = 50
 """Passes between two validations."""
+DRAWN = 0.02
+"""Share of a label's weights that a random start draws: proximal Newton cannot begin where all are other than zero."""
 
 
 class ExactBank(ProbeBank):
@@ -51,12 +54,14 @@ class ExactBank(ProbeBank):
         standardisation: Standardisation | None = None,
         metric: str = "auto",
     ) -> None:
-        """`start` is zeros, or random by each member's seed; at most `passes` over train."""
+        """`start` is zeros, or random by each member's seed: few weights of each label; at most `passes` over train."""
         super().__init__(members, n_neurons, target, Proximal(), dev, standardisation, metric)
         self.requires_grad_(False)
-        if start == "zeros":
-            for weights in self.weights:
-                weights.zero_()
+        for weights, positions in zip(self.weights, self.positions, strict=True):
+            weights.zero_()
+            if start == "random":
+                for own, m in zip(weights, positions, strict=True):
+                    _draw(own, self.members[m].seed)
         self._train, self._n_neurons, self._tolerance, self._passes = train, n_neurons, tolerance, passes
         self._position = {m: (g, i) for g, positions in enumerate(self.positions) for i, m in enumerate(positions)}
         self._paths: RegularisationPaths | None = None
@@ -263,3 +268,11 @@ class ExactBank(ProbeBank):
         if neurons is None:
             return self._mean, self._deviation
         return self._mean[neurons][:, None], self._deviation[neurons][:, None]
+
+
+def _draw(weights: Float[Tensor, "label neuron"], seed: int) -> None:
+    """Some of each label's weights in places of its own, uniform within ±1/√(as many)."""
+    generator, n = torch.Generator().manual_seed(seed), math.ceil(DRAWN * weights.shape[1])
+    places = torch.rand(weights.shape, generator=generator).topk(n, dim=1).indices
+    drawn = (torch.rand(places.shape, generator=generator) * 2 - 1) / math.sqrt(max(1, n))
+    weights.scatter_(1, places, drawn)

@@ -26,7 +26,7 @@ class Fista(Descent):
     """Where one member is: the gradient of its mean loss is wanted at `point`.
 
     `curvature` is 1 / step size. `base` and `slope` are the last accepted point and the gradient there, `last` and
-    `ahead` the proximal steps before and after it. `until_sparse`: another solver goes on from there.
+    `ahead` the proximal steps before and after it.
     """
 
     curvature: float = 1.0
@@ -36,7 +36,6 @@ class Fista(Descent):
     slope: Point | None = None
     last: Point | None = None
     ahead: Point | None = None
-    until_sparse: bool = False
 
     def move(self, gradient: Point) -> None:
         """One step, given the gradient at `point`; or the last step again, but shorter."""

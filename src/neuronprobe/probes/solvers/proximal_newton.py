@@ -215,10 +215,7 @@ def working_sets(point: Point, violations: Point) -> Bool[Tensor, "label neuron"
     return used | ((resting > 0) & (resting >= least))
 
 
-def is_dense(inside: Bool[Tensor, "label neuron"], growth: float = 1.0) -> bool:
-    """Whether Gram matrices of these working sets cost more than they save, or more memory than there is.
-
-    `growth`: the same of working sets so many times as large.
-    """
-    squares = (growth * inside.sum(1).double()).square()
+def is_dense(inside: Bool[Tensor, "label neuron"]) -> bool:
+    """Whether Gram matrices of these working sets cost more than they save, or more memory than there is."""
+    squares = inside.sum(1).double().square()
     return float(squares.mean()) > DENSE * float(inside.any(0).sum()) or float(squares.sum()) > MOST_GRAMS

@@ -3,7 +3,7 @@
 Friedman, Hastie and Tibshirani 2010, sections 2.5 and 2.6: warm starts, and active sets: most passes may read only the
 neurons in use; a member that is solved on those is settled, and counts as solved once all neurons agree. Members begin
 with proximal Newton, which reads all neurons in every pass and needs few; where one becomes dense FISTA goes on with it
-and with the rest of its path. What starts dense, as from a random point, begins with FISTA, until it is sparse.
+and with the rest of its path.
 """
 
 from __future__ import annotations
@@ -21,15 +21,12 @@ from neuronprobe.probes.bank import Member
 from neuronprobe.probes.probe import Optimality
 from neuronprobe.probes.solvers.descent import Descent, Point
 from neuronprobe.probes.solvers.fista import Fista
-from neuronprobe.probes.solvers.proximal_newton import ProximalNewton, is_dense
+from neuronprobe.probes.solvers.proximal_newton import ProximalNewton
 from neuronprobe.probes.solvers.sampled_hessian import Reader
 
 FLOOR, FINE = 5e-7, 2e-6
 """In float32 residuals are known to about 1e-7: below the tolerance FLOOR passes are made in float64 once the residual
 is below FINE."""
-
-GROWTH = 2.0
-"""FISTA gives a member that began dense to Newton once it would be sparse with working sets so many times as large."""
 
 
 class RegularisationPaths:
@@ -155,16 +152,8 @@ class RegularisationPaths:
             if descent.move(loss, gradient, reader):
                 self._let_go(descent)
                 return
-            descent = self.descents[m] = Fista(
-                descent.point, descent.l1, descent.l2, descent.is_fine,
-                until_sparse=descent.base is None and bool(descent.in_use().any()),
-            )  # fmt: skip
+            descent = self.descents[m] = Fista(descent.point, descent.l1, descent.l2, descent.is_fine)
         descent.move(gradient)
-        assert descent.ahead is not None
-        if descent.until_sparse and not is_dense(descent.ahead[:, :-1] != 0, GROWTH):
-            self.descents[m] = ProximalNewton(
-                descent.ahead, descent.l1, descent.l2, descent.is_fine, tolerance=self._tolerance
-            )
 
     def _let_go(self, moved: ProximalNewton) -> None:
         if sum(one.size for one in self.descents.values() if isinstance(one, ProximalNewton)) > self._kept:

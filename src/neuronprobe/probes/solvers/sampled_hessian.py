@@ -25,7 +25,7 @@ EVEN = 0.1
 """Part of the chance that all units have alike."""
 NEARLY_ALL = 0.7
 """A sample of more than this share of the units is all units."""
-MASS = 0.9
+MASS = 0.8
 """The Gram matrix of a label is computed from the units that hold this share of the label's curvature."""
 SEEDS = 7_400_000
 """Seeds of samples begin here: nothing else is drawn with them, such as the weights of the units."""
