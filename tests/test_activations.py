@@ -20,6 +20,7 @@ from neuronprobe.models import FrozenTransformer
 from neuronprobe.neurons import NeuronTable, Segment
 from neuronprobe.probes import Fit, Member, score
 from neuronprobe.properties import WordProperty
+from tests.conftest import MakeSplit
 
 TABLE = NeuronTable((Segment("residual", 0, 3), Segment("residual", 1, 2)))
 MARK = {"model": "m", "forms": "f"}
@@ -53,6 +54,31 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert found.tolist() == [[7.0, 7.25, 7.5, -7.0, -6.5], [0.0, 0.25, 0.5, 0.0, 0.5]]
     pair = store.gather(torch.tensor([[1, 2]]))
     assert pair.tolist() == [[1.0, 1.25, 1.5, -1.0, -0.5, 2.0, 2.25, 2.5, -2.0, -1.5]]
+
+
+def test_what_is_held_is_in_memory_once_and_the_store_is_read_on(make_split: MakeSplit) -> None:
+    status = Path("/proc/self/status")
+    if not status.is_file():
+        pytest.skip("only Linux tells how many pages of files are in memory")
+
+    def from_files() -> int:
+        return next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("RssFile"))
+
+    values = torch.randn(4096, 2048, generator=torch.Generator().manual_seed(0))
+    split = make_split(values, torch.arange(4096) % 3, layers=2)
+    before, few = from_files(), torch.tensor([7, 3, 4000])
+    assert torch.equal(split.batch(few).activations, values[few])
+    for _ in split.blocks():
+        pass
+    read = from_files()
+    split.hold(1.0)
+    assert read - before > 30_000 and from_files() - before < 5_000
+    assert torch.equal(split.batch(few).activations, values[few])
+    assert torch.equal(split.batch(torch.arange(50, 90)).activations, values[50:90])
+    for file in split._store.folder.glob("*.npy"):  # type: ignore[union-attr]
+        file.unlink()
+    split._store.let_go()
+    assert torch.equal(split.batch(few).activations, values[few])
 
 
 def test_a_killed_writer_goes_on_after_its_last_mark(tmp_path: Path) -> None:

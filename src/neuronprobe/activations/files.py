@@ -67,4 +67,9 @@ def open_array(path: Path, index: Mapping[str, Any]) -> Tensor:
     """An array through a memory map. Raises StoreError where it is not the one that the index has the sha256 of."""
     if not path.is_file() or file_digest(path) != index["sha256"][path.name]:
         raise StoreError(f"{path} is missing, truncated or changed")
+    return mapped(path)
+
+
+def mapped(path: Path) -> Tensor:
+    """An array through a memory map, of which nothing is in memory yet."""
     return torch.from_numpy(np.load(path, mmap_mode="c", allow_pickle=False))

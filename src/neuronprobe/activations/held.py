@@ -28,6 +28,9 @@ class HeldStore:
         """Where they lie."""
         return self._activations.device
 
+    def let_go(self) -> None:
+        """Nothing: they are nowhere else."""
+
     def gather(self, rows: Int[Tensor, "unit 1"]) -> Float[Tensor, "unit neuron"]:
         """Activations of units."""
         return self._activations[rows[:, 0].to(self.device)]

@@ -59,6 +59,9 @@ class LiveStore:
         """Where what is gathered lies; the sentences in memory stay on the CPU."""
         self.device = device
 
+    def let_go(self) -> None:
+        """Nothing: what is held is within the memory limit."""
+
     def gather(self, rows: Int[Tensor, "unit part"]) -> Float[Tensor, "unit neuron"]:
         """Activations of units, the vectors of a unit's rows side by side."""
         sentences = torch.bucketize(rows, self._starts, right=True) - 1

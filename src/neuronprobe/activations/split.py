@@ -79,6 +79,7 @@ class Split:
         for batch in self.blocks():
             held[:, batch.positions] = batch.activations.T
         self._held = held
+        self._store.let_go()
 
     @property
     def device(self) -> torch.device:

@@ -21,7 +21,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from neuronprobe.activations.files import GrowingArray, StoreError, file_digest, open_array, read_json
+from neuronprobe.activations.files import GrowingArray, StoreError, file_digest, mapped, open_array, read_json
 from neuronprobe.activations.rounding import Rounding, Shift
 from neuronprobe.errors import InputError
 from neuronprobe.neurons import NeuronTable, Segment
@@ -81,6 +81,12 @@ class Store:
     def device(self) -> torch.device:
         """Where the activations are gathered."""
         return self._layers[0].device
+
+    def let_go(self) -> None:
+        """Pages that were read leave memory; the files stay open where somebody removed them meanwhile."""
+        paths = [self.folder / file_name(segment) for segment in self.neurons.segments]
+        if self.device.type == "cpu" and all(path.is_file() for path in paths):
+            self._layers = [mapped(path) for path in paths]
 
     def gather(self, rows: Int[Tensor, "unit part"]) -> Float[Tensor, "unit neuron"]:
         """Activations of units as float32, the vectors of a unit's rows side by side."""
