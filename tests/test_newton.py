@@ -431,6 +431,23 @@ def test_a_label_without_curvature_does_not_hold_the_others_back(monkeypatch: py
     assert found[0] < min(found[1], objective(start)) - 0.01
 
 
+def test_where_no_step_lowers_the_sampled_loss_one_is_left_that_a_quadratic_model_holds_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    start = 0.1 * random(3, 9, seed=31)
+    start[2, -1] = -15.0
+    monkeypatch.setattr(SampledHessian, "excess", lambda *_: torch.inf)
+    changes = whole_problem(start).hessian.outputs(descend(whole_problem(start), 1e-6)).abs().amax(1)
+    assert (changes > 0).all() and float(changes.max()) == pytest.approx(3.0, rel=1e-4)
+
+
+def test_a_model_that_curves_downwards_ends_conjugate_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
+    start = random(3, 9, seed=31)
+    problem = whole_problem(start)
+    monkeypatch.setattr(SampledHessian, "times", lambda _, way: -1e-9 * way)
+    assert float(solve(problem, 1e-6, is_near=True).abs().max()) < 10
+
+
 @pytest.mark.parametrize("is_rounded", [True, False])
 def test_products_of_a_panel_equal_those_of_its_activations(is_rounded: bool) -> None:
     activations, weights, slopes = random(300, 700, seed=40), random(5, 300, seed=41), random(5, 700, seed=42)

@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 MOST_HELD = 3.0
 """GiB of activations that are held in memory as float32; more are read from the store in every pass."""
+MOST_SCORED = 0.1
+"""Share of λ1 up to which `scored_tolerance` goes: one near λ1 would not tell which weights are zero."""
 
 
 class ExactFit(Fit):
@@ -49,7 +51,8 @@ class ExactFit(Fit):
     ) -> None:
         """Either `l1` (absolute) or `l1_shares` (of λ1_max); `tolerance`: the KKT residual at which a probe is solved.
 
-        `scored_tolerance`: that of new probes of which nothing but scores is read, where it is the looser one.
+        `scored_tolerance`: that of new probes of which nothing but scores is read, where it is the looser one; a
+        tenth of λ1 where that is less.
         `epochs`: most passes over train for each path; `block_size`: units that are read at a time, which changes
         nothing but time and memory.
         """
@@ -95,11 +98,11 @@ class ExactFit(Fit):
         other.start = "random"
         return other
 
-    def for_scores(self) -> Self:
-        """The same fit to the tolerance of probes that are scored and not ranked."""
-        other = copy(self)
-        if self._scored_tolerance > self.tolerance:
-            other.tolerance, other._decisive = self._scored_tolerance, "probe.scored_tolerance"
+    def for_scores(self, l1: float) -> Self:
+        """The same fit to the tolerance of probes that are scored and not ranked, a share of λ1 at most."""
+        other, scored = copy(self), min(self._scored_tolerance, MOST_SCORED * l1)
+        if scored > self.tolerance:
+            other.tolerance, other._decisive = scored, "probe.scored_tolerance"
         return other
 
     def steps(self, train: Split) -> int | None:

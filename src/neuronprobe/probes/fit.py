@@ -114,8 +114,8 @@ class Fit:
         other.seed, other.order_seed = seed, None if self.order_seed is None else seed
         return other
 
-    def for_scores(self) -> Self:
-        """The fit of probes of which nothing but scores is read: this one, or one that stops earlier."""
+    def for_scores(self, l1: float) -> Self:
+        """The fit of probes with this λ1 of which nothing but scores is read: this one, or one that stops earlier."""
         return self
 
     def bank(

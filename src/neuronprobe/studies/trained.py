@@ -91,7 +91,8 @@ class Trained:
 
     def retrain(self, sets: Sequence[Neurons]) -> list[Probe]:
         """New probes on these neurons alone, to be scored, with the λ and seed of the chosen one; one bank."""
-        return self.fit.for_scores()([self.member(neurons, near=self.probe) for neurons in sets], self.train)
+        members = [self.member(neurons, near=self.probe) for neurons in sets]
+        return self.fit.for_scores(self.probe.l1)(members, self.train)
 
     def scored(self, probes: Sequence[Probe]) -> dict[str, Scored]:
         """What probes get right on dev and on test, with all that the job's metric needs for intervals."""

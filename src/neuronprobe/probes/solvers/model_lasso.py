@@ -108,7 +108,10 @@ def _conjugate_gradients(
         if float(rest.abs().max()) <= enough or size <= 0:
             break
         product = hessian.times(direction)
-        length = size / float((direction * product).sum())
+        curvature = float((direction * product).sum())
+        if curvature <= 0:  # of float32: there is none
+            break
+        length = size / curvature
         step, step_product = step + length * direction, step_product + length * product
         rest = rest - length * product * free
         solved = precondition(rest)

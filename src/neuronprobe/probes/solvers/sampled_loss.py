@@ -7,8 +7,6 @@ optimum a quadratic model says little: the curvature of a label with small share
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -28,7 +26,7 @@ SHORTEN, MOST_SHORTER = 0.5, 10
 
 
 def descend(problem: Problem, tolerance: float) -> Block:
-    """The way to the optimum or nearly; where the sampled loss does not fall, that of one quadratic model.
+    """The way to the optimum or nearly; where the sampled loss does not fall, one for which a quadratic model holds.
 
     The Hessian of the problem is at its start, and somewhere on the way after it.
     """
@@ -48,14 +46,15 @@ def descend(problem: Problem, tolerance: float) -> Block:
             break
         step = solve(Problem(hessian, point, slope, l1), max(tolerance, INNER * worst))
         ahead, best = hessian.outputs(step), None
-        for i, share in enumerate(_shares(ahead)):
+        shares = _shares(ahead)
+        for i, share in enumerate(shares):
             tried, further = torch.where(point + share * step == 0, -start, way + share * step), gone + share * ahead
             if (reached := value(tried, further)) < lowest:
                 lowest, best = reached, (tried, further)
             if i and best is not None:
                 break
         if best is None:
-            return way if n else step
+            return way if n else shares[1] * step
         way, gone = best
         if n + 1 < ROUNDS:
             hessian.move_to(start + way)
@@ -63,9 +62,7 @@ def descend(problem: Problem, tolerance: float) -> Block:
     return way
 
 
-def _shares(ahead: Float[Tensor, "label unit"]) -> Iterator[Float[Tensor, "label 1"]]:
+def _shares(ahead: Float[Tensor, "label unit"]) -> list[Float[Tensor, "label 1"]]:
     """How much of a step is tried for each label: all; what its quadratic model holds for; less and less of that."""
-    shares = (FARTHEST / ahead.abs().amax(1, keepdim=True).clamp_min(1e-30)).clamp_max(1.0)
-    yield torch.ones_like(shares)
-    for n in range(MOST_SHORTER):
-        yield SHORTEN**n * shares
+    holds = (FARTHEST / ahead.abs().amax(1, keepdim=True).clamp_min(1e-30)).clamp_max(1.0)
+    return [torch.ones_like(holds), *(SHORTEN**n * holds for n in range(MOST_SHORTER))]
