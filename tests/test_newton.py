@@ -441,10 +441,10 @@ def test_where_no_step_lowers_the_sampled_loss_one_is_left_that_a_quadratic_mode
     assert (changes > 0).all() and float(changes.max()) == pytest.approx(3.0, rel=1e-4)
 
 
-def test_a_model_that_curves_downwards_ends_conjugate_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_without_curvature_ends_conjugate_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
     start = random(3, 9, seed=31)
     problem = whole_problem(start)
-    monkeypatch.setattr(SampledHessian, "times", lambda _, way: -1e-9 * way)
+    monkeypatch.setattr(SampledHessian, "times", lambda _, way: 0 * way)
     assert float(solve(problem, 1e-6, is_near=True).abs().max()) < 10
 
 
