@@ -225,13 +225,14 @@ def main() -> None:
         parser.add_argument(name, type=Path)
     parser.add_argument("--table", action="store_true", help="run nothing, only the table")
     parser.add_argument("--only", nargs="*", default=list(MODELS), help="models")
+    parser.add_argument("--corpora", nargs="*", default=list(CORPORA))
     parser.add_argument("--solvers", nargs="*", default=SOLVERS)
     options = parser.parse_args()
     data, models, output = (path.resolve() for path in (options.data, options.models, options.output))
     (output / "conf" / "callbacks").mkdir(parents=True, exist_ok=True)
     (output / "conf" / "callbacks" / "solvers.yaml").write_text(STUDIES)
     for model in [] if options.table else options.only:
-        for corpus in CORPORA:
+        for corpus in options.corpora:
             for solver in options.solvers:
                 folder = output / "jobs" / f"{model} {corpus} {solver}".replace(" ", "_")
                 said = run(folder, overrides(data, models, output, model, corpus, solver))
