@@ -1,7 +1,6 @@
 # Rscript glmnet.R FOLDER UNITS NEURONS L1 L2 THRESH: the multinomial elastic net of FOLDER/x (float32, unit by unit) and
-# FOLDER/y, along nine λ down to the asked one (from a
-# lower one it goes astray and says nothing). Writes FOLDER/theta (float64, neuron by neuron, of each label the bias
-# first) and says the CPU seconds of the fit.
+# FOLDER/y, along nine λ down to the asked one (from a lower one it goes astray and does not say so). Writes FOLDER/theta
+# (float64, neuron by neuron, of each label the bias first) and says the CPU seconds of the fit.
 library(glmnet)
 given <- commandArgs(TRUE)
 folder <- given[1]
