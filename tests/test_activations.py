@@ -62,7 +62,8 @@ def test_what_is_held_is_in_memory_once_and_the_store_is_read_on(make_split: Mak
         pytest.skip("only Linux tells how many pages of files are in memory")
 
     def from_files() -> int:
-        return next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("RssFile"))
+        lines = status.read_text().splitlines()
+        return sum(int(line.split()[1]) for line in lines if line.startswith(("RssFile", "RssShmem")))
 
     values = torch.randn(4096, 2048, generator=torch.Generator().manual_seed(0))
     split = make_split(values, torch.arange(4096) % 3, layers=2)
@@ -79,6 +80,9 @@ def test_what_is_held_is_in_memory_once_and_the_store_is_read_on(make_split: Mak
         file.unlink()
     split._store.let_go()
     assert torch.equal(split.batch(few).activations, values[few])
+    some = split.of(torch.tensor([9, 2000]))
+    some.hold(1.0)
+    assert torch.equal(some.batch(few).activations, values[few][:, [9, 2000]])
 
 
 def test_a_killed_writer_goes_on_after_its_last_mark(tmp_path: Path) -> None:

@@ -258,8 +258,10 @@ def test_members_that_run_out_of_passes_say_so(correlated: Split, caplog: pytest
     assert all(probe.optimality.residual > 1e-7 for probe in probes[:2])
     assert "2 of 3 probes did not come to their optimum in 6 passes" in caplog.text and "raise" in caplog.text
     assert "probe.tolerance or the weakest" in caplog.text
-    fit(epochs=6).for_scores(1e-3)(members, correlated)
-    assert "probe.scored_tolerance or the weakest" in caplog.text
+    for l1, said in ((1e-2, "scored_tolerance"), (0.0, "scored_tolerance"), (1e-4, "tolerance")):
+        caplog.clear()
+        fit(epochs=6).for_scores(l1)(members, correlated)
+        assert f"probe.{said} or the weakest" in caplog.text
     one = fit(epochs=1)(members, correlated)
     assert [probe.optimality.converged for probe in one] == [False, False, True]
 
@@ -288,7 +290,7 @@ def test_an_interrupted_path_goes_on_where_it_was(
 
 def test_probes_that_are_scored_and_not_ranked_stop_earlier(correlated: Split) -> None:
     for settings, expected in (
-        (fit(scored_tolerance=1e-3), 1e-3), (fit(tolerance=1e-2, scored_tolerance=1e-3), 1e-2),
+        (fit(scored_tolerance=1e-4), 1e-4), (fit(tolerance=1e-2, scored_tolerance=1e-3), 1e-2),
         (fit(scored_tolerance=1.0), 1e-3),  # a tenth of λ1
     ):  # fmt: skip
         (probe,) = settings([Member(1e-2, 1e-3)], correlated)

@@ -181,7 +181,10 @@ def test_a_random_start_is_a_few_weights_of_each_label_which_newton_takes_to_the
     bank = fitted.bank([Member(3e-2, 1e-2, seed=1), Member(3e-2, 1e-2, seed=2)], train)
     one, other = bank.weights[0]
     assert ((one != 0).sum(1) == 6).all() and (one < 0).any() and (one > 0).any() and one.abs().max() <= 6**-0.5
-    assert ((one != 0) & (other != 0)).sum() < 6
+    assert ((one != 0) & (other != 0)).sum() < 6 and ((one != 0).sum(0) == 3).sum() < 2
+    (alone,) = fitted.bank([Member(3e-2, 1e-2, 2)], train).weights[0]
+    beside = fitted.bank([Member(1.0, 1.0, 1, torch.arange(99)), Member(3e-2, 1e-2, 2), Member(1.0, 1.0, 1)], train)
+    assert torch.equal(other, alone) and torch.equal(beside.weights[1][0], alone)
 
     def watched(paths: RegularisationPaths, *arguments: object) -> object:
         kinds.extend(type(descent) for descent in paths.descents.values())
@@ -194,6 +197,9 @@ def test_a_random_start_is_a_few_weights_of_each_label_which_newton_takes_to_the
     assert set(kinds) == {ProximalNewton} and len(kinds) < 60
     for probe in drawn:
         torch.testing.assert_close(probe.trained_weights, cold.trained_weights, atol=1e-5, rtol=0)
+    wide = make_split(random(50, 9000), torch.arange(50) % 3)
+    (start,) = fitted.bank([Member(3e-2, 1e-2, 1)], wide).weights[0]
+    assert ((start != 0).sum(1) == 40).all()
 
 
 def test_a_model_that_is_made_again_is_the_same(make_split: MakeSplit, monkeypatch: pytest.MonkeyPatch) -> None:

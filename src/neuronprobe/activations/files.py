@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import mmap
 from collections.abc import Mapping
 from functools import cached_property
 from io import BytesIO
@@ -63,13 +64,15 @@ def read_json(path: Path) -> dict[str, Any]:
         raise StoreError(f"{path} can't be read") from error
 
 
-def open_array(path: Path, index: Mapping[str, Any]) -> Tensor:
+def open_array(path: Path, index: Mapping[str, Any]) -> np.memmap:
     """An array through a memory map. Raises StoreError where it is not the one that the index has the sha256 of."""
     if not path.is_file() or file_digest(path) != index["sha256"][path.name]:
         raise StoreError(f"{path} is missing, truncated or changed")
-    return mapped(path)
+    array: np.memmap = np.load(path, mmap_mode="c", allow_pickle=False)
+    return array
 
 
-def mapped(path: Path) -> Tensor:
-    """An array through a memory map, of which nothing is in memory yet."""
-    return torch.from_numpy(np.load(path, mmap_mode="c", allow_pickle=False))
+def let_go(array: np.memmap) -> None:
+    """What was read of an array leaves memory, where the system can be told so; it is read again when asked for."""
+    if hasattr(mmap, "MADV_DONTNEED") and isinstance(array.base, mmap.mmap):
+        array.base.madvise(mmap.MADV_DONTNEED)

@@ -29,7 +29,7 @@ class HeldStore:
         return self._activations.device
 
     def let_go(self) -> None:
-        """Nothing: they are nowhere else."""
+        """Nothing leaves memory: they are nowhere else."""
 
     def gather(self, rows: Int[Tensor, "unit 1"]) -> Float[Tensor, "unit neuron"]:
         """Activations of units."""

@@ -60,7 +60,7 @@ class LiveStore:
         self.device = device
 
     def let_go(self) -> None:
-        """Nothing: what is held is within the memory limit."""
+        """Nothing leaves memory: what is there is within its limit."""
 
     def gather(self, rows: Int[Tensor, "unit part"]) -> Float[Tensor, "unit neuron"]:
         """Activations of units, the vectors of a unit's rows side by side."""

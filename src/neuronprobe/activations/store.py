@@ -21,7 +21,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from neuronprobe.activations.files import GrowingArray, StoreError, file_digest, mapped, open_array, read_json
+from neuronprobe.activations.files import GrowingArray, StoreError, file_digest, let_go, open_array, read_json
 from neuronprobe.activations.rounding import Rounding, Shift
 from neuronprobe.errors import InputError
 from neuronprobe.neurons import NeuronTable, Segment
@@ -59,11 +59,12 @@ class Store:
         self.n_words = int(index["words"])
         self.windows = int(index["windows"])
         self.dropped: Int[Tensor, " word"] = torch.tensor(index["dropped"], dtype=torch.long)
-        self._layers = []
-        for segment in self.neurons.segments:
-            self._layers.append(open_array(folder / file_name(segment), index))
+        self._files = [open_array(folder / file_name(segment), index) for segment in self.neurons.segments]
+        self._layers = [torch.from_numpy(file) for file in self._files]
         is_shifted = index["schema"] == SCHEMA_SHIFTED
-        shift = Shift(*open_array(folder / SHIFT, index)) if is_shifted else Shift.none(len(self.neurons))
+        shift = Shift.none(len(self.neurons))
+        if is_shifted:
+            shift = Shift(*torch.from_numpy(open_array(folder / SHIFT, index)))
         self._columns = shift.columns
         self._shift = shift.of(self._columns)
 
@@ -83,10 +84,9 @@ class Store:
         return self._layers[0].device
 
     def let_go(self) -> None:
-        """Pages that were read leave memory; the files stay open where somebody removed them meanwhile."""
-        paths = [self.folder / file_name(segment) for segment in self.neurons.segments]
-        if self.device.type == "cpu" and all(path.is_file() for path in paths):
-            self._layers = [mapped(path) for path in paths]
+        """What was read leaves memory, until it is asked for again."""
+        for file in self._files:
+            let_go(file)
 
     def gather(self, rows: Int[Tensor, "unit part"]) -> Float[Tensor, "unit neuron"]:
         """Activations of units as float32, the vectors of a unit's rows side by side."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
 from copy import copy
 from typing import Any, Self
@@ -100,9 +101,10 @@ class ExactFit(Fit):
 
     def for_scores(self, l1: float) -> Self:
         """The same fit to the tolerance of probes that are scored and not ranked, a share of λ1 at most."""
-        other, scored = copy(self), min(self._scored_tolerance, MOST_SCORED * l1)
-        if scored > self.tolerance:
-            other.tolerance, other._decisive = scored, "probe.scored_tolerance"
+        other, most = copy(self), MOST_SCORED * l1 if l1 > 0 else math.inf
+        if min(self._scored_tolerance, most) > self.tolerance:
+            other.tolerance = min(self._scored_tolerance, most)
+            other._decisive = "probe.tolerance" if most < self._scored_tolerance else "probe.scored_tolerance"
         return other
 
     def steps(self, train: Split) -> int | None:

@@ -32,8 +32,9 @@ MOST_MODELS, PART = 1 << 26, 0.25
 memory limit."""
 VALIDATE_EVERY = 50
 """Passes between two validations."""
-DRAWN = 0.02
-"""Share of a label's weights that a random start draws: proximal Newton cannot begin where all are other than zero."""
+DRAWN, MOST_DRAWN = 0.02, 40
+"""Share of a label's weights that a random start draws, and how many at most: proximal Newton begins where few are
+other than zero."""
 
 
 class ExactBank(ProbeBank):
@@ -272,7 +273,7 @@ class ExactBank(ProbeBank):
 
 def _draw(weights: Float[Tensor, "label neuron"], seed: int) -> None:
     """Some of each label's weights in places of its own, uniform within ±1/√(as many)."""
-    generator, n = torch.Generator().manual_seed(seed), math.ceil(DRAWN * weights.shape[1])
+    generator, n = torch.Generator().manual_seed(seed), min(math.ceil(DRAWN * weights.shape[1]), MOST_DRAWN)
     places = torch.rand(weights.shape, generator=generator).topk(n, dim=1).indices
     drawn = (torch.rand(places.shape, generator=generator) * 2 - 1) / math.sqrt(max(1, n))
     weights.scatter_(1, places, drawn)
