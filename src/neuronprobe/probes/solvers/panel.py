@@ -1,4 +1,4 @@
-"""Activations of a sample, which every product with a model reads twice: in bfloat16 where the machine is made for it.
+"""Activations of a sample, which every product with a model reads twice: in bfloat16 where the machine is fast with it.
 
 A model is a guess at the loss from a part of the units, so that rounding its activations to 8 bits (a relative .004)
 adds little to what it is wrong by; where the solution lies is decided by gradients of all units, which are not rounded.
@@ -23,7 +23,7 @@ class Panel:
         """`is_rounded` is decided by the machine where it is None."""
         self._n_columns, self._n_units = activations.shape
         if is_rounded is None:
-            is_rounded = self._n_columns >= WIDE and has_tiles(activations.device)
+            is_rounded = self._n_columns >= WIDE and is_fast_rounded(activations.device)
         self._rounded = _filled(activations, COLUMNS, UNITS) if is_rounded else None
         self._activations = None if is_rounded else activations
 
@@ -50,10 +50,16 @@ class Panel:
         return slopes @ self._activations.T
 
 
-def has_tiles(device: torch.device) -> bool:
-    """Whether a device multiplies matrices of bfloat16 in hardware made for them: CPUs with AMX."""
-    known = getattr(torch.cpu, "_is_amx_tile_supported", None)
-    return device.type == "cpu" and known is not None and bool(known())
+def is_fast_rounded(device: torch.device) -> bool:
+    """Whether a device multiplies matrices of bfloat16 much faster than those of float32 (measured).
+
+    CPUs with AMX do, and those of AMD with avx512_bf16; with that alone others take twice as long.
+    """
+    if device.type != "cpu":
+        return False
+    known = torch.cpu.get_capabilities()
+    is_amd = str(known.get("cpu_name", "")).startswith("AMD")
+    return bool(known.get("amx_bf16") or (is_amd and known.get("avx512_bf16")))
 
 
 def _filled(values: Float[Tensor, "row column"], rows: int, columns: int) -> Tensor:
