@@ -415,7 +415,7 @@ def test_a_key_that_wandb_refuses_is_said_before_the_work(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("change", ["setting", "labels"])
+@pytest.mark.parametrize("change", ["setting", "labels", "version"])
 def test_another_job_in_the_same_folder_starts_anew(
     change: str, run: Run, tmp_path: Path, small_treebank: dict[str, str], monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -423,9 +423,11 @@ def test_another_job_in_the_same_folder_starts_anew(
     swapped = tmp_path / "train.conllu"
     text = Path(small_treebank["train"]).read_text().replace("\tNOUN\t", "\tSWAP\t").replace("\tVERB\t", "\tNOUN\t")
     swapped.write_text(text.replace("\tSWAP\t", "\tVERB\t"))
-    other = {"probe__lr": 0.002} if change == "setting" else {"corpus__train": swapped}
+    other = {"setting": {"probe__lr": 0.002}, "labels": {"corpus__train": swapped}, "version": {}}[change]
     with monkeypatch.context() as patch:
         patch.setattr("neuronprobe.callbacks.lambda_search.lambda_search", lambda *_, **__: 1 / 0)
+        if change == "version":
+            patch.setattr("neuronprobe.run.versions", lambda: {"neuronprobe": "0.0.1"})
         assert run() == 1
     assert run(**other) == 0
     assert "Going on" not in capsys.readouterr().out

@@ -24,7 +24,7 @@ from neuronprobe.activations import ActivationsDataModule, Split
 from neuronprobe.build import Job, build, debugging
 from neuronprobe.errors import InputError, choice, whole_number
 from neuronprobe.jobs import open_job
-from neuronprobe.jobs.files import assemble, write_files, write_predictions, write_results
+from neuronprobe.jobs.files import assemble, versions, write_files, write_predictions, write_results
 from neuronprobe.jobs.read import files_read
 from neuronprobe.probes import Fit, ProbeBank, save_probe
 from neuronprobe.probes.fit import FEWEST_STEPS
@@ -131,6 +131,7 @@ def _train(job: Job, fit: Fit, bank: ProbeBank, folder: Path, trainer: Any) -> N
         "probe": fit.settings,
         "trainer": trainer,
         "in_memory": job.data.split("train").fits_in_memory,  # else it is shuffled in another way
+        "versions": versions(),  # another may hold its state in another way
         "fingerprint": _fingerprint(job),
         "labels": list(job.data.target.names),
         "units": {split: job.data.split(split).units.digest for split in ("train", "dev")},
