@@ -288,6 +288,26 @@ def test_an_interrupted_path_goes_on_where_it_was(
         assert one.optimality == other.optimality
 
 
+@pytest.mark.parametrize("dense", [250.0, 0.0])
+def test_how_much_is_done_grows_before_a_member_is_solved(
+    correlated: Split, monkeypatch: pytest.MonkeyPatch, dense: float
+) -> None:
+    monkeypatch.setattr(proximal_newton, "DENSE", dense)
+    seen: list[tuple[float, int]] = []
+
+    def look(bank: ExactBank) -> None:
+        assert bank.progress[1] == 2.0
+        seen.append((bank.progress[0], len(bank.paths.reached)))
+
+    monkeypatch.setattr(ExactBank, "on_train_epoch_end", look)
+    fit(precision="32-true", tolerance=1e-5)([Member(1e-1, 1e-2), Member(1e-2, 1e-2)], correlated)
+    done = [share for share, _ in seen]
+    assert done == sorted(done) and done[0] == 0.0 and done[-1] == 2.0
+    for reached in (0, 1):
+        parts = [share - reached for share, n in seen if n == reached]
+        assert len(set(parts)) >= 3 and min(parts) >= 0.0 and max(parts) <= 1.0
+
+
 def test_probes_that_are_scored_and_not_ranked_stop_earlier(correlated: Split) -> None:
     for settings, expected in (
         (fit(scored_tolerance=1e-4), 1e-4), (fit(tolerance=1e-2, scored_tolerance=1e-3), 1e-2),

@@ -81,8 +81,8 @@ class ExactBank(ProbeBank):
 
     @property
     def progress(self) -> tuple[float, float]:
-        """How many members are solved or given up, of all."""
-        return float(len(self.paths.reached)), float(len(self.members))
+        """How many members are solved or given up, with parts of the others, of all."""
+        return self.paths.progress, float(len(self.members))
 
     def start_at(self, biases: Sequence[Float[Tensor, " label"]], is_near: bool = True) -> None:
         """Where the biases of the members begin; or, if `is_near`, the whole members that are near another probe."""

@@ -14,8 +14,8 @@ from neuronprobe.progress import Advance, bar, counted, duration
 
 log = logging.getLogger(__name__)
 
-TRIAL, WORTH_IT = 5.0, 60.0
-"""Seconds of training after which it is said how many are left, where these are so many."""
+TRIAL, PART, WORTH_IT = 5.0, 0.05, 60.0
+"""After so many seconds of training, and this part of it, it is said how many are left, where these are so many."""
 
 
 class TrainingBar(pl.Callback):
@@ -41,11 +41,13 @@ class TrainingBar(pl.Callback):
         assert isinstance(pl_module, ProbeBank)
         done, total = pl_module.progress
         self._advance(done)
-        if self._start is not None and (seconds := time.perf_counter() - self._start) >= TRIAL:
-            self._start = None
-            left = seconds * (total - done) / max(1, done - self._before)
-            if left >= WORTH_IT:
-                log.info("training: %s optimizer steps, about %s left.", f"{total:,.0f}", duration(left))
+        if self._start is None or done - self._before < PART * (total - self._before):
+            return
+        if (seconds := time.perf_counter() - self._start) < TRIAL:
+            return
+        self._start, left = None, seconds * (total - done) / (done - self._before)
+        if left >= WORTH_IT:
+            log.info("training %s: about %s left.", counted(len(pl_module.members), "probe"), duration(left))
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """End it."""

@@ -50,6 +50,8 @@ class RegularisationPaths:
         self._done = 0
         self._settled: set[int] = set()
         self._last_pass: dict[int, int] = {}
+        self._residuals: dict[int, tuple[float, float]] = {}
+        """Where each member began, and how near it came."""
         for path in paths(members):
             self._begin(path[0], starts[path[0]].double())
 
@@ -57,6 +59,11 @@ class RegularisationPaths:
     def is_over(self) -> bool:
         """Whether every member was solved or given up."""
         return not self.descents
+
+    @property
+    def progress(self) -> float:
+        """Members that are over, and of each in play how much of the way its residual has come, by its logarithm."""
+        return len(self.reached) + sum(self._share(*self._residuals[m]) for m in self.descents if m in self._residuals)
 
     @property
     def passes_left(self) -> int:
@@ -116,6 +123,7 @@ class RegularisationPaths:
             "reached": {m: asdict(reached) for m, reached in self.reached.items()},
             "settled": sorted(self._settled),
             "last_pass": dict(self._last_pass),
+            "residuals": dict(self._residuals),
             "done": self._done,
         }
 
@@ -127,6 +135,7 @@ class RegularisationPaths:
         }
         self.reached = {m: Optimality(**reached) for m, reached in state["reached"].items()}
         self._settled, self._last_pass, self._done = set(state["settled"]), dict(state["last_pass"]), state["done"]
+        self._residuals = dict(state["residuals"])
 
     def _advance(self, m: int, loss: float, gradient: Point, reader: Reader | None) -> dict[int, Point]:
         """A step; where the member is over its successor begins at the same point, with the same gradient."""
@@ -159,9 +168,16 @@ class RegularisationPaths:
         if sum(one.size for one in self.descents.values() if isinstance(one, ProximalNewton)) > self._kept:
             moved.model = None
 
+    def _share(self, first: float, least: float) -> float:
+        if not self._tolerance < first < math.inf:
+            return 0.0
+        return math.log(first / max(least, self._tolerance)) / math.log(first / self._tolerance)
+
     def _residual(self, m: int, gradient: Point) -> float:
         descent = self.descents[m]
         residual = descent.residual(gradient)
+        first, least = self._residuals.get(m, (residual, residual))
+        self._residuals[m] = first, min(least, residual)
         descent.is_fine |= self._tolerance < FLOOR and residual < FINE
         return residual
 
