@@ -41,11 +41,12 @@ class TrainingBar(pl.Callback):
         assert isinstance(pl_module, ProbeBank)
         done, total = pl_module.progress
         self._advance(done)
-        if self._start is None or done - self._before < PART * (total - self._before):
+        new = done - self._before
+        if self._start is None or new <= 0 or new < PART * (total - self._before):
             return
         if (seconds := time.perf_counter() - self._start) < TRIAL:
             return
-        self._start, left = None, seconds * (total - done) / (done - self._before)
+        self._start, left = None, seconds * (total - done) / new
         if left >= WORTH_IT:
             log.info("training %s: about %s left.", counted(len(pl_module.members), "probe"), duration(left))
 
