@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 
 from neuronprobe.activations import BatchStream, Split
 from neuronprobe.errors import InputError
-from neuronprobe.probes import ExactFit, Fit, Member, Probe
+from neuronprobe.probes import ExactFit, Fit, Member, Probe, training_bar
 from neuronprobe.probes.exact_bank import ExactBank
 from neuronprobe.probes.fit import _TrainOnly, quiet_trainer
 from neuronprobe.probes.optimality import optimality
@@ -306,6 +306,28 @@ def test_how_much_is_done_grows_before_a_member_is_solved(
     for reached in (0, 1):
         parts = [share - reached for share, n in seen if n == reached]
         assert len(set(parts)) >= 3 and min(parts) >= 0.0 and max(parts) <= 1.0
+
+
+def test_what_is_left_is_said_once_and_not_before_a_part_is_done(
+    correlated: Split, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(training_bar, "TRIAL", 0.0)
+    monkeypatch.setattr(training_bar, "WORTH_IT", 0.0)
+    members, done = [Member(1e-1, 1e-2), Member(1e-2, 1e-2)], []
+    monkeypatch.setattr(training_bar, "duration", lambda seconds: done.append(bank.progress[0]) or "1 s")
+    for part, said in ((0.05, 1), (0.6, 1), (1.1, 0)):
+        monkeypatch.setattr(training_bar, "PART", part)
+        caplog.clear()
+        done.clear()
+        with caplog.at_level("INFO"):
+            bank = fit(precision="32-true", tolerance=1e-5).bank(members, correlated)
+            trainer = pl.Trainer(
+                max_epochs=300, callbacks=[training_bar.TrainingBar()], logger=False, enable_checkpointing=False,
+                enable_progress_bar=False, enable_model_summary=False,
+            )  # fmt: skip
+            trainer.fit(bank, datamodule=_TrainOnly(correlated, 1000, None))
+        assert caplog.text.count("training 2 probes: about 1 s left") == len(done) == said
+        assert all(part * 2 <= one <= 2 for one in done)
 
 
 def test_probes_that_are_scored_and_not_ranked_stop_earlier(correlated: Split) -> None:
